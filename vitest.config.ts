@@ -1,0 +1,9 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['tests/**/*.test.ts'],
+    pool: 'forks', // a native crash then costs one file, not the whole run
+    testTimeout: 30_000,
+  },
+});
