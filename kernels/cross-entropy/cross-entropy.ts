@@ -1,0 +1,60 @@
+// The language model's loss. A row of logits [V] and its target give a log-probability, in nats; the loss is a weighted mean of them.
+// Two ways: `crossEntropy` knows the weights beforehand and makes loss and gradient in one pass over the logits; `logProb` gives the
+// log-probabilities first, for weights that depend on them (ReMiT, policy gradients), and its gradient in a second pass.
+// A target below 0 is not counted: its log-probability is 0 and its gradient 0.
+
+import { defineKernel } from '../kernel.ts';
+import { logSumExp } from '../softmax/softmax.ts';
+
+/**
+ * logits [rows,V], targets [rows], weights [rows] -> logProb [rows]; losses [rows] = -scale w logProb;
+ * dLogits [rows,V] = scale w (softmax - onehot), the gradient of sum(losses). `scale` is 1 / counted tokens.
+ */
+export const crossEntropyKernel = defineKernel({
+  name: 'crossEntropy',
+  bindings: { logits: 'read', targets: 'read', weights: 'read', logProb: 'write', losses: 'write', dLogits: 'write' },
+  params: ['rows', 'V', 'scale'],
+  reference({ logits, targets, weights, logProb, losses, dLogits }, { rows, V, scale }) {
+    for (let r = 0; r < rows; r++) {
+      const target = targets[r]!, start = r * V;
+      if (target < 0) {
+        logProb[r] = losses[r] = 0;
+        dLogits.fill(0, start, start + V);
+        continue;
+      }
+      const logTotal = logSumExp(logits, start, V), weight = scale * weights[r]!, value = logits[start + target]! - logTotal;
+      for (let p = start; p < start + V; p++) dLogits[p] = weight * Math.exp(logits[p]! - logTotal);
+      dLogits[start + target] = weight * (Math.exp(value) - 1);
+      logProb[r] = value;
+      losses[r] = -weight * value;
+    }
+  },
+});
+
+/** logits [rows,V], targets [rows] -> logProb [rows], logTotal [rows] = log(sum(exp(logits))). */
+export const logProbKernel = defineKernel({
+  name: 'logProb',
+  bindings: { logits: 'read', targets: 'read', logProb: 'write', logTotal: 'write' },
+  params: ['rows', 'V'],
+  reference({ logits, targets, logProb, logTotal }, { rows, V }) {
+    for (let r = 0; r < rows; r++) {
+      const target = targets[r]!;
+      logTotal[r] = logSumExp(logits, r * V, V);
+      logProb[r] = target < 0 ? 0 : logits[r * V + target]! - logTotal[r]!;
+    }
+  },
+});
+
+/** dLogits = dLogProb (onehot - softmax) per row; 0 where the target is not counted. */
+export const logProbBackwardKernel = defineKernel({
+  name: 'logProbBackward',
+  bindings: { logits: 'read', targets: 'read', logTotal: 'read', dLogProb: 'read', dLogits: 'write' },
+  params: ['rows', 'V'],
+  reference({ logits, targets, logTotal, dLogProb, dLogits }, { rows, V }) {
+    for (let r = 0; r < rows; r++) {
+      const target = targets[r]!, start = r * V, total = logTotal[r]!, d = target < 0 ? 0 : dLogProb[r]!;
+      for (let p = start; p < start + V; p++) dLogits[p] = -d * Math.exp(logits[p]! - total);
+      if (target >= 0) dLogits[start + target] = d * (1 - Math.exp(logits[start + target]! - total));
+    }
+  },
+});

@@ -1,0 +1,111 @@
+// Elementwise functions. The tables hold each function beside its derivative; the kernels below are made from them.
+// Functions that a training step spends its time in (SwiGLU, GELU, norms) have kernels of their own elsewhere.
+
+import { defineKernel, type Kernel } from '../kernel.ts';
+
+/** A function of one number: its value, and its derivative in terms of the input x and the result y. */
+interface Unary {
+  readonly f: (x: number) => number;
+  readonly df: (x: number, y: number) => number;
+}
+
+export const unary = {
+  exp: { f: Math.exp, df: (_, y) => y },
+  log: { f: Math.log, df: (x) => 1 / x },
+  sqrt: { f: Math.sqrt, df: (_, y) => 0.5 / y },
+  square: { f: (x) => x * x, df: (x) => 2 * x },
+  tanh: { f: Math.tanh, df: (_, y) => 1 - y * y },
+  relu: { f: (x) => Math.max(x, 0), df: (x) => (x > 0 ? 1 : 0) },
+  sigmoid: { f: (x) => 1 / (1 + Math.exp(-x)), df: (_, y) => y * (1 - y) },
+} as const satisfies Record<string, Unary>;
+
+export type UnaryName = keyof typeof unary;
+
+/** A function of two numbers. Gradients are written with ops, in engine/ops/arithmetic.ts. */
+export const binary = {
+  add: (a: number, b: number) => a + b,
+  sub: (a: number, b: number) => a - b,
+  mul: (a: number, b: number) => a * b,
+  div: (a: number, b: number) => a / b,
+  maximum: (a: number, b: number) => (a >= b ? a : b),
+  minimum: (a: number, b: number) => (a <= b ? a : b),
+  /** 1 where a >= b, else 0. */
+  atLeast: (a: number, b: number) => (a >= b ? 1 : 0),
+} as const;
+
+export type BinaryName = keyof typeof binary;
+
+/** out = f(x). */
+export const unaryKernels = eachOf(unary, (name, { f }) => defineKernel({
+  name,
+  bindings: { x: 'read', out: 'write' },
+  params: ['n'],
+  reference({ x, out }, { n }) {
+    for (let i = 0; i < n; i++) out[i] = f(x[i]!);
+  },
+}));
+
+/** dx = dy f'(x). */
+export const unaryBackwardKernels = eachOf(unary, (name, { df }: Unary) => defineKernel({
+  name: `${name}Backward`,
+  bindings: { x: 'read', y: 'read', dy: 'read', dx: 'write' },
+  params: ['n'],
+  reference({ x, y, dy, dx }, { n }) {
+    for (let i = 0; i < n; i++) dx[i] = dy[i]! * df(x[i]!, y[i]!);
+  },
+}));
+
+/**
+ * out = f(a, b) over up to four axes d0..d3 of the result. a0..a3 and b0..b3 are the steps that each operand takes along an axis,
+ * 0 where it is broadcast.
+ */
+export const binaryKernels = eachOf(binary, (name, f) => defineKernel({
+  name,
+  bindings: { a: 'read', b: 'read', out: 'write' },
+  params: ['d0', 'd1', 'd2', 'd3', 'a0', 'a1', 'a2', 'a3', 'b0', 'b1', 'b2', 'b3'],
+  reference({ a, b, out }, { d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3 }) {
+    let o = 0;
+    for (let i = 0; i < d0; i++) {
+      for (let j = 0; j < d1; j++) {
+        for (let k = 0; k < d2; k++) {
+          let pa = i * a0 + j * a1 + k * a2, pb = i * b0 + j * b1 + k * b2;
+          for (let l = 0; l < d3; l++, pa += a3, pb += b3) out[o++] = f(a[pa]!, b[pb]!);
+        }
+      }
+    }
+  },
+}));
+
+/** out = factor x + offset. */
+export const affineKernel = defineKernel({
+  name: 'affine',
+  bindings: { x: 'read', out: 'write' },
+  params: ['n', 'factor', 'offset'],
+  reference({ x, out }, { n, factor, offset }) {
+    for (let i = 0; i < n; i++) out[i] = factor * x[i]! + offset;
+  },
+});
+
+/** out = x limited to [low, high]. */
+export const clampKernel = defineKernel({
+  name: 'clamp',
+  bindings: { x: 'read', out: 'write' },
+  params: ['n', 'low', 'high'],
+  reference({ x, out }, { n, low, high }) {
+    for (let i = 0; i < n; i++) out[i] = Math.min(high, Math.max(low, x[i]!));
+  },
+});
+
+/** dx = dy where low <= x <= high, else 0. */
+export const clampBackwardKernel = defineKernel({
+  name: 'clampBackward',
+  bindings: { x: 'read', dy: 'read', dx: 'write' },
+  params: ['n', 'low', 'high'],
+  reference({ x, dy, dx }, { n, low, high }) {
+    for (let i = 0; i < n; i++) dx[i] = x[i]! >= low && x[i]! <= high ? dy[i]! : 0;
+  },
+});
+
+function eachOf<K extends string, R, T extends Kernel>(table: Readonly<Record<K, R>>, make: (name: K, rule: R) => T): Readonly<Record<K, T>> {
+  return Object.fromEntries(Object.entries<R>(table).map(([name, rule]) => [name, make(name as K, rule)])) as Record<K, T>;
+}

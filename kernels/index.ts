@@ -1,0 +1,35 @@
+// Every kernel by name: what parity tests and benchmarks enumerate, and what the CPU backend compiles.
+
+import type { Kernel } from './kernel.ts';
+import * as activation from './activation/activation.ts';
+import * as attention from './attention/attention.ts';
+import * as copy from './copy/copy.ts';
+import * as crossEntropy from './cross-entropy/cross-entropy.ts';
+import * as elementwise from './elementwise/elementwise.ts';
+import * as embedding from './embedding/embedding.ts';
+import * as matmul from './matmul/matmul.ts';
+import * as norm from './norm/norm.ts';
+import * as optim from './optim/adamw.ts';
+import * as random from './random/random.ts';
+import * as reduce from './reduce/reduce.ts';
+import * as rope from './rope/rope.ts';
+import * as softmax from './softmax/softmax.ts';
+
+export const kernels: readonly Kernel[] = [
+  activation, attention, copy, crossEntropy, elementwise, embedding, matmul, norm, optim, random, reduce, rope, softmax,
+].flatMap(kernelsOf);
+
+export const kernelsWithWasm: readonly Kernel[] = kernels.filter((kernel) => kernel.wasm);
+
+/** The kernels among a module's exports, tables of kernels included. */
+function kernelsOf(module: object): Kernel[] {
+  return Object.values(module).flatMap((value: unknown) => (isKernel(value) ? [value] : isTable(value) ? Object.values(value).filter(isKernel) : []));
+}
+
+function isTable(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+function isKernel(value: unknown): value is Kernel {
+  return isTable(value) && 'reference' in value && 'bindings' in value;
+}

@@ -1,0 +1,42 @@
+// A kernel: one program over flat buffers, and what it means.
+// The reference is the specification. Faster programs (WASM here, WGSL beside it) must agree with it, and a test compares them.
+// Read after: nothing. Read next: kernels/matmul/matmul.ts, then engine/backend.ts.
+
+import type { WasmModule } from './wasm/assembler.ts';
+
+/** What a buffer holds on the host. Real numbers are Float32Array in use and Float64Array in gradient checks. */
+export type HostArray = Float32Array | Float64Array | Int32Array | Uint32Array;
+
+/** How a kernel uses a binding. A 'write' binding is written in every element; 'readwrite' is updated in place. */
+export type Access = 'read' | 'write' | 'readwrite';
+
+/** One program: B names its buffers, P its scalar parameters. */
+export interface Kernel<B extends string = string, P extends string = string> {
+  readonly name: string;
+  readonly bindings: Readonly<Record<B, Access>>;
+  readonly params: readonly P[];
+  /** The specification, as plain loops. Sums are taken in double precision. */
+  reference(buffers: Readonly<Record<B, HostArray>>, params: Readonly<Record<P, number>>): void;
+  /** Optional: the same program for the CPU, emitted as WASM SIMD. */
+  readonly wasm?: WasmProgram<B, P>;
+}
+
+/** A program emitted at run time into a WebAssembly module that shares the CPU backend's memory. Float32 only. */
+export interface WasmProgram<B extends string, P extends string> {
+  /** Adds the program's functions to the module. `relaxed`: fused multiply-add is available. */
+  emit(module: WasmModule, options: { readonly relaxed: boolean }): void;
+  /** Given the compiled functions, returns what runs one dispatch. Buffers are byte addresses in the shared memory. */
+  bind(functions: Readonly<Record<string, WasmFunction>>, env: WasmEnvironment): (buffers: Readonly<Record<B, number>>, params: Readonly<Record<P, number>>) => void;
+}
+
+export type WasmFunction = (...args: number[]) => void;
+
+export interface WasmEnvironment {
+  /** Byte address of at least `bytes` bytes, 64-byte aligned, whose contents last only until the next dispatch. */
+  scratch(bytes: number): number;
+}
+
+/** Types a kernel's record from its literal: binding and parameter names are checked wherever it is dispatched. */
+export function defineKernel<const B extends string, const P extends string>(kernel: Kernel<B, P>): Kernel<B, P> {
+  return kernel;
+}

@@ -1,0 +1,31 @@
+// out[b] = a[b] b[b], or out += ...: a batch of matrix products over row-major matrices, each operand possibly transposed.
+// The batch strides are in elements; 0 shares one matrix among all products of the batch.
+// Source of the fast program: matmul.wasm.ts beside this file.
+
+import { defineKernel } from '../kernel.ts';
+import { matmulWasm } from './matmul.wasm.ts';
+
+/**
+ * a: M x K per batch, stored [K,M] when transA = 1. b: K x N per batch, stored [N,K] when transB = 1. out: [batch,M,N].
+ * accumulate = 1 adds to out instead of overwriting it.
+ */
+export const matmulKernel = defineKernel({
+  name: 'matmul',
+  bindings: { a: 'read', b: 'read', out: 'readwrite' },
+  params: ['batch', 'M', 'N', 'K', 'transA', 'transB', 'strideA', 'strideB', 'accumulate'],
+  reference({ a, b, out }, { batch, M, N, K, transA, transB, strideA, strideB, accumulate }) {
+    const [aRow, aCol] = transA ? [1, M] : [K, 1];
+    const [bRow, bCol] = transB ? [1, K] : [N, 1];
+    for (let i = 0; i < batch; i++) {
+      for (let m = 0; m < M; m++) {
+        for (let n = 0; n < N; n++) {
+          let sum = 0, pa = i * strideA + m * aRow, pb = i * strideB + n * bCol;
+          for (let k = 0; k < K; k++, pa += aCol, pb += bRow) sum += a[pa]! * b[pb]!;
+          const o = (i * M + m) * N + n;
+          out[o] = accumulate ? out[o]! + sum : sum;
+        }
+      }
+    }
+  },
+  wasm: matmulWasm,
+});

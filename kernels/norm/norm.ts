@@ -1,0 +1,111 @@
+// Normalisation of each row of x [rows,C]: RMSNorm divides by the root mean square, LayerNorm first takes the mean away.
+// epsilon is added to the mean square or variance, inside the root. What the backward needs of a row, its mean and the reciprocal
+// rstd of its root, is saved by the forward.
+// Sources: RMSNorm, arXiv 1910.07467; LayerNorm, arXiv 1607.06450.
+
+import { defineKernel } from '../kernel.ts';
+
+/** rstd [rows] = 1 / sqrt(mean(x²) + epsilon); out = x rstd weight. weight [C]. */
+export const rmsNormKernel = defineKernel({
+  name: 'rmsNorm',
+  bindings: { x: 'read', weight: 'read', out: 'write', rstd: 'write' },
+  params: ['rows', 'C', 'epsilon'],
+  reference({ x, weight, out, rstd }, { rows, C, epsilon }) {
+    for (let r = 0; r < rows; r++) {
+      const start = r * C;
+      let square = 0;
+      for (let c = 0; c < C; c++) square += x[start + c]! * x[start + c]!;
+      const scale = 1 / Math.sqrt(square / C + epsilon);
+      for (let c = 0; c < C; c++) out[start + c] = x[start + c]! * scale * weight[c]!;
+      rstd[r] = scale;
+    }
+  },
+});
+
+/** dx = rstd (g - n mean(g n)) with g = dOut weight and n = x rstd, the normalised row. */
+export const rmsNormBackwardInputKernel = defineKernel({
+  name: 'rmsNormBackwardInput',
+  bindings: { x: 'read', weight: 'read', rstd: 'read', dOut: 'read', dx: 'write' },
+  params: ['rows', 'C'],
+  reference({ x, weight, rstd, dOut, dx }, { rows, C }) {
+    for (let r = 0; r < rows; r++) {
+      const start = r * C, scale = rstd[r]!;
+      let dot = 0;
+      for (let c = 0; c < C; c++) dot += dOut[start + c]! * weight[c]! * x[start + c]!;
+      const pull = dot * scale * scale / C;
+      for (let c = 0; c < C; c++) dx[start + c] = scale * (dOut[start + c]! * weight[c]! - x[start + c]! * pull);
+    }
+  },
+});
+
+/** dWeight [C] = sum over rows of dOut x rstd; accumulate = 1 adds to dWeight. */
+export const rmsNormBackwardWeightKernel = defineKernel({
+  name: 'rmsNormBackwardWeight',
+  bindings: { x: 'read', rstd: 'read', dOut: 'read', dWeight: 'readwrite' },
+  params: ['rows', 'C', 'accumulate'],
+  reference({ x, rstd, dOut, dWeight }, { rows, C, accumulate }) {
+    const sums = new Float64Array(C);
+    for (let r = 0, p = 0; r < rows; r++) {
+      const scale = rstd[r]!;
+      for (let c = 0; c < C; c++, p++) sums[c]! += dOut[p]! * x[p]! * scale;
+    }
+    for (let c = 0; c < C; c++) dWeight[c] = accumulate ? dWeight[c]! + sums[c]! : sums[c]!;
+  },
+});
+
+/** mean [rows]; rstd [rows] = 1 / sqrt(variance + epsilon); out = (x - mean) rstd weight + bias. weight, bias [C]. */
+export const layerNormKernel = defineKernel({
+  name: 'layerNorm',
+  bindings: { x: 'read', weight: 'read', bias: 'read', out: 'write', mean: 'write', rstd: 'write' },
+  params: ['rows', 'C', 'epsilon'],
+  reference({ x, weight, bias, out, mean, rstd }, { rows, C, epsilon }) {
+    for (let r = 0; r < rows; r++) {
+      const start = r * C;
+      let total = 0, square = 0;
+      for (let c = 0; c < C; c++) total += x[start + c]!;
+      const centre = total / C;
+      for (let c = 0; c < C; c++) square += (x[start + c]! - centre) * (x[start + c]! - centre);
+      const scale = 1 / Math.sqrt(square / C + epsilon);
+      for (let c = 0; c < C; c++) out[start + c] = (x[start + c]! - centre) * scale * weight[c]! + bias[c]!;
+      mean[r] = centre;
+      rstd[r] = scale;
+    }
+  },
+});
+
+/** dx = rstd (g - mean(g) - n mean(g n)) with g = dOut weight and n = (x - mean) rstd, the normalised row. */
+export const layerNormBackwardInputKernel = defineKernel({
+  name: 'layerNormBackwardInput',
+  bindings: { x: 'read', weight: 'read', mean: 'read', rstd: 'read', dOut: 'read', dx: 'write' },
+  params: ['rows', 'C'],
+  reference({ x, weight, mean, rstd, dOut, dx }, { rows, C }) {
+    for (let r = 0; r < rows; r++) {
+      const start = r * C, centre = mean[r]!, scale = rstd[r]!;
+      let total = 0, dot = 0;
+      for (let c = 0; c < C; c++) {
+        const g = dOut[start + c]! * weight[c]!;
+        total += g;
+        dot += g * (x[start + c]! - centre);
+      }
+      const shift = total / C, pull = dot * scale * scale / C;
+      for (let c = 0; c < C; c++) {
+        dx[start + c] = scale * (dOut[start + c]! * weight[c]! - shift - (x[start + c]! - centre) * pull);
+      }
+    }
+  },
+});
+
+/** dWeight [C] = sum over rows of dOut (x - mean) rstd; accumulate = 1 adds to dWeight. (The bias's gradient is a plain sum.) */
+export const layerNormBackwardWeightKernel = defineKernel({
+  name: 'layerNormBackwardWeight',
+  bindings: { x: 'read', mean: 'read', rstd: 'read', dOut: 'read', dWeight: 'readwrite' },
+  params: ['rows', 'C', 'accumulate'],
+  reference({ x, mean, rstd, dOut, dWeight }, { rows, C, accumulate }) {
+    const sums = new Float64Array(C);
+    for (let r = 0, p = 0; r < rows; r++) {
+      const centre = mean[r]!, scale = rstd[r]!;
+      for (let c = 0; c < C; c++, p++) sums[c]! += dOut[p]! * (x[p]! - centre) * scale;
+    }
+    for (let c = 0; c < C; c++) dWeight[c] = accumulate ? dWeight[c]! + sums[c]! : sums[c]!;
+  },
+});

@@ -1,0 +1,66 @@
+// Softmax and its logarithm over the last axis of [rows, V], with the maximum subtracted so that nothing overflows.
+
+import { defineKernel, type HostArray } from '../kernel.ts';
+
+/** out = exp(x) / sum(exp(x)) per row. */
+export const softmaxKernel = defineKernel({
+  name: 'softmax',
+  bindings: { x: 'read', out: 'write' },
+  params: ['rows', 'V'],
+  reference({ x, out }, { rows, V }) {
+    for (let r = 0; r < rows; r++) {
+      const logTotal = logSumExp(x, r * V, V);
+      for (let p = r * V; p < (r + 1) * V; p++) out[p] = Math.exp(x[p]! - logTotal);
+    }
+  },
+});
+
+/** dx = y (dy - sum(dy y)) per row. */
+export const softmaxBackwardKernel = defineKernel({
+  name: 'softmaxBackward',
+  bindings: { y: 'read', dy: 'read', dx: 'write' },
+  params: ['rows', 'V'],
+  reference({ y, dy, dx }, { rows, V }) {
+    for (let r = 0; r < rows; r++) {
+      let dot = 0;
+      for (let p = r * V; p < (r + 1) * V; p++) dot += dy[p]! * y[p]!;
+      for (let p = r * V; p < (r + 1) * V; p++) dx[p] = y[p]! * (dy[p]! - dot);
+    }
+  },
+});
+
+/** out = x - log(sum(exp(x))) per row, in nats. */
+export const logSoftmaxKernel = defineKernel({
+  name: 'logSoftmax',
+  bindings: { x: 'read', out: 'write' },
+  params: ['rows', 'V'],
+  reference({ x, out }, { rows, V }) {
+    for (let r = 0; r < rows; r++) {
+      const logTotal = logSumExp(x, r * V, V);
+      for (let p = r * V; p < (r + 1) * V; p++) out[p] = x[p]! - logTotal;
+    }
+  },
+});
+
+/** dx = dy - exp(y) sum(dy) per row. */
+export const logSoftmaxBackwardKernel = defineKernel({
+  name: 'logSoftmaxBackward',
+  bindings: { y: 'read', dy: 'read', dx: 'write' },
+  params: ['rows', 'V'],
+  reference({ y, dy, dx }, { rows, V }) {
+    for (let r = 0; r < rows; r++) {
+      let total = 0;
+      for (let p = r * V; p < (r + 1) * V; p++) total += dy[p]!;
+      for (let p = r * V; p < (r + 1) * V; p++) dx[p] = dy[p]! - Math.exp(y[p]!) * total;
+    }
+  },
+});
+
+/** log(sum(exp(x))) of `count` elements from `start`. */
+export function logSumExp(x: HostArray, start: number, count: number): number {
+  let max = x[start]!;
+  for (let p = start + 1; p < start + count; p++) if (x[p]! > max) max = x[p]!;
+  let total = 0;
+  for (let p = start; p < start + count; p++) total += Math.exp(x[p]! - max);
+  return max + Math.log(total);
+}

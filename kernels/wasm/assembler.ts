@@ -1,0 +1,218 @@
+// A small WebAssembly assembler. Code is built from expressions, so that a kernel reads like the loop it is:
+//   f.loop(i, n, 4, () => f.store(add(out, i4), v128.mul(v128.load(x), v128.load(y))));
+// Only what the kernels need is here: 32-bit integers, single floats, vectors of four, locals, loops and branches.
+// Source: the WebAssembly core specification 2.0, chapters 5.4 and 5.5; relaxed SIMD proposal. Read next: kernels/matmul/matmul.wasm.ts.
+
+export type Type = 'i32' | 'f32' | 'v128';
+
+const TYPE_CODES: Readonly<Record<Type, number>> = { i32: 0x7f, f32: 0x7d, v128: 0x7b };
+
+/** Code that leaves one value of type T on the stack. */
+export interface Expr<T extends Type> {
+  readonly type: T;
+  readonly code: readonly number[];
+}
+
+/** A local variable or parameter; reading it is an expression. */
+export interface Local<T extends Type> extends Expr<T> {
+  readonly index: number;
+}
+
+type I32 = Expr<'i32'> | number;
+
+/** Bytes of an unsigned number, seven bits each, least significant first. */
+export function unsigned(n: number): number[] {
+  const bytes: number[] = [];
+  do {
+    const rest = n >>> 7;
+    bytes.push((n & 0x7f) | (rest ? 0x80 : 0));
+    n = rest;
+  } while (n);
+  return bytes;
+}
+
+/** The same for a signed 32-bit number: the last byte's bit 6 is the sign. */
+export function signed(n: number): number[] {
+  const bytes: number[] = [];
+  for (;;) {
+    const low = n & 0x7f, rest = n >> 7, done = rest === (low & 0x40 ? -1 : 0);
+    bytes.push(done ? low : low | 0x80);
+    if (done) return bytes;
+    n = rest;
+  }
+}
+
+function expr<T extends Type>(type: T, ...parts: (number | readonly number[])[]): Expr<T> {
+  return { type, code: parts.flat() };
+}
+
+const int = (x: I32): readonly number[] => (typeof x === 'number' ? [0x41, ...signed(x)] : x.code);
+
+const int2 = (opcode: number) => (a: I32, b: I32): Expr<'i32'> => expr('i32', int(a), int(b), opcode);
+
+/** Integers; numbers stand for constants. Comparisons are signed and give 0 or 1. */
+export const i32 = {
+  of: (n: number) => expr('i32', int(n)),
+  add: int2(0x6a), sub: int2(0x6b), mul: int2(0x6c), and: int2(0x71),
+  eq: int2(0x46), lt: int2(0x48), gt: int2(0x4a), ge: int2(0x4e),
+  min: (a: I32, b: I32) => expr('i32', int(a), int(b), int(a), int(b), 0x48, 0x1b),
+  load: (address: I32, offset = 0) => expr('i32', int(address), 0x28, 2, unsigned(offset)),
+} as const;
+
+const float2 = (opcode: number) => (a: Expr<'f32'>, b: Expr<'f32'>): Expr<'f32'> => expr('f32', a.code, b.code, opcode);
+
+export const f32 = {
+  zero: expr('f32', 0x43, 0, 0, 0, 0),
+  add: float2(0x92), sub: float2(0x93), mul: float2(0x94), div: float2(0x95),
+  load: (address: I32, offset = 0) => expr('f32', int(address), 0x2a, 2, unsigned(offset)),
+} as const;
+
+const vector = (opcode: number): readonly number[] => [0xfd, ...unsigned(opcode)];
+
+const vector2 = (opcode: number) => (a: Expr<'v128'>, b: Expr<'v128'>): Expr<'v128'> => expr('v128', a.code, b.code, vector(opcode));
+
+/** Vectors of four floats. */
+export const v128 = {
+  zero: expr('v128', vector(0x0c), new Array<number>(16).fill(0)),
+  load: (address: I32, offset = 0) => expr('v128', int(address), vector(0x00), 2, unsigned(offset)),
+  /** One float from memory in all four lanes. */
+  loadSplat: (address: I32, offset = 0) => expr('v128', int(address), vector(0x09), 2, unsigned(offset)),
+  add: vector2(0xe4), sub: vector2(0xe5), mul: vector2(0xe6), div: vector2(0xe7),
+  /** a b + c; rounded once where relaxed SIMD is there and the machine can, else twice. */
+  madd: (relaxed: boolean, a: Expr<'v128'>, b: Expr<'v128'>, c: Expr<'v128'>) =>
+    relaxed ? expr('v128', a.code, b.code, c.code, vector(0x105)) : v128.add(c, v128.mul(a, b)),
+  lane: (v: Expr<'v128'>, i: number) => expr('f32', v.code, vector(0x1f), i),
+  /** (lane 0 + lane 1) + (lane 2 + lane 3). */
+  sum: (v: Local<'v128'>): Expr<'f32'> => f32.add(f32.add(v128.lane(v, 0), v128.lane(v, 1)), f32.add(v128.lane(v, 2), v128.lane(v, 3))),
+} as const;
+
+/** The body of one function, statement by statement. */
+export class FunctionBuilder {
+  readonly #types: Type[] = [];
+  readonly #parameters: number;
+  #code: number[] = [];
+
+  constructor(parameters: number) {
+    this.#parameters = parameters;
+  }
+
+  local<T extends Type>(type: T): Local<T> {
+    this.#types.push(type);
+    return variable(type, this.#parameters + this.#types.length - 1);
+  }
+
+  locals<T extends Type>(type: T, count: number): Local<T>[] {
+    return Array.from({ length: count }, () => this.local(type));
+  }
+
+  set<T extends Type>(to: Local<T>, value: Expr<T> | (T extends 'i32' ? number : never)): void {
+    this.#emit(typeof value === 'number' ? int(value) : value.code, 0x21, unsigned(to.index));
+  }
+
+  /** to += by. */
+  bump(to: Local<'i32'>, by: I32): void {
+    this.set(to, i32.add(to, by));
+  }
+
+  store(address: I32, value: Expr<Type>, offset = 0): void {
+    const opcode = { i32: [0x36], f32: [0x38], v128: vector(0x0b) }[value.type];
+    this.#emit(int(address), value.code, opcode, 2, unsigned(offset));
+  }
+
+  /** for (counter = 0; counter < limit; counter += step) body() */
+  loop(counter: Local<'i32'>, limit: I32, step: I32, body: () => void): void {
+    this.set(counter, 0);
+    this.while(i32.lt(counter, limit), () => {
+      body();
+      this.bump(counter, step);
+    });
+  }
+
+  /** do body() while (condition): for loops known to run at least once. */
+  doWhile(condition: Expr<'i32'>, body: () => void): void {
+    this.#emit(0x03, 0x40);
+    body();
+    this.#emit(condition.code, 0x0d, 0, 0x0b);
+  }
+
+  while(condition: Expr<'i32'>, body: () => void): void {
+    this.if(condition, () => this.doWhile(condition, body));
+  }
+
+  if(condition: Expr<'i32'>, then: () => void, otherwise?: () => void): void {
+    this.#emit(condition.code, 0x04, 0x40);
+    then();
+    if (otherwise) {
+      this.#emit(0x05);
+      otherwise();
+    }
+    this.#emit(0x0b);
+  }
+
+  /** Locals, code, end: as the code section holds it. */
+  bytes(): number[] {
+    const locals = this.#types.flatMap((type) => [1, TYPE_CODES[type]]);
+    return sized([...unsigned(this.#types.length), ...locals, ...this.#code, 0x0b]);
+  }
+
+  #emit(...parts: (number | readonly number[])[]): void {
+    for (const part of parts) {
+      if (typeof part === 'number') this.#code.push(part);
+      else for (const byte of part) this.#code.push(byte);
+    }
+  }
+}
+
+interface EmittedFunction {
+  readonly name: string;
+  readonly parameters: number;
+  readonly body: FunctionBuilder;
+}
+
+/** A module of exported functions from integers to nothing, over one imported memory (`env.memory`). */
+export class WasmModule {
+  readonly #functions: EmittedFunction[] = [];
+  readonly #memory: { readonly shared: boolean; readonly maximumPages: number };
+
+  constructor(memory: { readonly shared: boolean; readonly maximumPages: number }) {
+    this.#memory = memory;
+  }
+
+  /** Adds a function; `build` gets the body and its integer parameters, by name. */
+  function<P extends string>(name: string, parameters: readonly P[], build: (f: FunctionBuilder, p: Readonly<Record<P, Local<'i32'>>>) => void): void {
+    const body = new FunctionBuilder(parameters.length);
+    build(body, Object.fromEntries(parameters.map((p, i) => [p, variable('i32', i)])) as Record<P, Local<'i32'>>);
+    this.#functions.push({ name, parameters: parameters.length, body });
+  }
+
+  bytes(): Uint8Array<ArrayBuffer> {
+    const functions = this.#functions, { shared, maximumPages } = this.#memory;
+    const types = functions.map(({ parameters }) => [0x60, ...unsigned(parameters), ...new Array<number>(parameters).fill(TYPE_CODES.i32), 0]);
+    const memory = [...text('env'), ...text('memory'), 2, shared ? 3 : 1, 1, ...unsigned(maximumPages)];
+    return Uint8Array.from([
+      0, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
+      ...section(1, types),
+      ...section(2, [memory]),
+      ...section(3, functions.map((_, i) => unsigned(i))),
+      ...section(7, functions.map(({ name }, i) => [...text(name), 0, ...unsigned(i)])),
+      ...section(10, functions.map(({ body }) => body.bytes())),
+    ]);
+  }
+}
+
+function variable<T extends Type>(type: T, index: number): Local<T> {
+  return { type, index, code: [0x20, ...unsigned(index)] };
+}
+
+/** Bytes with their count before them. */
+function sized(bytes: readonly number[]): number[] {
+  return [...unsigned(bytes.length), ...bytes];
+}
+
+function text(s: string): number[] {
+  return sized([...new TextEncoder().encode(s)]);
+}
+
+function section(id: number, items: readonly (readonly number[])[]): number[] {
+  return [id, ...sized([...unsigned(items.length), ...items.flat()])];
+}
