@@ -1,0 +1,29 @@
+// A backend owns memory and runs kernels. It knows no tensors and no ops, so adding an op never touches a backend.
+// Read after: shape.ts, kernels/kernel.ts. Read next: cpu/backend.ts, tensor.ts.
+
+import type { HostArray, Kernel } from '../kernels/kernel.ts';
+import type { DType } from './shape.ts';
+
+/** Memory for at least `size` elements. */
+export interface Storage {
+  readonly size: number;
+  readonly dtype: DType;
+}
+
+export interface Backend {
+  readonly name: string;
+  /** Fresh memory; its contents are undefined. */
+  alloc(size: number, dtype: DType): Storage;
+  /** Part of another storage, from element `offset` on. */
+  view(of: Storage, offset: number, size: number): Storage;
+  /** Gives memory back. Using the storage afterwards is an error of the caller. */
+  free(storage: Storage): void;
+  /** Copies from the host into the first data.length elements. */
+  write(to: Storage, data: ArrayLike<number>): void;
+  /** Runs a kernel. Work is ordered: a later dispatch sees what an earlier one wrote. */
+  dispatch<B extends string, P extends string>(kernel: Kernel<B, P>, buffers: Readonly<Record<B, Storage>>, params: Readonly<Record<P, number>>): void;
+  /** Copies to the host, as of now: the only verb that waits for a device. */
+  read(from: Storage): Promise<HostArray>;
+  /** Submits the work of a step; resolves when the next one may begin, after letting the event loop breathe. */
+  endStep(): Promise<void>;
+}

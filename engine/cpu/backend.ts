@@ -1,0 +1,100 @@
+// The CPU backend. In single precision a kernel's WASM program runs where it has one, else its reference; in double precision
+// (for gradient checks) the references run on Float64Arrays.
+// Read after: ../backend.ts. Read next: wasm/compile.ts, kernels/matmul.
+
+import type { HostArray, Kernel } from '../../kernels/kernel.ts';
+import { kernelsWithWasm } from '../../kernels/index.ts';
+import type { Backend, Storage } from '../backend.ts';
+import type { DType } from '../shape.ts';
+import { Heap, type Block } from './memory.ts';
+import { compileKernels, type WasmRunner } from './wasm/compile.ts';
+
+export interface CpuOptions {
+  /** 'f32' to work in, 'f64' to check gradients in. */
+  readonly precision?: 'f32' | 'f64';
+  /** false runs every kernel's reference, to compare with. */
+  readonly wasm?: boolean;
+}
+
+/** How often each kernel ran, and as what. */
+export interface KernelCalls {
+  wasm: number;
+  reference: number;
+}
+
+/** What a storage of this backend is: host memory, with an address when it lies in the shared WASM memory. */
+interface CpuStorage extends Storage {
+  readonly data: HostArray;
+  readonly address?: number;
+}
+
+const BREATH_MS = 50; // the event loop gets a turn this often, or signals would never arrive
+
+export class CpuBackend implements Backend {
+  readonly name: string;
+  readonly calls = new Map<string, KernelCalls>();
+  readonly #heap: Heap | null;
+  readonly #programs: ReadonlyMap<Kernel, WasmRunner>;
+  #scratch: Block | null = null;
+  #lastBreath = 0;
+
+  constructor({ precision = 'f32', wasm = true }: CpuOptions = {}) {
+    this.name = precision === 'f32' ? 'cpu' : 'cpu-f64';
+    this.#heap = precision === 'f32' ? new Heap() : null;
+    this.#programs = this.#heap && wasm ? compileKernels(kernelsWithWasm, this.#heap, { scratch: (bytes) => this.#scratchAt(bytes) }) : new Map();
+  }
+
+  alloc(size: number, dtype: DType): CpuStorage {
+    if (this.#heap) return this.#heap.alloc(size, dtype);
+    const data = dtype === 'f32' ? new Float64Array(size) : dtype === 'i32' ? new Int32Array(size) : new Uint32Array(size);
+    return { size, dtype, data };
+  }
+
+  view(of: Storage, offset: number, size: number): CpuStorage {
+    if (this.#heap) return this.#heap.part(of as Block, offset, size);
+    return { size, dtype: of.dtype, data: (of as CpuStorage).data.subarray(offset, offset + size) };
+  }
+
+  free(storage: Storage): void {
+    this.#heap?.free(storage as Block);
+  }
+
+  write(to: Storage, data: ArrayLike<number>): void {
+    (to as CpuStorage).data.set(data);
+  }
+
+  dispatch<B extends string, P extends string>(kernel: Kernel<B, P>, buffers: Readonly<Record<B, Storage>>, params: Readonly<Record<P, number>>): void {
+    const program = this.#programs.get(kernel as unknown as Kernel);
+    this.#count(kernel.name, program ? 'wasm' : 'reference');
+    if (program) program(pick(kernel, buffers, (storage) => storage.address!), params);
+    else kernel.reference(pick(kernel, buffers, (storage) => storage.data), params);
+  }
+
+  async read(from: Storage): Promise<HostArray> {
+    return (from as CpuStorage).data.slice(); // of shared memory, slice() makes an unshared copy
+  }
+
+  async endStep(): Promise<void> {
+    if (performance.now() - this.#lastBreath < BREATH_MS) return;
+    await new Promise<void>((resolve) => (globalThis.setImmediate ?? setTimeout)(() => resolve()));
+    this.#lastBreath = performance.now();
+  }
+
+  #count(name: string, how: keyof KernelCalls): void {
+    let calls = this.calls.get(name);
+    if (!calls) this.calls.set(name, (calls = { wasm: 0, reference: 0 }));
+    calls[how]++;
+  }
+
+  #scratchAt(bytes: number): number {
+    if (!this.#scratch || this.#scratch.size * 4 < bytes) this.#scratch = this.#heap!.alloc(Math.ceil(bytes / 4), 'f32');
+    return this.#scratch.address;
+  }
+}
+
+/** The same record with each storage replaced by what a program wants of it. */
+function pick<B extends string, T>(kernel: Kernel<B>, buffers: Readonly<Record<B, Storage>>, of: (storage: CpuStorage) => T): Record<B, T> {
+  const picked = {} as Record<B, T>;
+  for (const name in kernel.bindings) picked[name] = of(buffers[name] as CpuStorage);
+  return picked;
+}

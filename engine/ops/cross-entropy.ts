@@ -1,0 +1,79 @@
+// The language model's loss over logits [...,V] and targets [...] (i32; below 0: not counted). Kernels: kernels/cross-entropy.
+// weightedCrossEntropy when the weights are known beforehand; logProb when they depend on the log-probabilities (ReMiT, policy gradients).
+
+import { fillKernel } from '../../kernels/copy/copy.ts';
+import { crossEntropyKernel, logProbBackwardKernel, logProbKernel } from '../../kernels/cross-entropy/cross-entropy.ts';
+import { sumKernel } from '../../kernels/reduce/reduce.ts';
+import { ShapeError } from '../errors.ts';
+import { defineOp, integers, normal, run, type Op } from '../op.ts';
+import { sameShape, show, sizeOf, type Shape, type Spec } from '../shape.ts';
+import { empty, type Tensor } from '../tensor.ts';
+import { mul } from './arithmetic.ts';
+
+/**
+ * Weighted mean negative log-likelihood in nats: -sum_i w_i log p(target_i) / count.
+ *
+ * logits [...,V] f32, targets [...] i32, weights [...] f32 -> loss []; `.all()` gives [loss, logProb [...]] and what backward needs.
+ * count: counted tokens, the divisor; all of them unless given. Weights get no gradient: they are constants of the step.
+ * Throws ShapeError when the shapes do not match.
+ */
+export const weightedCrossEntropy: Op<readonly [logits: Tensor, targets: Tensor, weights: Tensor], { readonly count?: number }> = defineOp({
+  name: 'weightedCrossEntropy',
+  infer([logits, targets, weights]) {
+    const shape = tokenShape('weightedCrossEntropy', logits, targets);
+    if (!sameShape(weights.shape, shape)) throw new ShapeError(`weightedCrossEntropy: weights ${show(weights.shape)} for targets ${show(shape)}: shapes differ`);
+    return [{ shape: [], dtype: 'f32' }, { shape, dtype: 'f32' }, { shape, dtype: 'f32' }, { shape: logits.shape, dtype: 'f32' }];
+  },
+  forward(run, [logits, targets, weights], [loss, logProb, losses, dLogits], { count = targets.size }) {
+    run(crossEntropyKernel, {
+      logits: logits.storage, targets: targets.storage, weights: weights.storage,
+      logProb: logProb!.storage, losses: losses!.storage, dLogits: dLogits!.storage,
+    }, { ...rowsOf(logits), scale: 1 / count });
+    run(sumKernel, { x: losses!.storage, out: loss.storage }, { outer: 1, length: targets.size, inner: 1, factor: 1 });
+  },
+  backward: (grad, { outputs: [, , , dLogits] }, need) => [need(0, () => mul(dLogits!, grad)), null, null],
+  cases: {
+    dims: { N: [1, 4], V: [1, 6] },
+    attrs: [() => ({}), () => ({ count: 3 })],
+    inputs: ({ N, V }) => [normal(N!, V!), integers(V!, N!), normal(N!)],
+  },
+});
+
+/** Mean negative log-likelihood in nats over all targets, each with weight 1: logits [...,V], targets [...] i32 -> []. */
+export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
+  const ones = empty({ shape: targets.shape, dtype: 'f32' });
+  run(fillKernel, { out: ones.storage }, { n: ones.size, value: 1 });
+  return weightedCrossEntropy(logits, targets, ones);
+}
+
+/** Log-probability of each target in nats: logits [...,V] f32, targets [...] i32 -> [...]; 0 where not counted. */
+export const logProb: Op<readonly [logits: Tensor, targets: Tensor], object> = defineOp({
+  name: 'logProb',
+  infer([logits, targets]) {
+    const shape = tokenShape('logProb', logits, targets);
+    return [{ shape, dtype: 'f32' }, { shape, dtype: 'f32' }];
+  },
+  forward(run, [logits, targets], [out, logTotal]) {
+    run(logProbKernel, { logits: logits.storage, targets: targets.storage, logProb: out.storage, logTotal: logTotal!.storage }, rowsOf(logits));
+  },
+  backward: (grad, { inputs: [logits, targets], outputs: [, logTotal] }, need) => [need(0, () => {
+    const dLogits = empty(logits);
+    run(logProbBackwardKernel, {
+      logits: logits.storage, targets: targets.storage, logTotal: logTotal!.storage, dLogProb: grad.storage, dLogits: dLogits.storage,
+    }, rowsOf(logits));
+    return dLogits;
+  }), null],
+  cases: { dims: { N: [1, 4], V: [1, 6] }, inputs: ({ N, V }) => [normal(N!, V!), integers(V!, N!)] },
+});
+
+function tokenShape(where: string, logits: Spec, targets: Spec): Shape {
+  const shape = logits.shape.slice(0, -1);
+  if (!sameShape(shape, targets.shape)) throw new ShapeError(`${where}: logits ${show(logits.shape)}, targets ${show(targets.shape)}: targets must be ${show(shape)}`);
+  if (targets.dtype !== 'i32') throw new ShapeError(`${where}: targets are ${targets.dtype}: must be i32`);
+  return shape;
+}
+
+function rowsOf(logits: Tensor): { rows: number; V: number } {
+  const V = logits.shape.at(-1)!;
+  return { rows: sizeOf(logits.shape) / V, V };
+}

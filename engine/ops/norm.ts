@@ -1,0 +1,113 @@
+// RMSNorm and LayerNorm over the last axis. Kernels: kernels/norm.
+// The gradients of weight and bias are sums over all rows; the kernels add them straight to a parameter's slot.
+
+import {
+  layerNormBackwardInputKernel, layerNormBackwardWeightKernel, layerNormKernel,
+  rmsNormBackwardInputKernel, rmsNormBackwardWeightKernel, rmsNormKernel,
+} from '../../kernels/norm/norm.ts';
+import { sumKernel } from '../../kernels/reduce/reduce.ts';
+import { ShapeError } from '../errors.ts';
+import { defineOp, normal, run, type Op } from '../op.ts';
+import { show, type Spec } from '../shape.ts';
+import { empty, type Tensor } from '../tensor.ts';
+
+interface NormAttrs {
+  /** Added to the mean square (the variance, for layerNorm) inside the root; 1e-5 unless given. */
+  readonly epsilon?: number;
+}
+
+const EPSILON = 1e-5;
+
+/**
+ * x [...,C], weight [C] -> [...,C] = x / sqrt(mean(x²) + epsilon) * weight, the mean over the last axis.
+ * Throws ShapeError when weight is not [C]. Source: arXiv 1910.07467.
+ */
+export const rmsNorm: Op<readonly [x: Tensor, weight: Tensor], NormAttrs> = defineOp({
+  name: 'rmsNorm',
+  infer([x, weight]) {
+    checkScale('rmsNorm', x, { weight });
+    return [{ shape: x.shape, dtype: 'f32' }, { shape: x.shape.slice(0, -1), dtype: 'f32' }];
+  },
+  forward(run, [x, weight], [out, rstd], { epsilon = EPSILON }) {
+    run(rmsNormKernel, { x: x.storage, weight: weight.storage, out: out.storage, rstd: rstd!.storage }, { ...rowsOf(x), epsilon });
+  },
+  backward: (grad, { inputs: [x, weight], outputs: [, rstd] }, need) => [
+    need(0, () => {
+      const dx = empty(x);
+      run(rmsNormBackwardInputKernel, {
+        x: x.storage, weight: weight.storage, rstd: rstd!.storage, dOut: grad.storage, dx: dx.storage,
+      }, rowsOf(x));
+      return dx;
+    }),
+    need(1, (into) => {
+      const dWeight = into ?? empty(weight);
+      run(rmsNormBackwardWeightKernel, {
+        x: x.storage, rstd: rstd!.storage, dOut: grad.storage, dWeight: dWeight.storage,
+      }, { ...rowsOf(x), accumulate: +(into !== undefined) });
+      return dWeight;
+    }),
+  ],
+  cases: {
+    dims: { M: [1, 3], N: [1, 3], C: [1, 7] },
+    attrs: [() => ({ epsilon: 0.1 }), () => ({ epsilon: 1 })], // so large that rows of tiny numbers stay smooth on the scale of a difference
+    inputs: ({ M, N, C }) => [normal(M!, N!, C!), normal(C!)],
+  },
+});
+
+/**
+ * x [...,C], weight [C], bias [C] -> [...,C] = (x - mean) / sqrt(variance + epsilon) * weight + bias, both over the last axis.
+ * Throws ShapeError when weight or bias is not [C]. Source: arXiv 1607.06450.
+ */
+export const layerNorm: Op<readonly [x: Tensor, weight: Tensor, bias: Tensor], NormAttrs> = defineOp({
+  name: 'layerNorm',
+  infer([x, weight, bias]) {
+    checkScale('layerNorm', x, { weight, bias });
+    const perRow: Spec = { shape: x.shape.slice(0, -1), dtype: 'f32' };
+    return [{ shape: x.shape, dtype: 'f32' }, perRow, perRow];
+  },
+  forward(run, [x, weight, bias], [out, mean, rstd], { epsilon = EPSILON }) {
+    run(layerNormKernel, {
+      x: x.storage, weight: weight.storage, bias: bias.storage, out: out.storage, mean: mean!.storage, rstd: rstd!.storage,
+    }, { ...rowsOf(x), epsilon });
+  },
+  backward: (grad, { inputs: [x, weight, bias], outputs: [, mean, rstd] }, need) => [
+    need(0, () => {
+      const dx = empty(x);
+      run(layerNormBackwardInputKernel, {
+        x: x.storage, weight: weight.storage, mean: mean!.storage, rstd: rstd!.storage, dOut: grad.storage, dx: dx.storage,
+      }, rowsOf(x));
+      return dx;
+    }),
+    need(1, (into) => {
+      const dWeight = into ?? empty(weight);
+      run(layerNormBackwardWeightKernel, {
+        x: x.storage, mean: mean!.storage, rstd: rstd!.storage, dOut: grad.storage, dWeight: dWeight.storage,
+      }, { ...rowsOf(x), accumulate: +(into !== undefined) });
+      return dWeight;
+    }),
+    need(2, () => {
+      const dBias = empty(bias), { rows, C } = rowsOf(x);
+      run(sumKernel, { x: grad.storage, out: dBias.storage }, { outer: 1, length: rows, inner: C, factor: 1 });
+      return dBias;
+    }),
+  ],
+  cases: {
+    dims: { M: [1, 3], N: [1, 3], C: [1, 7] },
+    attrs: [() => ({ epsilon: 0.1 }), () => ({ epsilon: 1 })],
+    inputs: ({ M, N, C }) => [normal(M!, N!, C!), normal(C!), normal(C!)],
+  },
+});
+
+/** Checks that each of the tensors has one number per channel of x. */
+function checkScale(where: string, x: Spec, perChannel: Readonly<Record<string, Spec>>): void {
+  const C = x.shape.at(-1);
+  if (C === undefined) throw new ShapeError(`${where}: x []: needs a last axis to normalise`);
+  for (const [name, { shape }] of Object.entries(perChannel)) {
+    if (shape.length !== 1 || shape[0] !== C) throw new ShapeError(`${where}: x ${show(x.shape)}, ${name} ${show(shape)}: ${name} must be [${C}]`);
+  }
+}
+
+function rowsOf(x: Tensor): { rows: number; C: number } {
+  const C = x.shape.at(-1)!;
+  return { rows: x.size / C, C };
+}

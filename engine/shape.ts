@@ -1,0 +1,69 @@
+// Shapes: what a tensor looks like, how two shapes broadcast, and how to print them.
+// Read after: nothing. Read next: backend.ts, tensor.ts.
+
+import { ShapeError } from './errors.ts';
+
+export type Shape = readonly number[];
+
+/** Real numbers ('f32', held as f64 by the gradient checks' backend), or 32-bit integers. */
+export type DType = 'f32' | 'i32' | 'u32';
+
+/** What is known of a tensor before it has memory. */
+export interface Spec {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** Number of elements; 1 for a scalar []. */
+export function sizeOf(shape: Shape): number {
+  return shape.reduce((product, d) => product * d, 1);
+}
+
+/** '[2,3]', as error messages and docs write it. */
+export function show(shape: Shape): string {
+  return `[${shape.join(',')}]`;
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((d, i) => d === b[i]);
+}
+
+/** Throws unless every size is a whole number >= 1. */
+export function checkShape(where: string, shape: Shape): void {
+  if (!shape.every((d) => Number.isInteger(d) && d >= 1)) throw new ShapeError(`${where}: ${show(shape)}: every size must be a whole number of at least 1`);
+}
+
+/** The shape that both broadcast to, aligned at the last dimension: [3,1] and [2] give [3,2]. */
+export function broadcast(where: string, a: Shape, b: Shape): Shape {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const da = a[a.length - rank + i] ?? 1, db = b[b.length - rank + i] ?? 1;
+    if (da !== db && da !== 1 && db !== 1) throw new ShapeError(`${where}: ${show(a)} and ${show(b)}: sizes ${da} and ${db} do not broadcast`);
+    return da === 1 ? db : da;
+  });
+}
+
+/** The same elements in another shape; one size may be -1 and is worked out. */
+export function reshaped(where: string, from: Shape, to: Shape): Shape {
+  const unknown = to.indexOf(-1), size = sizeOf(from);
+  if (to.indexOf(-1, unknown + 1) > unknown && unknown >= 0) throw new ShapeError(`${where}: ${show(from)} -> ${show(to)}: only one size may be -1`);
+  const known = to.reduce((product, d) => (d === -1 ? product : product * d), 1);
+  const shape = unknown < 0 ? to : to.map((d) => (d === -1 ? size / known : d));
+  if (sizeOf(shape) !== size || !Number.isInteger(size / known)) {
+    throw new ShapeError(`${where}: ${show(from)} -> ${show(to)}: ${size} elements do not divide into ${unknown < 0 ? sizeOf(to) : `rows of ${known}`}`);
+  }
+  checkShape(where, shape);
+  return shape;
+}
+
+/** An axis counted from the front; -1 is the last. */
+export function axisOf(where: string, shape: Shape, axis: number): number {
+  const at = axis < 0 ? axis + shape.length : axis;
+  if (!Number.isInteger(axis) || at < 0 || at >= shape.length) throw new ShapeError(`${where}: ${show(shape)}: has no axis ${axis}`);
+  return at;
+}
+
+/** Splits a shape round an axis: elements before it, along it, after it. */
+export function around(shape: Shape, axis: number): { outer: number; length: number; inner: number } {
+  return { outer: sizeOf(shape.slice(0, axis)), length: shape[axis] ?? 1, inner: sizeOf(shape.slice(axis + 1)) };
+}

@@ -1,0 +1,49 @@
+// A step is a function whose intermediate results live in memory of its own, recycled at its next call. Results stay readable until
+// then; using one later is an error with a name, never silent garbage. Train, evaluate and decode get a step each.
+// Read after: arena.ts, tensor.ts. Read next: parameters.ts.
+
+import { copyKernel } from '../kernels/copy/copy.ts';
+import { Arena } from './arena.ts';
+import { StepError } from './errors.ts';
+import { backend, currentArena, withArena } from './runtime.ts';
+import { Tensor } from './tensor.ts';
+
+export interface StepOptions {
+  /** Fill recycled memory with NaN, so that a kernel which leaves a gap in its output is seen. Default: REMIT_POISON=1. */
+  readonly poison?: boolean;
+}
+
+export interface Step<Args extends readonly unknown[], R> {
+  (...args: Args): Promise<R>;
+  /** Gives the step's memory back; results of its last call become stale. */
+  free(): void;
+}
+
+/**
+ * Wraps a synchronous body. Each call recycles what the last one made, runs the body, submits its work, and resolves with its result.
+ * Throws StepError when the body is asynchronous or when a step is called inside a step.
+ */
+export function step<Args extends readonly unknown[], R>(body: (...args: Args) => R, options: StepOptions = {}): Step<Args, R> {
+  const poison = options.poison ?? globalThis.process?.env?.REMIT_POISON === '1';
+  let owner = null as Arena | null;
+  const call = async (...args: Args): Promise<R> => {
+    if (currentArena()) throw new StepError('step: called inside another step: call it between steps, or inline its body');
+    const arena = (owner ??= new Arena(backend(), poison));
+    arena.rewind();
+    const result = withArena(arena, () => {
+      const made = body(...args);
+      if (made instanceof Promise) throw new StepError('step: the body is asynchronous: await before or after the step, not inside');
+      return made;
+    });
+    await backend().endStep();
+    return result;
+  };
+  return Object.assign(call, { free: () => { owner?.free(); owner = null; } });
+}
+
+/** A copy that outlives the step. */
+export function keep(x: Tensor): Tensor {
+  const storage = backend().alloc(x.size, x.dtype);
+  backend().dispatch(copyKernel, { x: x.storage, out: storage }, { n: x.size });
+  return new Tensor({ shape: x.shape, dtype: x.dtype, storage, arena: null });
+}

@@ -1,0 +1,107 @@
+// Reverse-mode differentiation. Each result remembers the op that made it; backward() walks those memories from the loss to the
+// leaves, newest first, which is always a valid order.
+// Read after: tensor.ts, op.ts. Read next: ops/arithmetic.ts, step.ts.
+
+import { accumulateKernel, fillKernel } from '../kernels/copy/copy.ts';
+import { binaryKernels } from '../kernels/elementwise/elementwise.ts';
+import { ShapeError } from './errors.ts';
+import type { OpDef, Outputs } from './op.ts';
+import { backend, isRecording, noGrad } from './runtime.ts';
+import { sameShape, show } from './shape.ts';
+import { empty, Tensor } from './tensor.ts';
+
+/** One op that was run. Ids grow with time, so a node's inputs always have smaller ids. */
+export interface TapeNode {
+  readonly id: number;
+  readonly name: string;
+  readonly inputs: readonly Tensor[];
+  backward(grad: Tensor, need: Need): readonly (Tensor | null)[];
+}
+
+/**
+ * Makes the gradient of input i unless nobody wants it. When the input is a parameter, `into` is its slot of the flat gradient
+ * buffer: an op that can add to it does so and returns it, which saves a pass; the others ignore it.
+ */
+export type Need = (input: number, make: (into: Tensor | undefined) => Tensor) => Tensor | null;
+
+let lastId = 0;
+
+/** Links a result to the op that made it, if any input wants a gradient. */
+export function record<In extends readonly Tensor[], A>(def: OpDef<In, A>, inputs: In, outputs: Outputs<Tensor>, attrs: A): Outputs<Tensor> {
+  if (!isRecording() || !inputs.some((x) => x.needsGrad)) return outputs;
+  const node: TapeNode = {
+    id: ++lastId,
+    name: def.name,
+    inputs,
+    backward: (grad, need) => def.backward(grad, { inputs, outputs, attrs }, need),
+  };
+  const { shape, dtype, storage, arena } = outputs[0];
+  return [new Tensor({ shape, dtype, storage, arena, needsGrad: true, node }), ...outputs.slice(1)];
+}
+
+/** What backward() found, by tensor. */
+export interface Gradients {
+  /** Gradient of a leaf or of any intermediate result; undefined where the loss does not depend on it. */
+  of(x: Tensor): Tensor | undefined;
+}
+
+/**
+ * Differentiates a scalar (or, given `seed`, the sum of loss * seed). Parameters' gradients are added to their slots.
+ * Throws ShapeError when the loss is no scalar and no seed of its shape is given.
+ */
+export function backward(loss: Tensor, seed?: Tensor): Gradients {
+  if (!seed && loss.size !== 1) throw new ShapeError(`backward: loss ${show(loss.shape)}: must be a scalar, or come with a seed of its shape`);
+  if (seed && !sameShape(seed.shape, loss.shape)) throw new ShapeError(`backward: seed ${show(seed.shape)} for ${show(loss.shape)}: shapes differ`);
+  return noGrad(() => {
+    const gradients = new Map<TapeNode | Tensor, Tensor>();
+    gradients.set(keyOf(loss), seed ?? ones(loss));
+    for (const node of newestFirst(loss)) {
+      const grad = gradients.get(node);
+      if (!grad) continue;
+      const need: Need = (i, make) => (node.inputs[i]!.needsGrad ? make(node.inputs[i]!.gradient ?? undefined) : null);
+      node.backward(grad, need).forEach((g, i) => {
+        if (g) accumulate(gradients, node.inputs[i]!, g);
+      });
+    }
+    return { of: (x) => x.gradient ?? gradients.get(keyOf(x)) };
+  });
+}
+
+/** A result is known by its node, since views of it (reshape) are other tensors; a leaf by itself. */
+function keyOf(x: Tensor): TapeNode | Tensor {
+  return x.node ?? x;
+}
+
+function accumulate(gradients: Map<TapeNode | Tensor, Tensor>, x: Tensor, g: Tensor): void {
+  if (!sameShape(g.shape, x.shape)) throw new ShapeError(`internal: gradient ${show(g.shape)} of a tensor ${show(x.shape)}`);
+  if (x.gradient) {
+    if (g !== x.gradient) backend().dispatch(accumulateKernel, { x: g.storage, out: x.gradient.storage }, { n: x.size });
+    return;
+  }
+  const before = gradients.get(keyOf(x));
+  gradients.set(keyOf(x), before ? sumOf(before, g) : g);
+}
+
+/** A new tensor: the same gradient may belong to several tensors, so it is never added to in place. */
+function sumOf(a: Tensor, b: Tensor): Tensor {
+  const out = empty({ shape: a.shape, dtype: 'f32' }), flat = { d0: 1, d1: 1, d2: 1, d3: a.size, a0: 0, a1: 0, a2: 0, a3: 1, b0: 0, b1: 0, b2: 0, b3: 1 };
+  backend().dispatch(binaryKernels.add, { a: a.storage, b: b.storage, out: out.storage }, flat);
+  return out;
+}
+
+function ones(like: Tensor): Tensor {
+  const one = empty({ shape: like.shape, dtype: 'f32' });
+  backend().dispatch(fillKernel, { out: one.storage }, { n: one.size, value: 1 });
+  return one;
+}
+
+/** Every node that the loss depends on, in falling order of id. */
+function newestFirst(loss: Tensor): TapeNode[] {
+  const seen = new Set<TapeNode>(), todo = loss.node ? [loss.node] : [];
+  for (let node = todo.pop(); node; node = todo.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    for (const { node: maker } of node.inputs) if (maker) todo.push(maker);
+  }
+  return [...seen].sort((a, b) => b.id - a.id);
+}
