@@ -1,0 +1,40 @@
+// One layer: x += attention(norm(x)); x += mlp(norm(x)).
+// Read after: attention.ts, mlp.ts, norm.ts.
+
+import { add } from '../engine/ops/arithmetic.ts';
+import type { KeyValueCache } from '../engine/ops/attention.ts';
+import type { Parameters } from '../engine/parameters.ts';
+import type { Tensor } from '../engine/tensor.ts';
+import { Attention } from './attention.ts';
+import type { TransformerConfig } from './config.ts';
+import { Mlp } from './mlp.ts';
+import { Norm } from './norm.ts';
+
+export class Block {
+  readonly #norm1: Norm;
+  readonly #attention: Attention;
+  readonly #norm2: Norm;
+  readonly #mlp: Mlp;
+
+  constructor(parameters: Parameters, name: string, config: TransformerConfig) {
+    const { width, norm: kind, epsilon } = config;
+    this.#norm1 = new Norm(parameters, { name: `${name}.input_layernorm`, width, kind, epsilon });
+    this.#attention = new Attention(parameters, `${name}.self_attn`, config);
+    this.#norm2 = new Norm(parameters, { name: `${name}.post_attention_layernorm`, width, kind, epsilon });
+    this.#mlp = new Mlp(parameters, `${name}.mlp`, config);
+  }
+
+  /** x [B,T,C] -> [B,T,C]. */
+  forward(x: Tensor, table: Tensor): Tensor {
+    return this.#rest(add(x, this.#attention.forward(this.#norm1.forward(x), table)));
+  }
+
+  /** N new tokens at `position`: x [B,N,C] -> [B,N,C]. */
+  decode(x: Tensor, table: Tensor, cache: KeyValueCache, position: number): Tensor {
+    return this.#rest(add(x, this.#attention.decode(this.#norm1.forward(x), table, cache, position)));
+  }
+
+  #rest(x: Tensor): Tensor {
+    return add(x, this.#mlp.forward(this.#norm2.forward(x)));
+  }
+}

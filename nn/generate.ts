@@ -1,0 +1,71 @@
+// Batched generation with a key-value cache: greedy, by temperature, from the top k; an optional forced first token and a stop token.
+// Tokens stay on the device until the end: a rollout is read back once.
+// Read after: transformer.ts, kernels/random. Used by: remit/phases/evaluate.ts and, for rollouts, remit/rl.
+
+import { sampleKernel } from '../kernels/random/random.ts';
+import { ConfigError } from '../engine/errors.ts';
+import type { Rng } from '../engine/rng.ts';
+import { backend, noGrad } from '../engine/runtime.ts';
+import { step, type Step } from '../engine/step.ts';
+import { tensor, Tensor } from '../engine/tensor.ts';
+import type { DecodeState, Transformer } from './transformer.ts';
+
+export interface GenerateOptions {
+  /** Number of prompts, which all have the same length. */
+  readonly batch: number;
+  readonly maxNew: number;
+  /** 0 takes the likeliest token; 1 samples the model's distribution. */
+  readonly temperature: number;
+  /** Sample among the k likeliest only; 0: among all. */
+  readonly topK?: number;
+  /** Where randomness comes from: row r, position p and token v always draw the same number. */
+  readonly seed: Rng;
+  /** First new token, instead of drawing it. */
+  readonly force?: number;
+  /** After this token a row holds only it. */
+  readonly stop?: number;
+}
+
+/** prompts: B x P tokens, row-major -> B x (P + maxNew) tokens. Throws ConfigError when that exceeds the context or a token the vocabulary. */
+export async function generate(model: Transformer, prompts: Int32Array, options: GenerateOptions): Promise<Int32Array> {
+  const { batch, maxNew } = options, prompt = prompts.length / batch, length = prompt + maxNew;
+  check(model, prompts, prompt, length);
+  const tokens = new Tensor({ shape: [batch, length], dtype: 'i32', storage: backend().alloc(batch * length, 'i32'), arena: null });
+  const rows = new Int32Array(batch * length);
+  for (let b = 0; b < batch; b++) rows.set(prompts.subarray(b * prompt, (b + 1) * prompt), b * length);
+  backend().write(tokens.storage, rows);
+
+  const next = new Tensor({ shape: [batch, 1], dtype: 'i32', storage: backend().alloc(batch, 'i32'), arena: null });
+  const state = model.decodeState(batch), prefill = decodeStep(model, state), decode = decodeStep(model, state);
+  for (let position = prompt; position < length; position++) {
+    const [advance, input] = position === prompt ? [prefill, prompts] : [decode, next] as const;
+    await advance(input, position, tokens, next, prompt, options);
+  }
+  const result = await tokens.read();
+  for (const used of [prefill, decode]) used.free();
+  for (const { k, v } of state.caches) for (const cache of [k, v]) backend().free(cache.storage);
+  for (const used of [tokens, next]) backend().free(used.storage);
+  return result as Int32Array;
+}
+
+type Advance = Step<[input: Int32Array | Tensor, position: number, tokens: Tensor, next: Tensor, first: number, options: GenerateOptions], void>;
+
+/** Feeds the tokens before `position`, those not yet in the cache, and draws the token at it. */
+function decodeStep(model: Transformer, state: DecodeState): Advance {
+  return step((input, position, tokens, next, first, { batch: B, temperature, topK = 0, seed, force = -1, stop = -1 }) => noGrad(() => {
+    const fed = input instanceof Tensor ? input : tensor(input, [B, input.length / B], 'i32');
+    const logits = model.decode(fed, state, position - fed.shape[1]!); // [B,V]
+    const [V, T] = [model.config.vocabulary, tokens.shape[1]!];
+    backend().dispatch(sampleKernel, { logits: logits.storage, tokens: tokens.storage, next: next.storage }, {
+      B, V, T, position, first, temperature, topK, force: position === first ? force : -1, stop, key0: seed.k0, key1: seed.k1,
+    });
+  }));
+}
+
+function check(model: Transformer, prompts: Int32Array, prompt: number, length: number): void {
+  const { context, vocabulary } = model.config;
+  if (!Number.isInteger(prompt) || prompt < 1) throw new ConfigError(`generate: prompts of ${prompt} tokens: need at least one each, all of one length`);
+  if (length > context) throw new ConfigError(`generate: ${length} tokens: the model's context is ${context}: ask for fewer`);
+  const wrong = prompts.find((token) => token < 0 || token >= vocabulary);
+  if (wrong !== undefined) throw new ConfigError(`generate: token ${wrong}: the vocabulary has 0..${vocabulary - 1}`);
+}

@@ -1,0 +1,96 @@
+// A decoder-only transformer. Llama-shaped by default (RMSNorm, rotary positions, SwiGLU, no biases); GPT-2-shaped by configuration.
+// Initial values: token embedding N(0, 0.2²), linear layers N(0, 1/fan_in), the two projections into the residual stream divided by
+// sqrt(2 layers), head N(0, 0.02²), gains 1, biases 0. The first loss is then close to ln(vocabulary).
+// Sources: arXiv 2302.13971 (Llama), the GPT-2 report for the scaled residual projections. Read after: block.ts. Read next: generate.ts.
+
+import { ConfigError } from '../engine/errors.ts';
+import { add } from '../engine/ops/arithmetic.ts';
+import { rotaryTable, type KeyValueCache } from '../engine/ops/attention.ts';
+import { reshape, slice } from '../engine/ops/shape.ts';
+import { Parameters } from '../engine/parameters.ts';
+import { backend } from '../engine/runtime.ts';
+import type { Rng } from '../engine/rng.ts';
+import { show } from '../engine/shape.ts';
+import { Tensor } from '../engine/tensor.ts';
+import { Block } from './block.ts';
+import { checkConfig, type TransformerConfig } from './config.ts';
+import { Embedding } from './embedding.ts';
+import { Linear } from './linear.ts';
+import { Norm } from './norm.ts';
+
+export type { TransformerConfig };
+
+/** Keys and values of the tokens so far, one per layer: [B,kvHeads,context,D] each. */
+export interface DecodeState {
+  readonly caches: readonly KeyValueCache[];
+  readonly batch: number;
+}
+
+export class Transformer {
+  readonly config: TransformerConfig;
+  readonly parameters = new Parameters();
+  readonly #tokens: Embedding;
+  readonly #positions: Embedding | null;
+  readonly #blocks: readonly Block[];
+  readonly #norm: Norm;
+  readonly #head: Linear | null;
+  readonly #table: Tensor;
+
+  /** Draws initial weights from `rng`, each name from a stream of its own; without one they are 0, to be loaded. Throws ConfigError when sizes do not fit. */
+  constructor(config: TransformerConfig, rng?: Rng) {
+    checkConfig(config);
+    this.config = config;
+    const { parameters } = this, { vocabulary, context, width, heads, layers, norm: kind, epsilon } = config;
+    this.#tokens = new Embedding(parameters, { name: 'model.embed_tokens', count: vocabulary, width, deviation: config.tied ? 0.02 : 0.2 });
+    this.#positions = config.positions === 'learned' ? new Embedding(parameters, { name: 'model.embed_positions', count: context, width, deviation: 0.02 }) : null;
+    this.#blocks = Array.from({ length: layers }, (_, i) => new Block(parameters, `model.layers.${i}`, config));
+    this.#norm = new Norm(parameters, { name: 'model.norm', width, kind, epsilon });
+    this.#head = config.tied ? null : new Linear(parameters, { in: width, out: { lm_head: vocabulary }, deviation: 0.02, bias: false });
+    parameters.allocate(rng);
+    const shape = [context, width / heads], storage = backend().alloc(context * width / heads, 'f32');
+    backend().write(storage, config.positions === 'rotary' ? rotaryTable(context, width / heads, config.rotaryBase) : new Float64Array(context * width / heads));
+    this.#table = new Tensor({ shape, dtype: 'f32', storage, arena: null });
+  }
+
+  /** tokens [B,T] i32 -> logits [B,T,vocabulary]. Throws ConfigError when T exceeds the context. */
+  forward(tokens: Tensor): Tensor {
+    const [, T = 0] = tokens.shape;
+    let x = this.#embed(tokens, 0, T);
+    for (const block of this.#blocks) x = block.forward(x, this.#table);
+    return this.#logits(x);
+  }
+
+  /** N new tokens [B,N] at `position`, with the keys and values of those before: logits of the last one [B,vocabulary]. */
+  decode(tokens: Tensor, state: DecodeState, position: number): Tensor {
+    const [B = 0, N = 0] = tokens.shape;
+    let x = this.#embed(tokens, position, position + N);
+    this.#blocks.forEach((block, i) => (x = block.decode(x, this.#table, state.caches[i]!, position)));
+    return reshape(this.#logits(slice(x, { axis: 1, start: N - 1, end: N })), { shape: [B, -1] });
+  }
+
+  /** Memory for decoding `batch` sequences; lives until nobody holds it. */
+  decodeState(batch: number): DecodeState {
+    const { context, width, heads, kvHeads, layers } = this.config, shape = [batch, kvHeads, context, width / heads];
+    const cache = (): Tensor => new Tensor({ shape, dtype: 'f32', storage: backend().alloc(batch * kvHeads * context * width / heads, 'f32'), arena: null });
+    return { batch, caches: Array.from({ length: layers }, () => ({ k: cache(), v: cache() })) };
+  }
+
+  /** A model of the same shape and values, with memory of its own. */
+  clone(): Transformer {
+    const copy = new Transformer(this.config);
+    copy.parameters.copyFrom(this.parameters);
+    return copy;
+  }
+
+  #embed(tokens: Tensor, start: number, end: number): Tensor {
+    const { context } = this.config;
+    if (end > context) throw new ConfigError(`model: tokens ${show(tokens.shape)} reach position ${end}: the context is ${context}: use shorter sequences`);
+    const x = this.#tokens.forward(tokens); // [B,T,C]
+    return this.#positions ? add(x, this.#positions.rows(start, end)) : x;
+  }
+
+  #logits(x: Tensor): Tensor {
+    const h = this.#norm.forward(x);
+    return this.#head ? this.#head.forward(h) : this.#tokens.scores(h);
+  }
+}

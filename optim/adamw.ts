@@ -1,0 +1,54 @@
+// AdamW over a model's flat parameters, with the global gradient norm clipped on the device: three dispatches, no read-back.
+// Source: Loshchilov and Hutter, arXiv 1711.05101. Kernel: kernels/optim/adamw.ts. Read after: engine/parameters.ts.
+
+import { adamwKernel, gradientNormKernel } from '../kernels/optim/adamw.ts';
+import { fillKernel } from '../kernels/copy/copy.ts';
+import type { Storage } from '../engine/backend.ts';
+import type { Parameters } from '../engine/parameters.ts';
+import { backend } from '../engine/runtime.ts';
+import { empty, Tensor } from '../engine/tensor.ts';
+import { reshape, slice } from '../engine/ops/shape.ts';
+
+export interface AdamWOptions {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  /** Share of a matrix that rate 1 would take away per step; gains and biases are left alone. */
+  readonly weightDecay: number;
+  /** Largest global gradient norm; 0: no limit. */
+  readonly clip: number;
+}
+
+export const adamwDefaults: AdamWOptions = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.05, clip: 1 };
+
+export class AdamW {
+  readonly options: AdamWOptions;
+  readonly #parameters: Parameters;
+  readonly #m: Storage;
+  readonly #v: Storage;
+
+  constructor(parameters: Parameters, options: Partial<AdamWOptions> = {}) {
+    this.options = { ...adamwDefaults, ...options };
+    this.#parameters = parameters;
+    const { size } = parameters.flat;
+    [this.#m, this.#v] = [backend().alloc(size, 'f32'), backend().alloc(size, 'f32')];
+    for (const moment of [this.#m, this.#v]) backend().dispatch(fillKernel, { out: moment }, { n: size, value: 0 });
+  }
+
+  /** Applies the gradients at `rate`. `step` counts from 0. Returns the gradients' norm before clipping, []. */
+  update(step: number, rate: number): Tensor {
+    const { values, gradients, size: n, decayed: nDecay } = this.#parameters.flat;
+    const { beta1, beta2, epsilon, weightDecay, clip } = this.options;
+    const norm = empty({ shape: [2], dtype: 'f32' });
+    backend().dispatch(gradientNormKernel, { x: gradients, norm: norm.storage }, { n, limit: clip });
+    backend().dispatch(adamwKernel, { values, m: this.#m, v: this.#v, gradients, norm: norm.storage }, {
+      n, nDecay, rate, beta1, beta2, epsilon, weightDecay, correction1: 1 - beta1 ** (step + 1), correction2: 1 - beta2 ** (step + 1),
+    });
+    return reshape(slice(norm, { axis: 0, start: 0, end: 1 }), { shape: [] });
+  }
+
+  /** Gives the moments' memory back. */
+  free(): void {
+    for (const moment of [this.#m, this.#v]) backend().free(moment);
+  }
+}

@@ -1,0 +1,43 @@
+// Learning-rate schedules: pure functions of the step, so that a resumed run needs no state of theirs.
+// Steps count from 0. A warm-up of n steps rises linearly: step s has (s + 1) / n of the peak, so step n - 1 has all of it.
+
+import { ConfigError } from '../engine/errors.ts';
+
+export type Schedule = (step: number) => number;
+
+export interface ScheduleOptions {
+  readonly kind: 'constant' | 'linear' | 'cosine' | 'wsd';
+  /** Highest rate. */
+  readonly peak: number;
+  /** Number of steps in all. */
+  readonly steps: number;
+  /** Steps of linear warm-up. */
+  readonly warmup?: number;
+  /** Where the decay ends; 0 by default. */
+  readonly floor?: number;
+  /** 'wsd': share of all steps that the final decay takes; 0.2 by default. */
+  readonly decayShare?: number;
+}
+
+/**
+ * constant: the peak. linear: falls to the floor over the steps after warm-up, reaching it just after the last. cosine: the same along
+ * half a cosine (arXiv 1608.03983). wsd: warm-up, stable, then linear decay over the last decayShare of the steps (arXiv 2404.06395).
+ */
+export function schedule({ kind, peak, steps, warmup = 0, floor = 0, decayShare = 0.2 }: ScheduleOptions): Schedule {
+  if (warmup > steps) throw new ConfigError(`schedule: warm-up of ${warmup} in ${steps} steps: must not be longer than the run`);
+  const shape = shapes[kind](warmup, steps, decayShare);
+  return (step) => (step < warmup ? (peak * (step + 1)) / warmup : floor + (peak - floor) * shape(step));
+}
+
+/** Each falls from 1 towards 0 over the steps after warm-up. */
+const shapes: Record<ScheduleOptions['kind'], (warmup: number, steps: number, decayShare: number) => Schedule> = {
+  constant: () => () => 1,
+  linear: (warmup, steps) => (step) => 1 - share(step, warmup, steps),
+  cosine: (warmup, steps) => (step) => 0.5 * (1 + Math.cos(Math.PI * share(step, warmup, steps))),
+  wsd: (warmup, steps, decayShare) => (step) => 1 - share(step, Math.max(warmup, Math.round(steps * (1 - decayShare))), steps),
+};
+
+/** How far `step` is from start to end, 0 to 1. */
+function share(step: number, start: number, end: number): number {
+  return end > start ? Math.min(1, Math.max(0, (step - start) / (end - start))) : 0;
+}
