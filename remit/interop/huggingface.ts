@@ -1,0 +1,180 @@
+// A model as a Hugging Face folder, both ways: config.json, model.safetensors, tokenizer.json and their small companions.
+// Our tensors carry the Llama names and the [out,in] orientation already, so weights are copied, not converted.
+// Pure functions from names to contents; folder.ts puts them on disk. Source: transformers, modeling_llama.py. Read after: llama-config.ts.
+import { FormatError } from '../../engine/errors.ts';
+import { readSafetensors, writeSafetensors, type StoredTensor } from '../../engine/safetensors.ts';
+import { sameShape, show, type Shape } from '../../engine/shape.ts';
+import type { Transformer, TransformerConfig } from '../../nn/transformer.ts';
+import { BEGIN, STOP } from '../data/alphabet.ts';
+import { tinyWorldTokenizer, tokenizerFromJSON, type Tokenizer } from '../data/tokenizer.ts';
+import { fromLlamaConfig, llamaTensors, toLlamaConfig } from './llama-config.ts';
+
+/** Contents by file name. */
+export type Files = Map<string, Uint8Array | string>;
+
+export interface HostTensor {
+  readonly shape: Shape;
+  readonly data: Float32Array | Float64Array;
+}
+
+/** A model read from files: build a Transformer of `config`, then `parameters.load(tensors, where)`. */
+export interface ImportedModel {
+  readonly config: TransformerConfig;
+  /** Exactly the tensors that `config` asks for, by name. */
+  readonly tensors: Map<string, HostTensor>;
+  /** Absent when the folder has none, or one that splits text in a way this project does not; then `tokenizerFault` says which. */
+  readonly tokenizer: Tokenizer | undefined;
+  readonly tokenizerFault: string | undefined;
+}
+
+/**
+ * The files of a folder that transformers, vLLM and this project read. The same model and tokenizer give the same bytes.
+ *
+ * Throws ConfigError unless the model is Llama-shaped (norm rms, positions rotary, mlp swiglu, no bias).
+ */
+export async function exportHuggingFace(model: Pick<Transformer, 'config' | 'parameters'>, tokenizer: Tokenizer | undefined): Promise<Files> {
+  const { config } = model;
+  const { bos, eos } = specialCharacters(tokenizer);
+  const id = (character: string | null) => (character === null ? null : tokenizer!.encode(character)[0]!);
+  const special = { bos: id(bos), eos: id(eos) };
+  const configJson = toLlamaConfig(config, special); // before the weights, since it refuses what the layout cannot hold
+  const tensors = await model.parameters.toHost();
+  checkTensors('export', config, tensors);
+
+  const weights = writeSafetensors(
+    [...tensors].map(([name, { shape, data }]) => [name, { dtype: 'F32', shape, data }]),
+    [['format', 'pt']], // transformers refuses a file with other metadata
+  );
+  const files: Files = new Map<string, Uint8Array | string>([
+    ['config.json', text(configJson)],
+    ['generation_config.json', text({ bos_token_id: special.bos, eos_token_id: special.eos, pad_token_id: null })],
+    ['model.safetensors', weights],
+  ]);
+  if (!tokenizer) return files;
+  files.set('tokenizer.json', text(tokenizer.toJSON()));
+  files.set('tokenizer_config.json', text({
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    model_max_length: config.context,
+    bos_token: bos,
+    eos_token: eos,
+    clean_up_tokenization_spaces: false, // else decoding drops spaces before punctuation
+  }));
+  return files;
+}
+
+/** Rows of the tiny world begin with `^` and end with `.`; text as bytes has no token to spare. */
+function specialCharacters(tokenizer: Tokenizer | undefined): { bos: string | null; eos: string | null } {
+  const tinyWorld = JSON.stringify(tokenizer) === JSON.stringify(tinyWorldTokenizer);
+  return tinyWorld ? { bos: BEGIN, eos: STOP } : { bos: null, eos: null };
+}
+
+function text(json: unknown): string {
+  return `${JSON.stringify(json, null, 2)}\n`;
+}
+
+/**
+ * The model in such files, ours or made elsewhere; `where` names the folder in messages.
+ *
+ * Weights in F16 and BF16 are widened to float32. Weights split over several files are found by model.safetensors.index.json.
+ * Throws FormatError when a file is missing, damaged, or describes a model that this engine does not compute.
+ */
+export function importHuggingFace(files: (name: string) => Uint8Array | undefined, where: string): ImportedModel {
+  const configFile = files('config.json');
+  if (!configFile) throw new FormatError(`huggingface: ${where}: has no config.json: not a Hugging Face model folder`);
+  const config = fromLlamaConfig(parseJson(configFile, `${where}/config.json`), `${where}/config.json`);
+
+  const tensors = new Map<string, HostTensor>();
+  for (const [name, tensor] of readWeights(files, where)) {
+    if (name.endsWith('.rotary_emb.inv_freq')) continue; // a table that old files carry along; it follows from the config
+    tensors.set(name, toHost(name, tensor, where));
+  }
+  if (config.tied) dropTiedHead(tensors, where);
+  checkTensors(`huggingface: ${where}`, config, tensors);
+
+  const { tokenizer, fault: tokenizerFault } = readTokenizer(files('tokenizer.json'), where);
+  if (tokenizer && tokenizer.vocabulary > config.vocabulary) {
+    throw new FormatError(`huggingface: ${where}: tokenizer.json has ${tokenizer.vocabulary} tokens, the model only ${config.vocabulary}`);
+  }
+  return { config, tensors, tokenizer, tokenizerFault };
+}
+
+/** A model can be used by token ids, without a tokenizer: one that splits text in other ways is no reason to refuse the folder. */
+function readTokenizer(file: Uint8Array | undefined, where: string): { tokenizer: Tokenizer | undefined; fault: string | undefined } {
+  if (!file) return { tokenizer: undefined, fault: undefined };
+  const json = parseJson(file, `${where}/tokenizer.json`);
+  try {
+    return { tokenizer: tokenizerFromJSON(json), fault: undefined };
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    return { tokenizer: undefined, fault: `huggingface: ${where}/${error.message}` };
+  }
+}
+
+/** One file, or the parts that model.safetensors.index.json lists. */
+function readWeights(files: (name: string) => Uint8Array | undefined, where: string): Map<string, StoredTensor> {
+  const whole = files('model.safetensors');
+  if (whole) return readSafetensors(whole, `${where}/model.safetensors`).tensors;
+
+  const indexName = `${where}/model.safetensors.index.json`;
+  const indexFile = files('model.safetensors.index.json');
+  if (!indexFile) throw new FormatError(`huggingface: ${where}: has neither model.safetensors nor model.safetensors.index.json`);
+  const index = parseJson(indexFile, indexName) as { weight_map?: unknown } | null;
+  const places = index?.weight_map;
+  if (typeof places !== 'object' || places === null) throw new FormatError(`huggingface: ${indexName}: has no weight_map`);
+
+  const parts = new Set(Object.values(places));
+  for (const part of parts) {
+    const plain = typeof part === 'string' && /^[\w-][\w.-]*$/.test(part); // names from a file must not lead out of the folder
+    if (!plain) throw new FormatError(`huggingface: ${indexName}: ${JSON.stringify(part)}: not a plain file name`);
+  }
+  const found = new Map<string, StoredTensor>();
+  for (const part of parts as Set<string>) {
+    const bytes = files(part);
+    if (!bytes) throw new FormatError(`huggingface: ${where}: has no ${part}, which model.safetensors.index.json lists`);
+    for (const [name, tensor] of readSafetensors(bytes, `${where}/${part}`).tensors) {
+      if (!Object.hasOwn(places, name) || (places as Record<string, unknown>)[name] !== part) {
+        throw new FormatError(`huggingface: ${where}/${part}: tensor "${name}": model.safetensors.index.json does not place it here`);
+      }
+      found.set(name, tensor);
+    }
+  }
+  return found;
+}
+
+function toHost(name: string, { dtype, shape, data }: StoredTensor, where: string): HostTensor {
+  if (data instanceof Float32Array || data instanceof Float64Array) return { shape, data };
+  throw new FormatError(`huggingface: ${where}: tensor "${name}" is ${dtype}: weights must be F64, F32, F16 or BF16`);
+}
+
+/** A tied head is the embedding. Some programs store it all the same: fine when it is a copy. */
+function dropTiedHead(tensors: Map<string, HostTensor>, where: string): void {
+  const head = tensors.get('lm_head.weight')?.data;
+  const embedding = tensors.get('model.embed_tokens.weight')?.data;
+  if (!head || !embedding) return;
+  if (head.length !== embedding.length || head.some((value, i) => value !== embedding[i])) {
+    throw new FormatError(`huggingface: ${where}: tie_word_embeddings = true: lm_head.weight differs from model.embed_tokens.weight`);
+  }
+  tensors.delete('lm_head.weight');
+}
+
+/** Every tensor of the layout and no other: a config that does not fit its weights is found before any memory is taken. */
+function checkTensors(where: string, config: TransformerConfig, tensors: ReadonlyMap<string, { readonly shape: Shape }>): void {
+  const known = new Set<string>();
+  for (const [name, shape] of llamaTensors(config)) {
+    const found = tensors.get(name);
+    if (!found) throw new FormatError(`${where}: has no tensor "${name}" ${show(shape)}`);
+    if (!sameShape(found.shape, shape)) throw new FormatError(`${where}: tensor "${name}" ${show(found.shape)}: the config needs ${show(shape)}`);
+    known.add(name);
+  }
+  for (const [name, { shape }] of tensors) {
+    if (!known.has(name)) throw new FormatError(`${where}: tensor "${name}" ${show(shape)}: a Llama of this config has no such tensor`);
+  }
+}
+
+function parseJson(bytes: Uint8Array, where: string): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw new FormatError(`huggingface: ${where}: is not JSON`);
+  }
+}
