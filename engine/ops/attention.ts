@@ -145,7 +145,10 @@ export const rope: Op<readonly [x: Tensor, table: Tensor], { readonly heads: num
     run(ropeKernel, { x: x.storage, table: table.storage, out: out.storage }, { rows: B * T, T, H: heads, D: width / heads, inverse: +inverse });
   },
   // A rotation's gradient turns back: the transpose of each 2x2 matrix.
-  backward: (grad, { inputs: [, table], attrs: { heads, inverse = false } }, need) => [need(0, () => rope(grad, table, { heads, inverse: !inverse })), null],
+  backward: (grad, { inputs: [, table], attrs: { heads, inverse = false } }, need) => [
+    need(0, () => rope(grad, table, { heads, inverse: !inverse })),
+    null,
+  ],
   cases: {
     dims: { B: [1, 2], T: [1, 5], H: [1, 3], half: [1, 4] },
     attrs: [({ H }) => ({ heads: H! }), ({ H }) => ({ heads: H!, inverse: true })],

@@ -3,6 +3,7 @@
 // Sources: SwiGLU, arXiv 2002.05202; GELU, arXiv 1606.08415, section 2.
 
 import { defineKernel } from '../kernel.ts';
+import { swigluBackwardWasm, swigluWasm } from './activation.wasm.ts';
 
 /** gateUp [rows,2F], the gate first, then up -> out [rows,F] = gate s(gate) up. */
 export const swigluKernel = defineKernel({
@@ -17,6 +18,7 @@ export const swigluKernel = defineKernel({
       }
     }
   },
+  wasm: swigluWasm,
 });
 
 /** dGate = dOut up s (1 + gate (1 - s)), dUp = dOut gate s, with s = s(gate). */
@@ -33,6 +35,7 @@ export const swigluBackwardKernel = defineKernel({
       }
     }
   },
+  wasm: swigluBackwardWasm,
 });
 
 // GELU: x (1 + tanh(u)) / 2 with u = sqrt(2/pi) (x + 0.044715 x³). Since (1 + tanh(u)) / 2 = s(2u), the tanh need not be taken.

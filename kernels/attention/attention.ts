@@ -8,6 +8,7 @@
 
 import { defineKernel, type HostArray } from '../kernel.ts';
 import { rotate } from '../rope/rope.ts';
+import { attentionBackwardWasm, attentionForwardWasm } from './attention.wasm.ts';
 
 /** qkv, table [context,D] -> out [B,T,H*D], logSumExp [B,H,T]: the logarithm of each query's sum of exp(scores). */
 export const attentionForwardKernel = defineKernel({
@@ -34,6 +35,7 @@ export const attentionForwardKernel = defineKernel({
       }
     }
   },
+  wasm: attentionForwardWasm,
 });
 
 /**
@@ -93,6 +95,7 @@ export const attentionBackwardKernel = defineKernel({
       }
     }
   },
+  wasm: attentionBackwardWasm,
 });
 
 /**

@@ -2,6 +2,7 @@
 // Functions that a training step spends its time in (SwiGLU, GELU, norms) have kernels of their own elsewhere.
 
 import { defineKernel, type Kernel } from '../kernel.ts';
+import { binaryWasm } from './elementwise.wasm.ts';
 
 /** A function of one number: its value, and its derivative in terms of the input x and the result y. */
 interface Unary {
@@ -57,7 +58,7 @@ export const unaryBackwardKernels = eachOf(unary, (name, { df }: Unary) => defin
 
 /**
  * out = f(a, b) over up to four axes d0..d3 of the result. a0..a3 and b0..b3 are the steps that each operand takes along an axis,
- * 0 where it is broadcast.
+ * 0 where it is broadcast; along the last axis they are 0 or 1.
  */
 export const binaryKernels = eachOf(binary, (name, f) => defineKernel({
   name,
@@ -74,6 +75,7 @@ export const binaryKernels = eachOf(binary, (name, f) => defineKernel({
       }
     }
   },
+  ...(isArithmetic(name) ? { wasm: binaryWasm(name) } : {}),
 }));
 
 /** out = factor x + offset. */
@@ -105,6 +107,10 @@ export const clampBackwardKernel = defineKernel({
     for (let i = 0; i < n; i++) dx[i] = x[i]! >= low && x[i]! <= high ? dy[i]! : 0;
   },
 });
+
+function isArithmetic(name: BinaryName): name is 'add' | 'sub' | 'mul' | 'div' {
+  return name === 'add' || name === 'sub' || name === 'mul' || name === 'div';
+}
 
 function eachOf<K extends string, R, T extends Kernel>(table: Readonly<Record<K, R>>, make: (name: K, rule: R) => T): Readonly<Record<K, T>> {
   return Object.fromEntries(Object.entries<R>(table).map(([name, rule]) => [name, make(name as K, rule)])) as Record<K, T>;

@@ -11,11 +11,11 @@
 import type { WasmProgram } from '../kernel.ts';
 import { f32, i32, v128, type FunctionBuilder, type Local, type WasmModule } from '../wasm/assembler.ts';
 
-const ROWS = 4, COLUMNS = 8; // one tile
+/** Rows and columns of one tile of the result, and the scratch that it takes. */
+export const ROWS = 4, COLUMNS = 8, TILE_BYTES = 4 * ROWS * COLUMNS;
 const KC = 256; // longest k block: a panel of B is 8 KiB, a quarter of the first-level cache
 const BLOCK_FLOATS = 32_768; // of A per block of rows: 128 KiB
 const FEW_ROWS = 4; // up to here no packing
-const TILE_BYTES = 4 * ROWS * COLUMNS;
 
 type Int = Local<'i32'>;
 

@@ -55,6 +55,7 @@ export const i32 = {
   of: (n: number) => expr('i32', int(n)),
   add: int2(0x6a), sub: int2(0x6b), mul: int2(0x6c), and: int2(0x71),
   eq: int2(0x46), lt: int2(0x48), gt: int2(0x4a), ge: int2(0x4e),
+  shiftRight: int2(0x75),
   min: (a: I32, b: I32) => expr('i32', int(a), int(b), int(a), int(b), 0x48, 0x1b),
   load: (address: I32, offset = 0) => expr('i32', int(address), 0x28, 2, unsigned(offset)),
 } as const;
@@ -62,8 +63,11 @@ export const i32 = {
 const float2 = (opcode: number) => (a: Expr<'f32'>, b: Expr<'f32'>): Expr<'f32'> => expr('f32', a.code, b.code, opcode);
 
 export const f32 = {
+  of: (x: number) => expr('f32', 0x43, floatBytes(x)),
   zero: expr('f32', 0x43, 0, 0, 0, 0),
-  add: float2(0x92), sub: float2(0x93), mul: float2(0x94), div: float2(0x95),
+  add: float2(0x92), sub: float2(0x93), mul: float2(0x94), div: float2(0x95), max: float2(0x97),
+  sqrt: (x: Expr<'f32'>) => expr('f32', x.code, 0x91),
+  fromInt: (x: I32) => expr('f32', int(x), 0xb2),
   load: (address: I32, offset = 0) => expr('f32', int(address), 0x2a, 2, unsigned(offset)),
 } as const;
 
@@ -77,13 +81,33 @@ export const v128 = {
   load: (address: I32, offset = 0) => expr('v128', int(address), vector(0x00), 2, unsigned(offset)),
   /** One float from memory in all four lanes. */
   loadSplat: (address: I32, offset = 0) => expr('v128', int(address), vector(0x09), 2, unsigned(offset)),
-  add: vector2(0xe4), sub: vector2(0xe5), mul: vector2(0xe6), div: vector2(0xe7),
+  /** The same float in all four lanes. */
+  of: (x: number) => expr('v128', vector(0x0c), floatBytes(x), floatBytes(x), floatBytes(x), floatBytes(x)),
+  splat: (x: Expr<'f32'>) => expr('v128', x.code, vector(0x13)),
+  add: vector2(0xe4), sub: vector2(0xe5), mul: vector2(0xe6), div: vector2(0xe7), min: vector2(0xe8), max: vector2(0xe9),
+  /** Rounds to the nearest whole number, halves to even. */
+  nearest: (v: Expr<'v128'>) => expr('v128', v.code, vector(0x6a)),
   /** a b + c; rounded once where relaxed SIMD is there and the machine can, else twice. */
   madd: (relaxed: boolean, a: Expr<'v128'>, b: Expr<'v128'>, c: Expr<'v128'>) =>
     relaxed ? expr('v128', a.code, b.code, c.code, vector(0x105)) : v128.add(c, v128.mul(a, b)),
   lane: (v: Expr<'v128'>, i: number) => expr('f32', v.code, vector(0x1f), i),
+  /** Largest of the four lanes. */
+  largest: (v: Local<'v128'>): Expr<'f32'> => f32.max(f32.max(v128.lane(v, 0), v128.lane(v, 1)), f32.max(v128.lane(v, 2), v128.lane(v, 3))),
   /** (lane 0 + lane 1) + (lane 2 + lane 3). */
   sum: (v: Local<'v128'>): Expr<'f32'> => f32.add(f32.add(v128.lane(v, 0), v128.lane(v, 1)), f32.add(v128.lane(v, 2), v128.lane(v, 3))),
+} as const;
+
+/** The same 128 bits seen as four 32-bit integers. */
+export const i32x4 = {
+  of: (x: number) => expr('v128', vector(0x0c), ...Array.from({ length: 4 }, () => wordBytes(x))),
+  add: vector2(0xae), sub: vector2(0xb1), and: vector2(0x4e), or: vector2(0x50),
+  shiftLeft: (v: Expr<'v128'>, by: number) => expr('v128', v.code, int(by), vector(0xab)),
+  /** Fills with zeros. */
+  shiftRight: (v: Expr<'v128'>, by: number) => expr('v128', v.code, int(by), vector(0xad)),
+  /** Copies the sign. */
+  shiftRightSigned: (v: Expr<'v128'>, by: number) => expr('v128', v.code, int(by), vector(0xac)),
+  fromFloats: (v: Expr<'v128'>) => expr('v128', v.code, vector(0xf8)),
+  toFloats: (v: Expr<'v128'>) => expr('v128', v.code, vector(0xfa)),
 } as const;
 
 /** The body of one function, statement by statement. */
@@ -198,6 +222,14 @@ export class WasmModule {
       ...section(10, functions.map(({ body }) => body.bytes())),
     ]);
   }
+}
+
+function floatBytes(x: number): number[] {
+  return [...new Uint8Array(Float32Array.of(x).buffer)];
+}
+
+function wordBytes(x: number): number[] {
+  return [...new Uint8Array(Int32Array.of(x).buffer)];
 }
 
 function variable<T extends Type>(type: T, index: number): Local<T> {
