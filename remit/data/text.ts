@@ -1,0 +1,62 @@
+// Any text as training rows. The tokens lie in one long array; a training row is context + 1 of them from a random place, so that
+// position t of the row predicts position t + 1. The last part of the text is never trained on: it is for validation.
+// Read next: files.ts, which reads the text; tokenizer.ts, which makes tokens of it.
+
+import { ConfigError } from '../../engine/errors.ts';
+import type { Rng } from '../../engine/rng.ts';
+
+export interface TextSettings {
+  /** Tokens a model sees at once. */
+  readonly context: number;
+  /** Share of the text, at its end, that is kept for validation: 0 keeps none. */
+  readonly validation: number;
+}
+
+export interface TextCorpus {
+  /** Tokens to train on, and tokens kept for validation. */
+  readonly trainTokens: number;
+  readonly validationTokens: number;
+  /** Training rows of a step -> [batch*(context+1)] i32. Row i starts at a place that depends on the seed and step*batch + i alone. */
+  rows(step: number, batch: number): Int32Array;
+  /**
+   * The validation part as rows -> [n*(context+1)] i32. Each row starts with the last token of the row before, so that the targets follow
+   * one another without overlap; fewer than `context` targets at the end are left out.
+   */
+  validationRows(): Int32Array;
+}
+
+/** Splits the tokens of a text. Throws ConfigError when either part is shorter than one row. */
+export function textCorpus(tokens: Int32Array, { context, validation }: TextSettings, random: Rng): TextCorpus {
+  if (!(Number.isInteger(context) && context >= 1)) throw new ConfigError(`data: context ${context}: must be a whole number above 0`);
+  if (!(validation >= 0 && validation < 1)) throw new ConfigError(`data: validation share ${validation}: must be from 0 to below 1`);
+  const row = context + 1;
+  const boundary = Math.floor(tokens.length * (1 - validation));
+  const train = tokens.subarray(0, boundary), held = tokens.subarray(boundary);
+  needRow('training', train.length);
+  if (validation > 0) needRow('validation', held.length);
+
+  function needRow(part: string, length: number): void {
+    if (length >= row) return;
+    throw new ConfigError(`data: text of ${tokens.length} tokens: leaves ${length} for ${part}, and context ${context} needs ${row}: ` +
+      'give more text or a smaller context');
+  }
+
+  return {
+    trainTokens: train.length,
+    validationTokens: held.length,
+    rows(step, batch) {
+      const rows = new Int32Array(batch * row);
+      for (let i = 0; i < batch; i++) {
+        const start = random.at(step * batch + i).stream().int(train.length - context);
+        rows.set(train.subarray(start, start + row), i * row);
+      }
+      return rows;
+    },
+    validationRows() {
+      const count = Math.max(0, Math.floor((held.length - 1) / context));
+      const rows = new Int32Array(count * row);
+      for (let i = 0; i < count; i++) rows.set(held.subarray(i * context, i * context + row), i * row);
+      return rows;
+    },
+  };
+}
