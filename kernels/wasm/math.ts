@@ -1,6 +1,6 @@
 // Exponentials and logarithms for four floats at a time, and loops over floats with a tail.
-// Both functions reduce their argument to a short interval and use a polynomial there; the largest relative errors, measured over 10^7
-// arguments against double precision, are in tests/kernels/wasm-math.test.ts.
+// Both functions reduce their argument to a short interval and use a polynomial there: within 3 (exp) and 4 (log) units of 2^-24,
+// relative; tests/kernels/assembler.test.ts measures it.
 // Source of the reductions: Cody and Waite, "Software manual for the elementary functions" (1980); the coefficients are fits of our own.
 
 import { f32, i32, i32x4, v128, type Expr, type FunctionBuilder, type Local } from './assembler.ts';

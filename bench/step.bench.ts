@@ -1,0 +1,58 @@
+// npm run bench step [tiny-world | bench | tiny]: a training step, kernel by kernel: milliseconds per step and share of the whole.
+// tiny-world is the default recipe; bench and tiny are the GPT-2-shaped models on which peers are compared.
+
+import { createDevice } from '../engine/device.ts';
+import { crossEntropy } from '../engine/ops/cross-entropy.ts';
+import { rng } from '../engine/rng.ts';
+import { step } from '../engine/step.ts';
+import { backward } from '../engine/tape.ts';
+import { tensor } from '../engine/tensor.ts';
+import type { TransformerConfig } from '../nn/config.ts';
+import { Transformer } from '../nn/transformer.ts';
+import { AdamW } from '../optim/adamw.ts';
+
+const llama = { norm: 'rms', positions: 'rotary', mlp: 'swiglu', bias: false, tied: false, epsilon: 1e-5 } as const;
+const gpt2 = { norm: 'layer', positions: 'learned', mlp: 'gelu', bias: false, tied: false, epsilon: 1e-5, rotaryBase: 10000 } as const;
+
+const models: Readonly<Record<string, { readonly batch: number; readonly T: number; readonly config: TransformerConfig }>> = {
+  'tiny-world': { batch: 32, T: 23, config: { ...llama, vocabulary: 70, context: 24, width: 64, layers: 2, heads: 4, kvHeads: 4, hidden: 176, rotaryBase: 100 } },
+  bench: { batch: 16, T: 128, config: { ...gpt2, vocabulary: 256, context: 128, width: 128, layers: 4, heads: 4, kvHeads: 4, hidden: 512 } },
+  tiny: { batch: 16, T: 64, config: { ...gpt2, vocabulary: 256, context: 64, width: 64, layers: 2, heads: 2, kvHeads: 2, hidden: 256 } },
+};
+
+const WARM = 10, STEPS = 30;
+
+export async function run([name = 'tiny-world']: readonly string[]): Promise<void> {
+  const { batch, T, config } = models[name] ?? models['tiny-world']!, device = await createDevice('cpu');
+  const model = new Transformer(config, rng(1)), optimiser = new AdamW(model.parameters), stream = rng(2).stream();
+  const tokens = (): Int32Array => Int32Array.from({ length: batch * T }, () => stream.int(config.vocabulary));
+  const train = step((x: Int32Array, y: Int32Array, i: number) => {
+    const loss = crossEntropy(model.forward(tensor(x, [batch, T], 'i32')), tensor(y, [batch, T], 'i32'));
+    model.parameters.clearGradients();
+    backward(loss);
+    optimiser.update(i, 1e-3);
+    return loss;
+  });
+
+  const spent = new Map<string, number>(), dispatch = device.dispatch.bind(device);
+  device.dispatch = (kernel, buffers, params) => {
+    const start = performance.now();
+    dispatch(kernel, buffers, params);
+    spent.set(kernel.name, (spent.get(kernel.name) ?? 0) + performance.now() - start);
+  };
+  const times: number[] = [];
+  for (let i = 0; i < WARM + STEPS; i++) {
+    if (i === WARM) spent.clear();
+    const start = performance.now();
+    await train(tokens(), tokens(), i);
+    if (i >= WARM) times.push(performance.now() - start);
+  }
+  times.sort((a, b) => a - b);
+  const total = times.reduce((sum, t) => sum + t, 0), rate = (ms: number): string => `${Math.round((batch * T * 1000) / ms)} tokens/s`;
+  console.log(`${name}: ${model.parameters.count} parameters, ${batch} x ${T} tokens, node ${process.version}`);
+  console.log(`best ${times[0]!.toFixed(1)} ms (${rate(times[0]!)}), median ${times[STEPS >> 1]!.toFixed(1)} ms (${rate(times[STEPS >> 1]!)})`);
+  for (const [kernel, ms] of [...spent].sort((a, b) => b[1] - a[1])) {
+    console.log(`${kernel.padEnd(26)} ${(ms / STEPS).toFixed(3).padStart(8)} ms ${((100 * ms) / total).toFixed(1).padStart(5)}%`);
+  }
+  console.log(`${'everything else'.padEnd(26)} ${((total - [...spent.values()].reduce((a, b) => a + b, 0)) / STEPS).toFixed(3).padStart(8)} ms`);
+}

@@ -1,0 +1,153 @@
+// Every WASM program against its reference, at odd sizes, with guard bands and NaN-filled outputs; twice the same bits.
+
+import { describe, expect, test } from 'vitest';
+import fc from 'fast-check';
+import { CpuBackend } from '../../engine/cpu/backend.ts';
+import { compileKernels, relaxedSimd } from '../../engine/cpu/wasm/compile.ts';
+import { Heap, type Block } from '../../engine/cpu/memory.ts';
+import { rotaryTable } from '../../engine/ops/attention.ts';
+import { rng } from '../../engine/rng.ts';
+import { swigluBackwardKernel, swigluKernel } from '../../kernels/activation/activation.ts';
+import { attentionBackwardKernel, attentionForwardKernel } from '../../kernels/attention/attention.ts';
+import { binaryKernels } from '../../kernels/elementwise/elementwise.ts';
+import { kernelsWithWasm } from '../../kernels/index.ts';
+import type { HostArray, Kernel } from '../../kernels/kernel.ts';
+import { matmulKernel } from '../../kernels/matmul/matmul.ts';
+
+const GUARD = 16, MARK = 12345.5;
+
+/** Inputs by name, and the sizes of outputs; 'readwrite' bindings are given as inputs. */
+interface Case {
+  readonly inputs: Readonly<Record<string, ArrayLike<number>>>;
+  readonly outputs: Readonly<Record<string, number>>;
+  readonly params: Readonly<Record<string, number>>;
+}
+
+const tested = new Set<Kernel>();
+
+/** Runs the program in both variants and the reference in double precision; returns the largest |difference|. */
+function compare(kernel: Kernel, { inputs, outputs, params }: Case): number {
+  tested.add(kernel);
+  const reference = Object.fromEntries([
+    ...Object.entries(inputs).map(([name, values]) => [name, Float64Array.from(values)]),
+    ...Object.entries(outputs).map(([name, size]) => [name, new Float64Array(size)]),
+  ]) as Record<string, HostArray>;
+  kernel.reference(reference, params);
+  let worst = 0;
+  for (const relaxed of relaxedSimd() ? [false, true] : [false]) {
+    const [first, second] = [runProgram(kernel, { inputs, outputs, params }, relaxed), runProgram(kernel, { inputs, outputs, params }, relaxed)];
+    for (const [name, values] of Object.entries(first)) {
+      expect(Buffer.compare(Buffer.from(values.buffer), Buffer.from(second[name]!.buffer)), `${kernel.name}.${name}: twice the same bits`).toBe(0);
+      for (let i = 0; i < values.length - GUARD; i++) worst = Math.max(worst, Number.isNaN(values[i]) ? Infinity : Math.abs(values[i]! - reference[name]![i]!));
+      expect([...values.subarray(-GUARD)].every((x) => x === MARK), `${kernel.name}.${name}: guard band`).toBe(true);
+    }
+  }
+  return worst;
+}
+
+const heap = new Heap();
+let scratch: Block | null = null;
+const environment = { scratch: (bytes: number) => ((scratch?.size ?? 0) * 4 >= bytes ? scratch! : (scratch = heap.alloc(bytes / 4 + 1, 'f32'))).address };
+const programs = [false, true].map((relaxed) => (relaxed && !relaxedSimd() ? null : compileKernels(kernelsWithWasm, { memory: heap.memory, shared: heap.shared, maximumPages: heap.maximumPages, relaxed }, environment)));
+
+function runProgram(kernel: Kernel, { inputs, outputs, params }: Case, relaxed: boolean): Record<string, Float32Array> {
+  const place = (values: ArrayLike<number>): Block => {
+    const block = heap.alloc(values.length + GUARD, 'f32');
+    block.data.set(values);
+    block.data.fill(MARK, values.length);
+    return block;
+  };
+  const blocks = Object.fromEntries([
+    ...Object.entries(inputs).map(([name, values]) => [name, place(values)]),
+    ...Object.entries(outputs).map(([name, size]) => [name, place(new Float32Array(size).fill(NaN))]),
+  ]) as Record<string, Block>;
+  if (scratch) scratch.data.fill(NaN); // whatever lies there must not matter
+  programs[+relaxed]!.get(kernel)!(Object.fromEntries(Object.entries(blocks).map(([name, { address }]) => [name, address])), params);
+  const results = Object.fromEntries(Object.entries(blocks).map(([name, { data }]) => [name, data.slice() as Float32Array]));
+  for (const block of Object.values(blocks)) heap.free(block);
+  return results;
+}
+
+const normals = (seed: number, name: string, n: number): Float32Array => Float32Array.from(rng(seed).fold(name).normals(n));
+const flag = fc.constantFrom(0, 1);
+
+describe('matmul', () => {
+  const matmul = (M: number, N: number, K: number, { batch = 1, transA = 0, transB = 0, accumulate = 0, shared = 0, seed = 1 } = {}): number => compare(matmulKernel as unknown as Kernel, {
+    inputs: { a: normals(seed, 'a', batch * M * K), b: normals(seed, 'b', batch * K * N), out: accumulate ? normals(seed, 'out', batch * M * N) : new Float32Array(batch * M * N).fill(NaN) },
+    outputs: {},
+    params: { batch, M, N, K, transA, transB, strideA: M * K, strideB: shared ? 0 : K * N, accumulate },
+  });
+
+  test('agrees at drawn shapes, transposed or not, batched, accumulating', () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 70 }), flag, flag, flag, flag, fc.integer({ min: 1, max: 3 }), fc.nat(1000),
+      (M, N, K, transA, transB, accumulate, shared, batch, seed) => {
+        expect(matmul(M, N, K, { batch, transA, transB, accumulate, shared, seed })).toBeLessThan(1e-6 * (K + 8)); // float32 sums of K products
+      }), { numRuns: 150 });
+  });
+
+  test.each([
+    [1, 1, 1], [4, 8, 256], [5, 9, 257], [13, 31, 300], [7, 64, 513], [131, 24, 300], [736, 64, 64], [3, 129, 65], [130, 7, 260],
+  ])('agrees at %i x %i x %i in every layout', (M, N, K) => {
+    for (const transA of [0, 1]) for (const transB of [0, 1]) for (const accumulate of [0, 1]) expect(matmul(M, N, K, { transA, transB, accumulate })).toBeLessThan(1e-6 * (K + 8));
+  });
+
+  test('rows of A split over several blocks give the same bits as in one', () => {
+    const [M, N, K] = [700, 16, 256], backend = new CpuBackend(), params = { batch: 1, N, K, transA: 0, transB: 0, strideA: 0, strideB: 0, accumulate: 0 };
+    const [a, b, all] = [backend.alloc(M * K, 'f32'), backend.alloc(K * N, 'f32'), backend.alloc(M * N, 'f32')];
+    backend.write(a, normals(3, 'a', M * K));
+    backend.write(b, normals(3, 'b', K * N));
+    backend.dispatch(matmulKernel, { a, b, out: all }, { ...params, M });
+    const part = backend.alloc(8 * N, 'f32');
+    backend.dispatch(matmulKernel, { a: backend.view(a, 400 * K, 8 * K), b, out: part }, { ...params, M: 8 });
+    expect([...part.data.subarray(0, 8 * N)]).toEqual([...all.data.subarray(400 * N, 408 * N)]);
+  });
+});
+
+describe('attention', () => {
+  test('forward and backward agree at drawn shapes, with grouped heads, rotated or not', () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 2 }), fc.integer({ min: 1, max: 75 }), fc.integer({ min: 1, max: 2 }), fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 17 }), flag, fc.nat(1000),
+      (B, T, KV, group, size, rotary, seed) => {
+        const D = rotary ? 2 * size : size, H = KV * group, params = { B, T, H, KV, D, rotary }, qkv = normals(seed, 'qkv', B * T * (H + 2 * KV) * D);
+        const table = rotary ? rotaryTable(T, D, 100) : new Float64Array(1), out = new Float64Array(B * T * H * D), logSumExp = new Float64Array(B * H * T);
+        const forward = { inputs: { qkv, table: Float32Array.from(table) }, outputs: { out: out.length, logSumExp: logSumExp.length }, params };
+        expect(compare(attentionForwardKernel as unknown as Kernel, forward)).toBeLessThan(2e-5); // exp of scores up to about 10
+        attentionForwardKernel.reference({ qkv, table, out, logSumExp }, params);
+        const dOut = normals(seed, 'dOut', out.length);
+        const backward = { inputs: { ...forward.inputs, out, logSumExp, dOut }, outputs: { dQkv: qkv.length }, params };
+        expect(compare(attentionBackwardKernel as unknown as Kernel, backward)).toBeLessThan(2e-4);
+      }), { numRuns: 40 });
+  });
+});
+
+describe('activations and arithmetic', () => {
+  test('SwiGLU agrees at drawn shapes, far out too', () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 37 }), fc.constantFrom(1, 30), fc.nat(1000), (rows, F, spread, seed) => {
+      const gateUp = normals(seed, 'x', rows * 2 * F).map((x) => x * spread), dOut = normals(seed, 'd', rows * F), params = { rows, F };
+      expect(compare(swigluKernel as unknown as Kernel, { inputs: { gateUp }, outputs: { out: rows * F }, params })).toBeLessThan(1e-6 * spread ** 2 * 10);
+      expect(compare(swigluBackwardKernel as unknown as Kernel, { inputs: { gateUp, dOut }, outputs: { dGateUp: rows * 2 * F }, params })).toBeLessThan(1e-6 * spread ** 2 * 10);
+    }), { numRuns: 60 });
+  });
+
+  test.each(['add', 'sub', 'mul', 'div'] as const)('%s agrees over every way to broadcast', (name) => {
+    const sizes = fc.integer({ min: 1, max: 9 }), steps = fc.tuple(flag, flag, flag, flag);
+    fc.assert(fc.property(fc.tuple(sizes, sizes, sizes, sizes), steps, steps, fc.nat(1000), (dims, stepsA, stepsB, seed) => {
+      const strides = (kept: readonly number[]): number[] => {
+        let step = 1;
+        return dims.map((_, i) => 3 - i).map((axis) => {
+          const mine = kept[axis] ? step : 0;
+          if (kept[axis]) step *= dims[axis]!;
+          return mine;
+        }).reverse();
+      };
+      const count = (kept: readonly number[]): number => dims.reduce((n, d, i) => (kept[i] ? n * d : n), 1);
+      const [d0, d1, d2, d3] = dims, [a0, a1, a2, a3] = strides(stepsA), [b0, b1, b2, b3] = strides(stepsB);
+      const a = normals(seed, 'a', count(stepsA)), b = normals(seed, 'b', count(stepsB)).map((x) => x + Math.sign(x));
+      const params = { d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3 } as Record<string, number>;
+      expect(compare(binaryKernels[name] as unknown as Kernel, { inputs: { a, b }, outputs: { out: d0 * d1 * d2 * d3 }, params })).toBeLessThan(1e-5);
+    }), { numRuns: 60 });
+  });
+});
+
+test('no WASM program is left untested here', () => {
+  expect(kernelsWithWasm.filter((kernel) => !tested.has(kernel)).map(({ name }) => name)).toEqual([]);
+});
