@@ -1,0 +1,31 @@
+// The library, for Node and browsers alike: tensors and autograd, the transformer, the optimiser, and the phases of a run.
+// What needs files is in node.ts.
+
+export { createDevice } from './engine/device.ts';
+export * from './engine/errors.ts';
+export * as ops from './engine/ops/index.ts';
+export { Parameters } from './engine/parameters.ts';
+export { rng, Rng, type Stream } from './engine/rng.ts';
+export { noGrad } from './engine/runtime.ts';
+export { readSafetensors, writeSafetensors } from './engine/safetensors.ts';
+export { keep, step, type Step } from './engine/step.ts';
+export { backward } from './engine/tape.ts';
+export { tensor, Tensor, variable } from './engine/tensor.ts';
+
+export type { TransformerConfig } from './nn/config.ts';
+export { generate, type GenerateOptions } from './nn/generate.ts';
+export { Transformer } from './nn/transformer.ts';
+
+export { AdamW } from './optim/adamw.ts';
+export { schedule, type Schedule, type ScheduleOptions } from './optim/schedule.ts';
+
+export { resolveConfig, type Config, type PartialConfig, type PhaseConfig } from './remit/config/config.ts';
+export { textCorpus, type TextCorpus } from './remit/data/text.ts';
+export { byteTokenizer, characterTokenizer, tinyWorldTokenizer, type Tokenizer } from './remit/data/tokenizer.ts';
+export * as world from './remit/data/world.ts';
+export { exportHuggingFace, importHuggingFace } from './remit/interop/huggingface.ts';
+export { evaluate, type Evaluation } from './remit/phases/evaluate.ts';
+export { midtrain } from './remit/phases/midtrain.ts';
+export { newModel, pretrain } from './remit/phases/pretrain.ts';
+export { quietRun, type Run, type StepRecord } from './remit/phases/run.ts';
+export { textLoss } from './remit/phases/text-loss.ts';

@@ -1,0 +1,38 @@
+// `remit-mini evaluate`: tests a trained model on held-out questions of the tiny world. Read next: remit/phases/evaluate.ts.
+
+import { ConfigError } from '../../engine/errors.ts';
+import { readArguments, required, wholeNumber, type Flags } from './arguments.ts';
+import { EXIT } from './exit.ts';
+
+export const help = `remit-mini evaluate --model <path> [flags]
+
+Tests a model of the tiny world on questions that no training row holds, and prints the scores per task.
+
+  --model <path>               a run folder, a checkpoint, or a Hugging Face folder
+  --questions <n>              per task, 1 to 200 (default 200)
+  --split <test | validation>  which questions (default test)
+  --seed <n>                   seeds the samples; the questions are always the same (default 1)
+  --json                       print JSON instead of a table
+`;
+
+const flags: Flags = {
+  model: { type: 'string' }, questions: { type: 'string' }, split: { type: 'string' }, seed: { type: 'string' }, json: { type: 'boolean' },
+};
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const args = readArguments('evaluate', argv, flags);
+  const path = required('evaluate', args, 'model', 'give a run folder, a checkpoint, or a Hugging Face folder');
+  const questions = wholeNumber('evaluate', args, 'questions', { min: 1, max: 200, fallback: 200 });
+  const seed = wholeNumber('evaluate', args, 'seed', { min: 0, max: 0xffff_ffff, fallback: 1 });
+  const split = args.text('split') ?? 'test';
+  if (split !== 'test' && split !== 'validation') throw new ConfigError(`evaluate: --split ${split}: must be test or validation`);
+
+  const [{ evaluate }, { evaluationTable }, { loadModel }, { checkWorldModel }] = await Promise.all([
+    import('../phases/evaluate.ts'), import('./table.ts'), import('./load-model.ts'), import('./world-model.ts'),
+  ]);
+  const { model, tokenizer, source } = await loadModel(path);
+  checkWorldModel(`evaluate: ${source}`, model, tokenizer);
+  const evaluation = await evaluate(model, { questions, split, seed });
+  process.stdout.write(`${args.has('json') ? JSON.stringify({ source, questions, split, seed, ...evaluation }, null, 2) : evaluationTable([{ name: split, evaluation }])}\n`);
+  return EXIT.ok;
+}

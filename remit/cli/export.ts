@@ -1,0 +1,42 @@
+// `remit-mini export`: writes a trained model as other programs read it. Read next: remit/interop/huggingface.ts.
+
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError } from '../../engine/errors.ts';
+import { readArguments, type Flags } from './arguments.ts';
+import { EXIT } from './exit.ts';
+
+export const help = `remit-mini export <run> [flags]
+
+Writes a model in the Hugging Face layout of Llama: config.json, model.safetensors, tokenizer.json.
+
+  <run>                     a run folder or a checkpoint
+  --format huggingface      the only one so far, and the default
+  --out <folder>            where to; <run>/huggingface by default; a folder that is not empty is refused
+`;
+
+const flags: Flags = { format: { type: 'string' }, out: { type: 'string' } };
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const args = readArguments('export', argv, flags, 1);
+  const path = args.positionals[0];
+  if (path === undefined) throw new ConfigError('export: which model? Give a run folder or a checkpoint');
+  const format = args.text('format') ?? 'huggingface';
+  if (format !== 'huggingface') throw new ConfigError(`export: --format ${format}: must be huggingface`);
+
+  const [{ exportHuggingFace }, { writeFolder }, { loadModel }] = await Promise.all([
+    import('../interop/huggingface.ts'), import('../interop/folder.ts'), import('./load-model.ts'),
+  ]);
+  const { model, tokenizer, source } = await loadModel(path);
+  const out = args.text('out') ?? defaultFolder(path);
+  const files = await exportHuggingFace(model, tokenizer);
+  writeFolder(out, files);
+  process.stderr.write(`${source} -> ${out}\n`);
+  process.stdout.write(`${[...files.keys()].map((name) => join(out, name)).join('\n')}\n`);
+  return EXIT.ok;
+}
+
+function defaultFolder(path: string): string {
+  if (statSync(path).isDirectory()) return join(path, 'huggingface');
+  throw new ConfigError(`export: ${path}: is a file: say where to with --out <folder>`);
+}

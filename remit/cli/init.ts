@@ -1,0 +1,29 @@
+// The model that training starts from: fresh, or the one that --init names. Used by: train-world.ts, train-text.ts.
+
+import { ConfigError } from '../../engine/errors.ts';
+import type { Transformer } from '../../nn/transformer.ts';
+import type { Config, Resolved } from '../config/config.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import { newModel } from '../phases/pretrain.ts';
+import { openModel } from '../run/model.ts';
+
+export interface Start {
+  readonly model: Transformer;
+  readonly tokenizer: Tokenizer;
+  /** With the shape of the model that is really there. */
+  readonly config: Config;
+}
+
+/** Without `path`: a fresh model for `tokenizer`. Throws ConfigError when the model at `path` has none, or another shape than was asked for. */
+export function startFrom(path: string | undefined, { config, origins }: Resolved, tokenizer: Tokenizer): Start {
+  if (path === undefined) return { model: newModel(config, tokenizer.vocabulary), tokenizer, config };
+  const opened = openModel(path);
+  if (opened.tokenizer === undefined) throw new ConfigError(opened.tokenizerFault ?? `train: --init ${path}: has no tokenizer.json`);
+  const { vocabulary, ...shape } = opened.model.config;
+  for (const [key, value] of Object.entries(shape)) {
+    const asked = config.model[key as keyof typeof shape], origin = origins.get(`model.${key}`)!;
+    const meant = !/^(default|derived|preset .*)$/.test(origin);
+    if (asked !== value && meant) throw new ConfigError(`train: --init ${path}: its model.${key} is ${value}: it cannot become ${asked} (${origin}): leave that out`);
+  }
+  return { model: opened.model, tokenizer: opened.tokenizer, config: { ...config, model: shape } };
+}

@@ -1,0 +1,18 @@
+// Opens the model that a --model flag names, on the best device. Read next: remit/run/model.ts.
+
+import { ConfigError } from '../../engine/errors.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import { openModel, type OpenModel } from '../run/model.ts';
+import { openDevice } from './device.ts';
+
+/** Throws ConfigError when there is no model at `path`, FormatError when it is damaged. */
+export async function loadModel(path: string): Promise<OpenModel> {
+  await openDevice('auto');
+  return openModel(path);
+}
+
+/** The model's tokenizer. Throws ConfigError when it has none. */
+export function tokenizerOf(command: string, { tokenizer, tokenizerFault, source }: OpenModel): Tokenizer {
+  if (tokenizer !== undefined) return tokenizer;
+  throw new ConfigError(tokenizerFault ?? `${command}: ${source}: has no tokenizer.json: only score works without one`);
+}

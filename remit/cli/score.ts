@@ -1,0 +1,105 @@
+// `remit-mini score`: the loss and log-probabilities that a model gives to tokens from a file, as JSON.
+// This is the door through which the model can be checked against any other implementation.
+
+import { readFileSync } from 'node:fs';
+import { ConfigError, FormatError } from '../../engine/errors.ts';
+import type { Transformer } from '../../nn/transformer.ts';
+import { readArguments, required, type Flags } from './arguments.ts';
+import { EXIT } from './exit.ts';
+
+export const help = `remit-mini score --model <path> --data <tokens.json>
+
+Prints {"loss": ..., "count": ..., "logProbs": [[...]]}: natural logarithms, one row for each row of tokens, one number for each
+token but the first: log p(token | the tokens before it). loss is the mean of their negatives over the tokens with mask 1.
+
+  --model <path>          a run folder, a checkpoint, or a Hugging Face folder
+  --data <tokens.json>    {"tokens": [[1, 2, 3], ...], "mask": [[1, 1, 0], ...]}; the mask has the shape of the tokens, or is absent;
+                          a row's first token is never predicted, so its mask means nothing
+`;
+
+const flags: Flags = { model: { type: 'string' }, data: { type: 'string' } };
+
+interface Input {
+  readonly tokens: readonly (readonly number[])[];
+  readonly mask: readonly (readonly number[])[];
+}
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const args = readArguments('score', argv, flags);
+  const path = required('score', args, 'model', 'give a run folder, a checkpoint, or a Hugging Face folder');
+  const file = required('score', args, 'data', 'give a JSON file of tokens');
+  const { loadModel } = await import('./load-model.ts');
+  const input = readInput(file);
+  const { model } = await loadModel(path);
+  checkTokens(input, model, file);
+  const logProbs = await scoreRows(model, input.tokens);
+  process.stdout.write(`${JSON.stringify({ ...summary(logProbs, input.mask), logProbs: logProbs.map((row) => [...row]) })}\n`);
+  return EXIT.ok;
+}
+
+/** For each row of n tokens, n - 1 log-probabilities in nats: entry j is that of token j + 1 after tokens 0..j. */
+export async function scoreRows(model: Transformer, rows: readonly (readonly number[])[]): Promise<Float64Array[]> {
+  const [{ logProb }, { noGrad }, { step }, { tensor }] = await Promise.all([
+    import('../../engine/ops/cross-entropy.ts'), import('../../engine/runtime.ts'), import('../../engine/step.ts'), import('../../engine/tensor.ts'),
+  ]);
+  const score = step((row: readonly number[]) => noGrad(() => {
+    const length = row.length - 1;
+    const inputs = tensor(row.slice(0, -1), [1, length], 'i32'), targets = tensor(row.slice(1), [1, length], 'i32');
+    return logProb(model.forward(inputs), targets); // [1,length]
+  }));
+  const results: Float64Array[] = [];
+  for (const row of rows) {
+    const result = await score(row);
+    results.push(Float64Array.from(await result.read()));
+  }
+  score.free();
+  return results;
+}
+
+function summary(logProbs: readonly Float64Array[], mask: Input['mask']): { loss: number; count: number } {
+  let [total, count] = [0, 0];
+  logProbs.forEach((row, i) => row.forEach((value, j) => {
+    const counts = mask[i]![j + 1]!;
+    total -= counts * value;
+    count += counts;
+  }));
+  if (count === 0) throw new ConfigError('score: the mask leaves no token to score: the first of a row is never predicted');
+  return { loss: total / count, count };
+}
+
+/** Throws ConfigError when there is no such file, FormatError unless it holds rows of whole numbers and a mask to match. */
+function readInput(file: string): Input {
+  const fail = (why: string): never => {
+    throw new FormatError(`score: ${file}: ${why}`);
+  };
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new ConfigError(`score: ${file}: no such file`);
+    return fail(`is not JSON: ${(error as Error).message.replaceAll(/\s+/g, ' ')}`);
+  }
+  const { tokens, mask } = (json ?? {}) as { tokens?: unknown; mask?: unknown };
+  if (!isRows(tokens) || tokens.length === 0) return fail('"tokens" must be a list of lists of whole numbers');
+  const short = tokens.findIndex((row) => row.length < 2);
+  if (short >= 0) return fail(`tokens[${short}] has ${tokens[short]!.length} tokens: nothing is predicted: give 2 or more`);
+  if (mask === undefined) return { tokens, mask: tokens.map((row) => row.map(() => 1)) };
+  if (!isRows(mask) || mask.flat().some((n) => n > 1)) return fail('"mask" must be a list of lists of 0 and 1');
+  if (mask.length !== tokens.length) return fail(`"mask" has ${mask.length} rows, "tokens" ${tokens.length}`);
+  const uneven = tokens.findIndex((row, i) => row.length !== mask[i]!.length);
+  if (uneven >= 0) return fail(`mask[${uneven}] has ${mask[uneven]!.length} numbers, tokens[${uneven}] ${tokens[uneven]!.length}`);
+  return { tokens, mask };
+}
+
+function isRows(value: unknown): value is number[][] {
+  return Array.isArray(value) && value.every((row) => Array.isArray(row) && row.every((n) => Number.isSafeInteger(n) && n >= 0));
+}
+
+function checkTokens({ tokens }: Input, model: Transformer, file: string): void {
+  const { vocabulary, context } = model.config;
+  tokens.forEach((row, i) => {
+    const wrong = row.findIndex((token) => token >= vocabulary);
+    if (wrong >= 0) throw new ConfigError(`score: ${file}: tokens[${i}][${wrong}] = ${row[wrong]}: the model's vocabulary is 0..${vocabulary - 1}`);
+    if (row.length - 1 > context) throw new ConfigError(`score: ${file}: tokens[${i}] has ${row.length} tokens: the model's context is ${context}: give at most ${context + 1}`);
+  });
+}

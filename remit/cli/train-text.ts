@@ -1,0 +1,55 @@
+// Training on your own text: next-token prediction, then the loss on the part that was held out.
+// Read next: remit/data/files.ts (reading), remit/data/text.ts (rows), remit/phases/text-loss.ts.
+
+import { rng } from '../../engine/rng.ts';
+import type { Transformer } from '../../nn/transformer.ts';
+import { readText } from '../data/files.ts';
+import { textCorpus, type TextCorpus } from '../data/text.ts';
+import { byteTokenizer } from '../data/tokenizer.ts';
+import { pretrain } from '../phases/pretrain.ts';
+import { textLoss } from '../phases/text-loss.ts';
+import { openDevice } from './device.ts';
+import { startFrom } from './init.ts';
+import { inRunFolder } from './session.ts';
+import type { TrainOptions } from './train.ts';
+
+/** Enough for three digits, and seconds of work at most. */
+const MAX_VALIDATION_TOKENS = 2 ** 17;
+
+/** Resolves to the exit code; the validation loss is on stdout. */
+export async function trainText({ resolved, init, out }: TrainOptions, path: string): Promise<number> {
+  const text = readText(path, resolved.config.data.field);
+  const device = await openDevice(resolved.config.device);
+  const { model, tokenizer, config } = startFrom(init, resolved, byteTokenizer);
+  const { context } = config.model, { validation } = config.data;
+  const data = textCorpus(tokenizer.encode(text), { context, validation }, rng(config.seed).fold('text'));
+
+  return inRunFolder({ config, device, model, tokenizer, out, name: resolved.preset }, async (folder) => {
+    const unit = `bits per ${tokenizer.name}`;
+    const before = await bits(model, data, context);
+    process.stderr.write(`${data.trainTokens} ${tokenizer.name}s to train on, ${data.validationTokens} to validate on; at first ${before.toFixed(3)} ${unit}\n`);
+    await pretrain(config, data, model, folder);
+    const after = await bits(model, data, context);
+    folder.report('evaluation', { unit, before, after });
+    process.stdout.write(`validation: ${before.toFixed(3)} -> ${after.toFixed(3)} ${unit}\n`);
+    process.stderr.write(`try: remit-mini sample --model ${folder.path} --prompt "..."\n`);
+  });
+}
+
+/** Validation loss in bits per token, over rows spread evenly when there are very many. */
+async function bits(model: Transformer, data: TextCorpus, context: number): Promise<number> {
+  const rows = spread(data.validationRows(), context + 1, Math.ceil(MAX_VALIDATION_TOKENS / context));
+  return (await textLoss(model, rows, context + 1)) / Math.LN2;
+}
+
+/** At most `most` of the rows, at even distances. */
+function spread(rows: Int32Array, length: number, most: number): Int32Array {
+  const count = rows.length / length;
+  if (count <= most) return rows;
+  const chosen = new Int32Array(most * length);
+  for (let i = 0; i < most; i++) {
+    const from = Math.floor((i * count) / most) * length;
+    chosen.set(rows.subarray(from, from + length), i * length);
+  }
+  return chosen;
+}

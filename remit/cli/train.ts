@@ -1,0 +1,111 @@
+// `remit-mini train`: reads the settings, then trains on the tiny world or on your own text.
+// Read next: train-world.ts, train-text.ts; remit/config/schema.ts for the settings.
+
+import { readFileSync } from 'node:fs';
+import { ConfigError } from '../../engine/errors.ts';
+import { resolveConfig, type Resolved } from '../config/config.ts';
+import { presetsHelp, printConfig, settingsHelp } from '../config/help.ts';
+import { settings } from '../config/schema.ts';
+import { readArguments, type Arguments, type Flags } from './arguments.ts';
+import { EXIT } from './exit.ts';
+
+export const help = `remit-mini train [pretrain | midtrain] [flags]
+
+Without a phase: pre-trains and mid-trains a small transformer on the tiny world, tests both, and prints a table per task.
+Everything about the run is kept in its folder.
+
+  --preset <name>              where to start from, see below
+  --config <file.json>         settings from a file, for example the config.json of another run
+  --set <setting>=<value>      one setting; may be repeated; --<setting> <value> says the same
+  --data <path>                train on your own text instead: a .txt or .jsonl file, or a folder of them
+  --init <path>                start from a trained model: a run folder, a checkpoint, or a Hugging Face folder
+  --out <folder>               where the run goes; runs/<preset>-<number> by default
+  --print-config               show every setting and where it came from, and stop
+
+Presets:
+${presetsHelp()}
+
+Settings (defaults < preset < file < flags):
+${settingsHelp()}
+`;
+
+const PHASES = ['pretrain', 'midtrain'] as const;
+
+/** What to train: one phase, or both. */
+export type Plan = readonly (typeof PHASES)[number][];
+
+export interface TrainOptions {
+  readonly resolved: Resolved;
+  readonly plan: Plan;
+  readonly init: string | undefined;
+  readonly out: string | undefined;
+}
+
+const flags: Flags = {
+  ...Object.fromEntries([...settings.keys()].map((name) => [name, { type: 'string' }])),
+  preset: { type: 'string' },
+  config: { type: 'string' },
+  set: { type: 'string', multiple: true },
+  data: { type: 'string' },
+  init: { type: 'string' },
+  out: { type: 'string' },
+  'print-config': { type: 'boolean' },
+};
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const args = readArguments('train', argv, flags, 1);
+  const plan = choosePlan(args.positionals[0]);
+  const resolved = readSettings(args);
+  if (args.has('print-config')) {
+    process.stdout.write(`${printConfig(resolved)}\n`);
+    return EXIT.ok;
+  }
+  const options = { resolved, plan, init: args.text('init'), out: args.text('out') };
+  if (resolved.config.data.path === undefined) {
+    if (plan[0] === 'midtrain' && options.init === undefined) throw new ConfigError('train midtrain: needs a model to start from: give --init <run folder>');
+    return (await import('./train-world.ts')).trainWorld(options);
+  }
+  if (args.positionals[0] === 'midtrain') throw new ConfigError('train midtrain: --data: your own text is for pretrain: use train pretrain, with --init to go on from a model');
+  return (await import('./train-text.ts')).trainText(options, resolved.config.data.path);
+}
+
+function choosePlan(word: string | undefined): Plan {
+  if (word === undefined) return PHASES;
+  const phase = PHASES.find((name) => name === word);
+  if (phase === undefined) throw new ConfigError(`train: ${word}: no such phase: there are ${PHASES.join(' and ')}`);
+  return [phase];
+}
+
+function readSettings(args: Arguments): Resolved {
+  const preset = args.text('preset'), path = args.text('config');
+  return resolveConfig({
+    ...(preset === undefined ? {} : { preset }),
+    ...(path === undefined ? {} : { file: { path, values: readJson(path) } }),
+    flags: args.given.flatMap(([flag, text]) => toSetting(flag, text)),
+  });
+}
+
+/** The setting that a flag stands for, in the order of the command line; none for flags of the command itself. */
+function toSetting(flag: string, text: string): [name: string, text: string][] {
+  if (settings.has(flag)) return [[flag, text]];
+  if (flag === 'data') return [['data.path', text]];
+  if (flag !== 'set') return [];
+  const equals = text.indexOf('=');
+  if (equals < 1) throw new ConfigError(`train: --set ${text}: must be <setting>=<value>, as in --set model.width=128`);
+  return [[text.slice(0, equals), text.slice(equals + 1)]];
+}
+
+function readJson(path: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : (error as Error).message;
+    throw new ConfigError(`config: ${path}: ${reason}`);
+  }
+  try {
+    return JSON.parse(text.replace(/^\uFEFF/, '')); // editors on Windows begin a file with it
+  } catch (error) {
+    throw new ConfigError(`config: ${path}: is not JSON: ${(error as Error).message.replaceAll(/\s+/g, ' ')}`);
+  }
+}

@@ -1,0 +1,116 @@
+// From layers of settings to one checked Config: defaults < preset < file < flags, and who said what.
+// Read after: schema.ts (the settings), layers.ts (one source of them).
+
+import { ConfigError } from '../../engine/errors.ts';
+import { type Layer, layerFromText, layerFromTree, show } from './layers.ts';
+import { nearest } from './nearest.ts';
+import { presetNames, presets, type PresetName } from './presets.ts';
+import { type Config, schema, settings } from './schema.ts';
+
+export type { Config, PartialConfig, PhaseConfig } from './schema.ts';
+export type { PresetName } from './presets.ts';
+
+export interface Sources {
+  /** A preset's name; `tiny` unless given, or `text` when there is a data.path. */
+  readonly preset?: string;
+  /** A parsed config file, and its path for messages. */
+  readonly file?: { readonly path: string; readonly values: unknown };
+  /** Dotted names with their text: `['model.width', '128']`. Later ones win. */
+  readonly flags?: Iterable<readonly [name: string, text: string]>;
+}
+
+export interface Resolved {
+  readonly config: Config;
+  readonly preset: PresetName;
+  /** For each setting, where its value comes from: `default`, `derived`, `preset short`, a file's path, `flag`. */
+  readonly origins: ReadonlyMap<string, string>;
+}
+
+/** The configuration that these sources ask for. Throws ConfigError for anything unknown, out of range or contradictory. */
+export function resolveConfig(sources: Sources = {}): Resolved {
+  const given: Layer[] = [];
+  if (sources.file !== undefined) given.push(layerFromTree(sources.file.path, sources.file.values));
+  if (sources.flags !== undefined) given.push(layerFromText('flag', sources.flags));
+  const hasText = given.some((layer) => layer.values.get('data.path') !== undefined);
+  const preset = choosePreset(sources.preset, hasText);
+  const layers = [layerFromTree(`preset ${preset}`, presets[preset].values), ...given];
+
+  const origins = new Map<string, string>();
+  const values = new Map<string, unknown>();
+  for (const { from, values: some } of layers) {
+    for (const [name, value] of some) {
+      values.set(name, value);
+      origins.set(name, from);
+    }
+  }
+  const config = derive(check(values, origins), origins);
+  crossCheck(config);
+  for (const [name, { fallback }] of settings) if (!origins.has(name) && fallback !== undefined) origins.set(name, 'default');
+  return { config, preset, origins };
+}
+
+function choosePreset(name: string | undefined, hasText: boolean): PresetName {
+  if (name === undefined) return hasText ? 'text' : 'tiny';
+  const known = presetNames.find((preset) => preset === name);
+  if (known !== undefined) return known;
+  throw new ConfigError(`config: --preset ${show(name)}: no such preset: did you mean ${nearest(name, presetNames)}? There are ${presetNames.join(', ')}`);
+}
+
+/** Types and ranges, setting by setting. */
+function check(values: ReadonlyMap<string, unknown>, origins: ReadonlyMap<string, string>) {
+  const result = schema.safeParse(toTree(values));
+  if (result.success) return result.data;
+  const name = result.error.issues[0]!.path.join('.');
+  const setting = settings.get(name);
+  if (setting === undefined) throw new Error(`internal: config: ${result.error.issues[0]!.message} at ${name}`);
+  const unit = setting.unit === undefined ? '' : ` (${setting.unit})`;
+  throw new ConfigError(`config: ${name} = ${show(values.get(name))} (${origins.get(name)}): must be ${setting.range}${unit}`);
+}
+
+/** Dotted names -> nested objects. Every name is a known setting by now. */
+function toTree(values: ReadonlyMap<string, unknown>): Record<string, unknown> {
+  const tree: Record<string, unknown> = {};
+  for (const [name, value] of values) {
+    const parts = name.split('.');
+    const last = parts.pop()!;
+    let node = tree;
+    for (const part of parts) node = (node[part] ??= {}) as Record<string, unknown>;
+    node[last] = value;
+  }
+  return tree;
+}
+
+/** Fills in what follows from other settings. The keys keep the schema's order, so that equal configs have equal JSON. */
+function derive(config: ReturnType<typeof check>, origins: Map<string, string>): Config {
+  const { width, heads, mlp } = config.model;
+  const { kvHeads = heads, hidden = mlp === 'swiglu' ? roundUp((8 / 3) * width, 16) : 4 * width } = config.model;
+  for (const name of ['model.kvHeads', 'model.hidden']) if (!origins.has(name)) origins.set(name, 'derived');
+  return schema.parse({ ...config, model: { ...config.model, kvHeads, hidden } }) as Config;
+}
+
+function roundUp(x: number, multiple: number): number {
+  return Math.ceil(x / multiple) * multiple;
+}
+
+/** Settings that must fit each other. */
+function crossCheck({ model, data, pretrain, midtrain }: Config): void {
+  const { width, heads, kvHeads, context } = model;
+  if (width % heads !== 0) throw new ConfigError(`config: model.width = ${width}, model.heads = ${heads}: width must be a multiple of heads`);
+  if (heads % kvHeads !== 0) throw new ConfigError(`config: model.heads = ${heads}, model.kvHeads = ${kvHeads}: heads must be a multiple of kvHeads`);
+  if (model.positions === 'rotary' && (width / heads) % 2 !== 0) {
+    throw new ConfigError(`config: model.width = ${width}, model.heads = ${heads}: a head has ${width / heads} channels: rotary positions need an even number`);
+  }
+  if (data.path === undefined && context < WORLD_ROW) {
+    throw new ConfigError(`config: model.context = ${context}: rows of the tiny world have ${WORLD_ROW} tokens`);
+  }
+  for (const [name, phase] of Object.entries({ pretrain, midtrain })) {
+    const { warmup, steps, corpus } = phase;
+    if (warmup > steps) throw new ConfigError(`config: ${name}.warmup = ${warmup}, ${name}.steps = ${steps}: warm-up must end within the steps: lower it`);
+    if (corpus.think - corpus.spread < 0 || corpus.think + corpus.spread > 1) {
+      throw new ConfigError(`config: ${name}.corpus.think = ${corpus.think}, ${name}.corpus.spread = ${corpus.spread}: think - spread and think + spread must lie in 0..1`);
+    }
+  }
+}
+
+/** Tokens in a row of the tiny world. */
+const WORLD_ROW = 24;

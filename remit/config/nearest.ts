@@ -1,0 +1,48 @@
+// "Did you mean": the known name closest to a mistyped one, by the number of letters to change. Pure functions.
+
+/** Words that people bring from elsewhere, by what they are called here. */
+const synonyms: Readonly<Record<string, string>> = {
+  lr: 'rate', learningrate: 'rate', dim: 'width', embd: 'width', batchsize: 'batch', blocksize: 'context', epochs: 'steps', iterations: 'steps',
+};
+
+/** The entry of `names` closest to `wrong`. Dotted names also match by their last part alone: `width` finds `model.width`. */
+export function nearest(wrong: string, names: Iterable<string>): string | undefined {
+  const sought = translate(wrong);
+  let best: string | undefined;
+  let least = Infinity;
+  for (const name of names) {
+    const byLastPart = 0.5 + distance(lastPart(sought), lastPart(name)) + (section(sought) === section(name) ? 0 : 1);
+    const cost = Math.min(distance(sought.toLowerCase(), name.toLowerCase()), byLastPart);
+    if (cost < least) [best, least] = [name, cost];
+  }
+  return best;
+}
+
+/** Levenshtein distance: insertions, deletions and replacements that turn `a` into `b`. */
+export function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replace = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replace, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf('.') + 1);
+}
+
+function section(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf('.')));
+}
+
+function translate(name: string): string {
+  const word = lastPart(name).toLowerCase().replaceAll(/[-_]/g, '');
+  const ours = Object.hasOwn(synonyms, word) ? synonyms[word]! : undefined;
+  if (ours === undefined) return name;
+  return section(name) === '' ? ours : `${section(name)}.${ours}`;
+}

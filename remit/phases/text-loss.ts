@@ -1,0 +1,24 @@
+// How well a model predicts held-out text.
+
+import { logProb } from '../../engine/ops/cross-entropy.ts';
+import { sum } from '../../engine/ops/reduce.ts';
+import { noGrad } from '../../engine/runtime.ts';
+import { step } from '../../engine/step.ts';
+import type { Transformer } from '../../nn/transformer.ts';
+import { nextTokens } from './next-token.ts';
+
+/** Mean negative log-likelihood in nats per token over rows of `length` tokens; divided by ln 2, bits per byte for a byte tokenizer. */
+export async function textLoss(model: Transformer, rows: Int32Array, length: number, batch = 16): Promise<number> {
+  const score = step((part: Int32Array, count: number) => noGrad(() => {
+    const { inputs, targets } = nextTokens(part, count);
+    return sum(logProb(model.forward(inputs), targets));
+  }));
+  const count = rows.length / length;
+  let total = 0;
+  for (let start = 0; start < count; start += batch) {
+    const part = rows.subarray(start * length, Math.min(count, start + batch) * length);
+    total += await (await score(part, part.length / length)).item();
+  }
+  score.free();
+  return -total / (count * (length - 1));
+}

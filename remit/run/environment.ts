@@ -1,0 +1,42 @@
+// What a run ran on: kept beside its results, because speed and the last bits depend on it.
+
+import { execFileSync } from 'node:child_process';
+import { availableParallelism, cpus, release, totalmem } from 'node:os';
+
+export interface Environment {
+  /** Version of remit-mini. */
+  readonly version: string;
+  /** `cpu`, or the name of the graphics adapter. */
+  readonly device: string;
+  readonly node: string;
+  readonly v8: string;
+  readonly platform: string;
+  readonly cpu: string;
+  readonly cores: number;
+  readonly memoryGiB: number;
+  /** The commit that the current folder is at, when it is a git checkout. */
+  readonly commit?: string;
+}
+
+export function environment(version: string, device: string): Environment {
+  const commit = currentCommit();
+  return {
+    version,
+    device,
+    node: process.versions.node,
+    v8: process.versions.v8,
+    platform: `${process.platform} ${release()} ${process.arch}`,
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: availableParallelism(),
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    ...(commit === undefined ? {} : { commit }),
+  };
+}
+
+function currentCommit(): string | undefined {
+  try {
+    return execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  } catch {
+    return undefined; // no git, or no checkout
+  }
+}

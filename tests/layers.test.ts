@@ -1,0 +1,86 @@
+// Imports point down the stack: kernels <- engine <- nn, optim <- remit. This reads every import and shows the arrows that do not.
+// Types may point anywhere: they are gone at run time. Also: what a browser must run imports nothing from Node.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** What each folder may import besides itself. */
+const below: Readonly<Record<string, readonly string[]>> = {
+  kernels: [],
+  engine: ['kernels'],
+  nn: ['engine', 'kernels'],
+  optim: ['engine', 'kernels'],
+  remit: ['nn', 'optim', 'engine', 'kernels'],
+};
+
+/** Inside remit: files and the command line look at the rest, never the other way. */
+const isomorphic = [/^(kernels|engine|nn|optim)\//, /^remit\/(data|phases|config)\//];
+const filesOnly = ['remit/data/files.ts'];
+
+interface Import { readonly file: string; readonly target: string }
+
+/** Value imports of a source text: static, re-exported, for side effects, and dynamic ones. */
+function valueImports(source: string): string[] {
+  const code = source.replaceAll(/^\s*(\/\/|\*|\/\*).*$/gm, '');
+  const statements = [
+    /^\s*(?:import|export)\s+(?!type\b)[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]/gm,
+    /^\s*import\s*['"]([^'"]+)['"]/gm,
+    /\bimport\(\s*['"]([^'"]+)['"]\s*\)/g,
+  ];
+  return statements.flatMap((pattern) => [...code.matchAll(pattern)].map((match) => match[1]!));
+}
+
+/** Which of these imports break a rule, as readable lines. */
+function violations(imports: readonly Import[]): string[] {
+  return imports.flatMap(({ file, target }) => {
+    const browser = isomorphic.some((pattern) => pattern.test(file)) && !filesOnly.includes(file);
+    if (!target.startsWith('.')) return browser && target.startsWith('node:') ? [`${file} -> ${target}: must run in a browser too`] : [];
+    const to = relative(root, join(root, dirname(file), target));
+    const [from, layer] = [file.split('/')[0]!, to.split('/')[0]!];
+    if (from !== layer && !below[from]!.includes(layer)) return [`${file} -> ${to}: points up`];
+    if (browser && /^remit\/(run|cli)\//.test(to)) return [`${file} -> ${to}: must run in a browser too`];
+    return [];
+  });
+}
+
+function sources(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(folder, name).replaceAll('\\', '/'));
+}
+
+test('imports point down, and isomorphic code imports nothing from Node', () => {
+  const files = Object.keys(below).flatMap(sources);
+  const imports = files.flatMap((file) => valueImports(readFileSync(join(root, file), 'utf8')).map((target) => ({ file, target })));
+  expect(files.length).toBeGreaterThan(20);
+  expect(imports.length).toBeGreaterThan(files.length / 2); // the reader of imports found some
+  expect(violations(imports)).toEqual([]);
+});
+
+test('the reader of imports sees every kind, and leaves types and comments out', () => {
+  const source = [
+    "import { a } from './a.ts';", "import type { B } from './b.ts';", 'import {\n  type C,\n  c,\n} from \'./c.ts\';', "export * from './d.ts';",
+    "export type { E } from './e.ts';", "import './f.ts';", "const g = await import('./g.ts');", "// import { h } from './h.ts';",
+  ].join('\n');
+  expect(valueImports(source).sort()).toEqual(['./a.ts', './c.ts', './d.ts', './f.ts', './g.ts']);
+});
+
+test('an upward import, a sideways import and a Node import are each named', () => {
+  expect(violations([
+    { file: 'kernels/a/a.ts', target: '../../engine/shape.ts' },
+    { file: 'nn/mlp.ts', target: '../optim/adamw.ts' },
+    { file: 'engine/rng.ts', target: 'node:crypto' },
+    { file: 'remit/phases/a.ts', target: '../run/folder.ts' },
+    { file: 'remit/data/files.ts', target: 'node:fs' },
+    { file: 'remit/run/folder.ts', target: '../../engine/safetensors.ts' },
+  ])).toEqual([
+    'kernels/a/a.ts -> engine/shape.ts: points up',
+    'nn/mlp.ts -> optim/adamw.ts: points up',
+    'engine/rng.ts -> node:crypto: must run in a browser too',
+    'remit/phases/a.ts -> remit/run/folder.ts: must run in a browser too',
+  ]);
+});

@@ -1,0 +1,235 @@
+// The command line as people meet it: real processes, their exit codes, and what they say.
+
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { ConfigError } from '../../engine/errors.ts';
+import { readArguments } from '../../remit/cli/arguments.ts';
+import { evaluationTable } from '../../remit/cli/table.ts';
+import type { Evaluation } from '../../remit/phases/evaluate.ts';
+import { inProcess, remitMini, startRemitMini } from '../support/command-line.ts';
+import { temporaryFolder } from '../support/temporary.ts';
+
+const scratch = temporaryFolder();
+const small = [
+  '--set', 'model.width=8', '--set', 'model.layers=1', '--set', 'model.heads=2', '--pretrain.warmup', '0',
+  '--pretrain.steps', '3', '--midtrain.steps', '2', '--pretrain.batch', '4', '--midtrain.batch', '4', '--evaluate.questions', '1',
+];
+const [runA, runB] = [join(scratch, 'a'), join(scratch, 'b')];
+const world = (...args: string[]) => remitMini(['train', ...small, ...args]);
+
+describe('a run', () => {
+  let trained: ReturnType<typeof world>;
+  beforeAll(() => {
+    trained = world('--out', runA);
+    world('--out', runB);
+  });
+
+  test('trains both phases, prints the table on stdout and the rest on stderr', () => {
+    expect(trained.code).toBe(0);
+    const lines = trained.stdout.split('\n');
+    expect(lines[1]).toMatch(/^task group( +pretrain +midtrain){4}$/);
+    expect(lines.slice(2, 12).map((line) => line.slice(0, 3))).toEqual(['SUM', 'MUL', 'CLK', 'VAR', 'DEP', 'PTR', 'BOO', 'LOK', 'CMP', 'CNT']);
+    expect(lines[12]).toMatch(/^mean( +\d+\.\d){8}$/);
+    expect(trained.stderr).toContain(`${runA}: `);
+    expect(trained.stderr).toMatch(/phase=pretrain step=3\/3 .*\nphase=midtrain step=2\/2/);
+    expect(readdirSync(runA).sort()).toEqual(['checkpoints', 'config.json', 'env.json', 'evaluation.json', 'metrics.jsonl', 'timing.jsonl']);
+    expect(readdirSync(join(runA, 'checkpoints')).sort()).toEqual(['midtrain.safetensors', 'pretrain.safetensors']);
+  });
+
+  test.each(['metrics.jsonl', 'evaluation.json', 'config.json', 'checkpoints/pretrain.safetensors', 'checkpoints/midtrain.safetensors'])(
+    'two processes with one seed write the same %s', (name) => {
+      expect(readFileSync(join(runA, name)).equals(readFileSync(join(runB, name)))).toBe(true);
+    });
+
+  test('is not overwritten', () => {
+    const before = readFileSync(join(runA, 'metrics.jsonl'), 'utf8');
+    expect(world('--out', runA)).toMatchObject({ code: 2, stderr: `error: run: ${runA}: exists and is not empty: choose another --out, or remove it\n` });
+    expect(readFileSync(join(runA, 'metrics.jsonl'), 'utf8')).toBe(before);
+  });
+
+  test('can be repeated from its config.json', () => {
+    const out = join(scratch, 'again');
+    expect(remitMini(['train', 'pretrain', '--config', join(runA, 'config.json'), '--out', out]).code).toBe(0);
+    expect(readFileSync(join(out, 'checkpoints/pretrain.safetensors')).equals(readFileSync(join(runA, 'checkpoints/pretrain.safetensors')))).toBe(true);
+  });
+
+  test('mid-training from its pre-trained checkpoint gives the same model as in one go', () => {
+    const out = join(scratch, 'mid');
+    const outcome = world('midtrain', '--init', join(runA, 'checkpoints/pretrain.safetensors'), '--out', out);
+    expect(outcome.stdout).toMatch(/^task group( +start +midtrain){4}$/m);
+    expect(readFileSync(join(out, 'checkpoints/midtrain.safetensors')).equals(readFileSync(join(runA, 'checkpoints/midtrain.safetensors')))).toBe(true);
+  });
+
+  test('evaluate repeats its scores', async () => {
+    const { stages } = JSON.parse(readFileSync(join(runA, 'evaluation.json'), 'utf8')) as { stages: { name: string; evaluation: Evaluation }[] };
+    const { stdout, code } = await inProcess(['evaluate', '--model', runA, '--questions', '1', '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ ...stages[1]!.evaluation, split: 'test', questions: 1 });
+  });
+
+  test('sample continues a prompt, the same way each time', async () => {
+    const ask = async (...args: string[]) => (await inProcess(['sample', '--model', runA, '--prompt', '^S1+1-1-4-4?', ...args])).stdout;
+    expect(await ask()).toMatch(/^\^S1\+1-1-4-4\?.{12}\n$/);
+    expect(await ask()).toBe(await ask());
+    expect(await ask('--seed', '2')).not.toBe(await ask());
+    expect(await ask('--tokens', '3', '--top-k', '1')).toBe(await ask('--tokens', '3', '--temperature', '0'));
+  });
+
+  test('export writes a folder that sample and score read back alike', async () => {
+    const { stdout, code } = await inProcess(['export', runA, '--format', 'huggingface']);
+    const folder = join(runA, 'huggingface');
+    expect(code).toBe(0);
+    expect(stdout.trim().split('\n')).toContain(join(folder, 'model.safetensors'));
+    const tokens = join(scratch, 'tokens.json');
+    writeFileSync(tokens, JSON.stringify({ tokens: [[0, 1, 2, 3], [5, 6]], mask: [[1, 1, 0, 1], [0, 1]] }));
+    const score = async (path: string) => (await inProcess(['score', '--model', path, '--data', tokens])).stdout;
+    const scores = [await score(runA), await score(folder)];
+    expect(scores[0]).toBe(scores[1]);
+    const { loss, count, logProbs } = JSON.parse(scores[0]!) as { loss: number; count: number; logProbs: number[][] };
+    expect(logProbs.map((row) => row.length)).toEqual([3, 1]);
+    expect(count).toBe(3);
+    expect(loss).toBeCloseTo(-(logProbs[0]![0]! + logProbs[0]![2]! + logProbs[1]![0]!) / 3, 12);
+    expect(await inProcess(['export', runA])).toMatchObject({ code: 2, stderr: expect.stringContaining('not empty') });
+  });
+
+  test('a damaged checkpoint is named, with exit code 4', async () => {
+    const path = join(scratch, 'damaged.safetensors'), bytes = readFileSync(join(runB, 'checkpoints/midtrain.safetensors'));
+    bytes[bytes.length - 2]! ^= 4;
+    writeFileSync(path, bytes);
+    expect(await inProcess(['sample', '--model', path, '--prompt', '^'])).toEqual({
+      code: 4, stdout: '', stderr: `error: checkpoint: ${path}: its checksum does not fit: the file was changed or damaged after it was written\n`,
+    });
+  });
+
+  test('your own text: bits per byte fall, and the model continues a prompt', async () => {
+    const text = join(scratch, 'book.txt'), out = join(scratch, 'text');
+    writeFileSync(text, 'the cat sat on the mat. '.repeat(200));
+    const outcome = await inProcess(['train', '--data', text, '--preset', 'tiny', '--pretrain.steps', '20', '--pretrain.warmup', '0', '--out', out]);
+    expect(outcome.code).toBe(0);
+    const [before, after] = /^validation: ([\d.]+) -> ([\d.]+) bits per byte\n$/.exec(outcome.stdout)!.slice(1).map(Number);
+    expect(before).toBeGreaterThan(7.5); // log2 256 = 8
+    expect(after).toBeLessThan(5);
+    expect(readdirSync(join(out, 'checkpoints'))).toEqual(['pretrain.safetensors']);
+    expect((await inProcess(['sample', '--model', out, '--prompt', 'the ', '--tokens', '8'])).stdout.startsWith('the ')).toBe(true);
+    expect(await inProcess(['evaluate', '--model', out])).toMatchObject({ code: 2, stderr: expect.stringContaining('the tiny world needs its own 70 characters') });
+    expect(await inProcess(['train', ...small, '--init', out, '--out', join(scratch, 'never')])).toMatchObject({ code: 2, stderr: expect.stringContaining('it cannot become 8 (flag): leave that out') });
+    expect(existsSync(join(scratch, 'never'))).toBe(false);
+  });
+});
+
+describe('what is wrong is one line, and an exit code', () => {
+  const one = (...args: string[]) => args;
+  test.each<[string[], number, string]>([
+    [one('trian'), 2, 'remit-mini: trian: no such command: did you mean train? See remit-mini --help'],
+    [one('constructor'), 2, 'remit-mini: constructor: no such command: did you mean score? See remit-mini --help'],
+    [one('train', 'sft'), 2, 'train: sft: no such phase: there are pretrain and midtrain'],
+    [one('train', 'pretrain', 'more'), 2, 'train: more: unexpected: see remit-mini train --help'],
+    [one('train', '--modl.width', '3'), 2, 'train: --modl.width: no such flag: did you mean --model.width?'],
+    [one('train', '--seed'), 2, 'train: --seed: needs a value: a value that begins with - is given as --seed=VALUE'],
+    [one('train', '--seed', '-1'), 2, 'train: --seed: needs a value: a value that begins with - is given as --seed=VALUE'],
+    [one('train', '--seed=-1'), 2, 'config: seed = -1 (flag): must be a whole number from 0 to 4294967295'],
+    [one('train', '--print-config=3'), 2, 'train: --print-config: takes no value'],
+    [one('train', '--set', 'seed'), 2, 'train: --set seed: must be <setting>=<value>, as in --set model.width=128'],
+    [one('train', '--config', '/no/such.json'), 2, 'config: /no/such.json: no such file'],
+    [one('train', 'midtrain'), 2, 'train midtrain: needs a model to start from: give --init <run folder>'],
+    [one('train', 'midtrain', '--data', 'x.txt'), 2, 'train midtrain: --data: your own text is for pretrain: use train pretrain, with --init to go on from a model'],
+    [one('train', '--data', '/no/such.txt'), 2, 'data: /no/such.txt: no such file or folder'],
+    [one('train', '--device', 'webgpu'), 3, 'device: webgpu: this version computes on the CPU only: use --device cpu'],
+    [one('evaluate', '--model', 'x', '--questions', '0'), 2, 'evaluate: --questions 0: must be a whole number from 1 to 200'],
+    [one('evaluate', '--model', 'x', '--split', 'train'), 2, 'evaluate: --split train: must be test or validation'],
+    [one('evaluate', '--model', '/no/such'), 2, 'model: /no/such: no such file or folder'],
+    [one('sample'), 2, 'sample: --model is missing: give a run folder, a checkpoint, or a Hugging Face folder'],
+    [one('sample', '--model', 'x', '--prompt', 'y', '--temperature=-1'), 2, 'sample: --temperature -1: must be a number of at least 0'],
+    [one('score', '--model', 'x'), 2, 'score: --data is missing: give a JSON file of tokens'],
+    [one('score', '--model', 'x', '--data', '/no/such.json'), 2, 'score: /no/such.json: no such file'],
+    [one('export'), 2, 'export: which model? Give a run folder or a checkpoint'],
+    [one('export', 'x', '--format', 'onnx'), 2, 'export: --format onnx: must be huggingface'],
+  ])('remit-mini %j', async (args, code, message) => {
+    expect(await inProcess(args)).toEqual({ code, stdout: '', stderr: `error: ${message}\n` });
+  });
+
+  test('a stack only for those who ask', () => {
+    const { stderr } = remitMini(['trian'], { env: { REMIT_DEBUG: '1' } });
+    expect(stderr).toMatch(/^error: .*\nConfigError: .*\n {4}at /);
+  });
+
+  test.each<[unknown, string]>([
+    ['not json', 'is not JSON: '],
+    [{}, '"tokens" must be a list of lists of whole numbers'],
+    [{ tokens: [[1, 2], [1]] }, 'tokens[1] has 1 tokens: nothing is predicted: give 2 or more'],
+    [{ tokens: [[1, 2]], mask: [[1]] }, 'mask[0] has 1 numbers, tokens[0] 2'],
+    [{ tokens: [[1, 2]], mask: [[1, 2]] }, '"mask" must be a list of lists of 0 and 1'],
+  ])('score with %j', async (contents, message) => {
+    const path = join(scratch, 'bad.json');
+    writeFileSync(path, typeof contents === 'string' ? contents : JSON.stringify(contents));
+    const { code, stderr } = await inProcess(['score', '--model', 'x', '--data', path]);
+    expect(stderr.startsWith(`error: score: ${path}: ${message}`)).toBe(true);
+    expect(code).toBe(4);
+  });
+
+  test('a config file that is no JSON', async () => {
+    const path = join(scratch, 'bad-config.json');
+    writeFileSync(path, '\uFEFF{"seed": 3');
+    expect(await inProcess(['train', '--config', path])).toMatchObject({ code: 2, stderr: expect.stringMatching(/^error: config: .*bad-config\.json: is not JSON: .*\n$/) });
+  });
+});
+
+describe('signals', () => {
+  test.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s ends a run after a step, keeps the model, and exits %i', async (signal, code) => {
+    const out = join(scratch, signal);
+    const child = startRemitMini(['train', ...small, '--pretrain.steps', '1000000', '--out', out]);
+    let stderr = '';
+    child.stderr!.on('data', (part: Buffer) => { stderr += part.toString(); });
+    await until(() => existsSync(join(out, 'metrics.jsonl')) && readFileSync(join(out, 'metrics.jsonl'), 'utf8').includes('"step":5,'));
+    child.kill(signal);
+    expect(await new Promise((resolve) => child.on('exit', resolve))).toBe(code);
+    const step = /stopped in pretrain after step (\d+) of 1000000/.exec(stderr)?.[1];
+    expect(readFileSync(join(out, 'metrics.jsonl'), 'utf8').trim().split('\n')).toHaveLength(Number(step));
+    expect(remitMini(['sample', '--model', out, '--prompt', '^']).code).toBe(0);
+  });
+});
+
+describe('text', () => {
+  test.each([['--help'], ['train', '--help'], ['evaluate', '-h'], ['sample', '--help'], ['score', '--help'], ['export', '--help']])('remit-mini %s %s', async (...args) => {
+    const { code, stdout, stderr } = await inProcess(args.filter((word) => word !== undefined));
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^remit-mini /);
+    for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(160);
+  });
+
+  test('--version is that of package.json', () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+    expect(remitMini(['--version']).stdout).toBe(`${version}\n`);
+  });
+
+  test('--print-config shows values and where they came from, and makes nothing', () => {
+    const { code, stdout } = remitMini(['train', '--preset', 'short', '--seed', '7', '--print-config'], { cwd: scratch });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^seed +7 +flag$/m);
+    expect(stdout).toMatch(/^pretrain\.steps +60 +preset short$/m);
+    expect(existsSync(join(scratch, 'runs'))).toBe(false);
+  });
+
+  test('a table has a column per stage and the mean at the end', () => {
+    const scores = { cued: 0.5, samp: 0.25, free: 1, thinkRate: 0 };
+    const evaluation = { ...scores, tasks: [{ name: 'SUM', group: 'math', ...scores }] };
+    expect(evaluationTable([{ name: 'a', evaluation }, { name: 'b', evaluation }]).split('\n').slice(0, 4)).toEqual([
+      '                  cued             sampled              greedy              thinks',
+      'task group           a         b         a         b         a         b         a         b',
+      'SUM  math         50.0      50.0      25.0      25.0     100.0     100.0       0.0       0.0',
+      'mean              50.0      50.0      25.0      25.0     100.0     100.0       0.0       0.0',
+    ]);
+  });
+});
+
+test('a repeated flag counts last, and the order of flags is kept', () => {
+  const args = readArguments('x', ['--a', '1', '--b=2', '--a', '3'], { a: { type: 'string' }, b: { type: 'string' } });
+  expect(args.given).toEqual([['a', '1'], ['b', '2'], ['a', '3']]);
+  expect(args.text('a')).toBe('3');
+  expect(() => readArguments('x', ['--c'], { a: { type: 'string' } })).toThrow(new ConfigError('x: --c: no such flag: did you mean --a?'));
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
+}

@@ -1,0 +1,41 @@
+// Runs the command line: as a process of its own, straight from the sources, or, much faster, inside the test's.
+
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { vi } from 'vitest';
+import { main } from '../../remit/cli/main.ts';
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const program = ['--import', import.meta.resolve('tsx'), join(root, 'remit/cli/bin.ts')];
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Waits for the end. `cwd` is where relative paths start. */
+export function remitMini(args: readonly string[], { cwd = root, env = {} }: { cwd?: string; env?: Record<string, string> } = {}): Outcome {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...program, ...args], { cwd, encoding: 'utf8', env: { ...process.env, ...env } });
+  return { code: status, stdout, stderr };
+}
+
+/** Starts it, for a test that sends signals. */
+export function startRemitMini(args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [...program, ...args], { cwd: root });
+}
+
+/** The same without a process. */
+export async function inProcess(args: readonly string[]): Promise<Outcome> {
+  const written = { stdout: '', stderr: '' };
+  const spies = (['stdout', 'stderr'] as const).map((name) => vi.spyOn(process[name], 'write').mockImplementation((text) => {
+    written[name] += String(text);
+    return true;
+  }));
+  try {
+    return { code: await main(args), ...written };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}
