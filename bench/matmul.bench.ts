@@ -1,5 +1,5 @@
-// npm run bench matmul [folder of peers]: the WASM matrix product on one thread, checked against its reference first, then timed by
-// turns with its peers where they are installed: jax-js's WASM backend (relaxed SIMD on), and the prototype that set our ceiling.
+// npm run bench matmul [folder where jax-js is installed] [folder of the prototype wasmgemm.mjs]: the WASM matrix product on one thread,
+// checked against its reference first, then timed by turns with jax-js's WASM backend and with the prototype that set our ceiling.
 
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -27,8 +27,8 @@ const shapes: readonly Shape[] = [
   { M: 1, N: 512, K: 512, transB: 1 },
 ];
 
-export async function run([folder = '../shared/peers']: readonly string[]): Promise<void> {
-  const jax = await loadJax(resolve(folder)), prototype = await loadPrototype(resolve(folder, '../probes'));
+export async function run([peers, probes]: readonly string[]): Promise<void> {
+  const jax = peers === undefined ? undefined : await loadJax(resolve(peers)), prototype = probes === undefined ? undefined : await loadPrototype(resolve(probes));
   console.log(`node ${process.version}, relaxed SIMD ${relaxedSimd() ? 'on' : 'off'}, one thread; GFLOP/s, best (median) of 28 samples taken by turns`);
   for (const shape of shapes) {
     const contenders = [await ours(shape), ...(shape.transA || shape.transB ? [] : [jax?.(shape), prototype?.(shape)])].filter((c) => c !== undefined);
@@ -60,10 +60,9 @@ async function ours({ M, N, K, transA, transB }: Shape): Promise<Contender> {
 
 type Make = (shape: Shape) => Contender;
 
-async function loadJax(folder: string): Promise<Make | undefined> {
+async function loadJax(folder: string): Promise<Make> {
   if (!existsSync(join(folder, 'node_modules/@jax-js/jax'))) {
-    console.log(`no jax-js in ${folder}: copy the peers somewhere, run npm ci there, and give that folder`);
-    return undefined;
+    throw new Error(`bench matmul: ${folder}: has no node_modules/@jax-js/jax: run npm ci there first`);
   }
   await import(pathToFileURL(join(folder, 'lib/es2025-polyfill.mjs')).href);
   Object.assign(globalThis, { navigator: globalThis.navigator ?? { userAgent: 'Node.js', hardwareConcurrency: 1 } });
@@ -85,9 +84,8 @@ async function loadJax(folder: string): Promise<Make | undefined> {
   };
 }
 
-async function loadPrototype(folder: string): Promise<Make | undefined> {
+async function loadPrototype(folder: string): Promise<Make> {
   const file = join(folder, 'wasmgemm.mjs');
-  if (!existsSync(file)) return undefined;
   const { buildGemm, makeGemm } = await import(pathToFileURL(file).href);
   const memory = new WebAssembly.Memory({ initial: 1024 }), built = buildGemm({ MR: 4, NR: 8, U: 1, relaxed: relaxedSimd() });
   const gemm = makeGemm(new WebAssembly.Instance(built.module, { e: { m: memory } }), built, memory);
