@@ -24,6 +24,7 @@ const shapes: readonly Shape[] = [
   { M: 2048, N: 512, K: 128 }, { M: 2048, N: 128, K: 512 },
   // the tiny world's training step: qkv forward, its two gradients, the MLP; then one row, as in decoding
   { M: 736, N: 192, K: 64, transB: 1 }, { M: 736, N: 64, K: 192 }, { M: 192, N: 64, K: 736, transA: 1 }, { M: 736, N: 352, K: 64, transB: 1 },
+  { M: 736, N: 64, K: 64, transB: 1 }, { M: 736, N: 64, K: 176, transB: 1 },
   { M: 1, N: 512, K: 512, transB: 1 },
 ];
 

@@ -168,7 +168,7 @@ function fillRow(f: FunctionBuilder, row: Int, first: Int, last: Int, value: num
   const at = f.local('i32'), end = f.local('i32');
   f.set(at, i32.add(row, i32.mul(first, 4)));
   f.set(end, i32.add(row, i32.mul(last, 4)));
-  f.while(i32.lt(at, end), () => {
+  f.while(i32.ne(at, end), () => { // not lt: it is signed, and addresses reach 4 GiB
     f.store(at, f32.of(value));
     f.bump(at, 4);
   });
@@ -184,7 +184,7 @@ function emitSoftmaxRows(module: WasmModule, relaxed: boolean): void {
     const [best, total, y, m] = f.locals('v128', 4) as [Local<'v128'>, Local<'v128'>, Local<'v128'>, Local<'v128'>];
     const everyFour = (body: () => void): void => {
       f.set(at, s);
-      f.while(i32.lt(at, end), () => {
+      f.while(i32.ne(at, end), () => {
         body();
         f.bump(at, 16);
       });

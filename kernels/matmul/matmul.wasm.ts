@@ -105,7 +105,7 @@ function emitBlock(module: WasmModule, relaxed: boolean): void {
         pa.forEach((p, r) => f.set(p, r === 0 ? from : i32.add(from, i32.mul(i32.min(r, i32.sub(rows, 1)), aRow))));
         for (const sum of sums) f.set(sum, v128.zero);
         f.set(pb, b);
-        f.while(i32.lt(pb, end), () => {
+        f.while(i32.ne(pb, end), () => { // not lt: it is signed, and a panel may lie across 2 GiB
           f.set(b0!, v128.load(pb));
           f.set(b1!, v128.load(pb, 16));
           pa.forEach((p, r) => {

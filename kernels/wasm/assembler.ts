@@ -50,11 +50,11 @@ const int = (x: I32): readonly number[] => (typeof x === 'number' ? [0x41, ...si
 
 const int2 = (opcode: number) => (a: I32, b: I32): Expr<'i32'> => expr('i32', int(a), int(b), opcode);
 
-/** Integers; numbers stand for constants. Comparisons are signed and give 0 or 1. */
+/** Integers; numbers stand for constants. Comparisons give 0 or 1; lt, gt, ge and min are signed: for counts, not for addresses (4 GiB). */
 export const i32 = {
   of: (n: number) => expr('i32', int(n)),
   add: int2(0x6a), sub: int2(0x6b), mul: int2(0x6c), and: int2(0x71),
-  eq: int2(0x46), lt: int2(0x48), gt: int2(0x4a), ge: int2(0x4e),
+  eq: int2(0x46), ne: int2(0x47), lt: int2(0x48), gt: int2(0x4a), ge: int2(0x4e),
   shiftRight: int2(0x75),
   min: (a: I32, b: I32) => expr('i32', int(a), int(b), int(a), int(b), 0x48, 0x1b),
   load: (address: I32, offset = 0) => expr('i32', int(address), 0x28, 2, unsigned(offset)),

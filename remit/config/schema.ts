@@ -111,7 +111,7 @@ const evaluate = z.strictObject({
 
 /** The whole tree. Strict: a key that is not here is an error. */
 export const schema = z.strictObject({
-  seed: whole({ min: 0, max: 0xffff_ffff, about: 'everything random follows from it' }).default(1),
+  seed: whole({ min: 0, max: 0xffff_ffff, about: 'everything random follows from it' }).default(0),
   device: choice(['auto', 'cpu', 'webgpu'], 'what computes').default('auto'),
   model: model.prefault({}),
   data: data.prefault({}),

@@ -56,12 +56,12 @@ test('loops, branches and nested functions of the host agree with plain code', (
 test('integer arithmetic is that of 32-bit integers', () => {
   const memory = page(), words = new Int32Array(memory.buffer);
   const f = runOn(memory, (f, { p, n }) => {
-    [i32.add(p, n), i32.sub(p, n), i32.mul(p, n), i32.and(p, n), i32.eq(p, n), i32.lt(p, n), i32.gt(p, n), i32.ge(p, n), i32.min(p, n), i32.shiftRight(n, 1)]
+    [i32.add(p, n), i32.sub(p, n), i32.mul(p, n), i32.and(p, n), i32.eq(p, n), i32.ne(p, n), i32.lt(p, n), i32.gt(p, n), i32.ge(p, n), i32.min(p, n), i32.shiftRight(n, 1)]
       .forEach((value, k) => f.store(256, value, 4 * k));
   });
   fc.assert(fc.property(fc.integer(), fc.integer(), (a, b) => {
     f(a, b);
-    expect([...words.subarray(64, 74)]).toEqual([(a + b) | 0, (a - b) | 0, Math.imul(a, b), a & b, +(a === b), +(a < b), +(a > b), +(a >= b), Math.min(a, b), b >> 1]);
+    expect([...words.subarray(64, 75)]).toEqual([(a + b) | 0, (a - b) | 0, Math.imul(a, b), a & b, +(a === b), +(a !== b), +(a < b), +(a > b), +(a >= b), Math.min(a, b), b >> 1]);
   }), { examples: [[1, 1], [-1, 1]] });
 });
 

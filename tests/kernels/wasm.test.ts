@@ -72,16 +72,16 @@ const normals = (seed: number, name: string, n: number): Float32Array => Float32
 const flag = fc.constantFrom(0, 1);
 
 describe('matmul', () => {
-  const matmul = (M: number, N: number, K: number, { batch = 1, transA = 0, transB = 0, accumulate = 0, shared = 0, seed = 1 } = {}): number => compare(matmulKernel as unknown as Kernel, {
+  const matmul = (M: number, N: number, K: number, { batch = 1, transA = 0, transB = 0, accumulate = 0, shareA = 0, shareB = 0, seed = 1 } = {}): number => compare(matmulKernel as unknown as Kernel, {
     inputs: { a: normals(seed, 'a', batch * M * K), b: normals(seed, 'b', batch * K * N), out: accumulate ? normals(seed, 'out', batch * M * N) : new Float32Array(batch * M * N).fill(NaN) },
     outputs: {},
-    params: { batch, M, N, K, transA, transB, strideA: M * K, strideB: shared ? 0 : K * N, accumulate },
+    params: { batch, M, N, K, transA, transB, strideA: shareA ? 0 : M * K, strideB: shareB ? 0 : K * N, accumulate },
   });
 
   test('agrees at drawn shapes, transposed or not, batched, accumulating', () => {
-    fc.assert(fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 70 }), flag, flag, flag, flag, fc.integer({ min: 1, max: 3 }), fc.nat(1000),
-      (M, N, K, transA, transB, accumulate, shared, batch, seed) => {
-        expect(matmul(M, N, K, { batch, transA, transB, accumulate, shared, seed })).toBeLessThan(1e-6 * (K + 8)); // float32 sums of K products
+    fc.assert(fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 40 }), fc.integer({ min: 0, max: 70 }), flag, flag, flag, flag, flag, fc.integer({ min: 1, max: 3 }), fc.nat(1000),
+      (M, N, K, transA, transB, accumulate, shareA, shareB, batch, seed) => {
+        expect(matmul(M, N, K, { batch, transA, transB, accumulate, shareA, shareB, seed })).toBeLessThan(1e-6 * (K + 8)); // float32 sums of K products
       }), { numRuns: 150 });
   });
 
@@ -89,6 +89,28 @@ describe('matmul', () => {
     [1, 1, 1], [4, 8, 256], [5, 9, 257], [13, 31, 300], [7, 64, 513], [131, 24, 300], [736, 64, 64], [3, 129, 65], [130, 7, 260],
   ])('agrees at %i x %i x %i in every layout', (M, N, K) => {
     for (const transA of [0, 1]) for (const transB of [0, 1]) for (const accumulate of [0, 1]) expect(matmul(M, N, K, { transA, transB, accumulate })).toBeLessThan(1e-6 * (K + 8));
+  });
+
+  test('a sum of no products is 0, and adds nothing', () => {
+    for (const M of [2, 9]) for (const transA of [0, 1]) for (const transB of [0, 1]) for (const accumulate of [0, 1]) {
+      expect(matmul(M, 11, 0, { transA, transB, accumulate })).toBe(0);
+    }
+  });
+
+  test('addresses on both sides of 2 GiB are only numbers: signed comparison would make the upper ones negative', () => {
+    const memory = new WebAssembly.Memory({ initial: 32800, maximum: 32800 }), border = 2 ** 31; // what is not touched costs nothing
+    const [M, N, K] = [20, 40, 100], params = { batch: 1, M, N, K, strideA: 0, strideB: 0, accumulate: 0 }, [a, b] = [normals(1, 'a', M * K), normals(1, 'b', K * N)];
+    const place = (address: number, values: Float32Array): number => (new Float32Array(memory.buffer, address, values.length).set(values), address);
+    for (const [scratchAt, at] of [[border - 1600, 64], [65536, border - 16 * K], [65536, border]] as const) {
+      const program = compileKernels([matmulKernel as unknown as Kernel], { memory, shared: false, maximumPages: 32800 }, { scratch: () => scratchAt }).get(matmulKernel as unknown as Kernel)!;
+      for (const transA of [0, 1]) for (const transB of [0, 1]) {
+        const buffers = { a: place(at, a), b: place(at + 4 * M * K, b), out: at + 4 * (M * K + K * N) }, out = new Float64Array(M * N);
+        program(buffers, { ...params, transA, transB });
+        matmulKernel.reference({ a, b, out }, { ...params, transA, transB });
+        const worst = new Float32Array(memory.buffer, buffers.out, M * N).reduce((most, x, i) => Math.max(most, Math.abs(x - out[i]!)), 0);
+        expect(worst, `scratch at ${scratchAt}, operands at ${at}`).toBeLessThan(1e-6 * K);
+      }
+    }
   });
 
   test('rows of A split over several blocks give the same bits as in one', () => {
