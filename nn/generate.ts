@@ -29,7 +29,8 @@ export interface GenerateOptions {
 /** prompts: B x P tokens, row-major -> B x (P + maxNew) tokens. Throws ConfigError when that exceeds the context or a token the vocabulary. */
 export async function generate(model: Transformer, prompts: Int32Array, options: GenerateOptions): Promise<Int32Array> {
   const { batch, maxNew } = options, prompt = prompts.length / batch, length = prompt + maxNew;
-  check(model, prompts, prompt, length);
+  check(model, prompts, prompt, options);
+  const key = options.seed.fold('sample'); // of its own, so that no other use of the seed shares its numbers
   const tokens = new Tensor({ shape: [batch, length], dtype: 'i32', storage: backend().alloc(batch * length, 'i32'), arena: null });
   const rows = new Int32Array(batch * length);
   for (let b = 0; b < batch; b++) rows.set(prompts.subarray(b * prompt, (b + 1) * prompt), b * length);
@@ -39,7 +40,7 @@ export async function generate(model: Transformer, prompts: Int32Array, options:
   const state = model.decodeState(batch), prefill = decodeStep(model, state), decode = decodeStep(model, state);
   for (let position = prompt; position < length; position++) {
     const [advance, input] = position === prompt ? [prefill, prompts] : [decode, next] as const;
-    await advance(input, position, tokens, next, prompt, options);
+    await advance(input, position, tokens, next, prompt, { ...options, seed: key });
   }
   const result = await tokens.read();
   for (const used of [prefill, decode]) used.free();
@@ -62,10 +63,14 @@ function decodeStep(model: Transformer, state: DecodeState): Advance {
   }));
 }
 
-function check(model: Transformer, prompts: Int32Array, prompt: number, length: number): void {
-  const { context, vocabulary } = model.config;
+function check(model: Transformer, prompts: Int32Array, prompt: number, options: GenerateOptions): void {
+  const { context, vocabulary } = model.config, { batch, maxNew, temperature, topK = 0, force = 0, stop = 0 } = options;
+  if (!Number.isInteger(batch) || batch < 1) throw new ConfigError(`generate: batch = ${batch}: must be a whole number of at least 1`);
   if (!Number.isInteger(prompt) || prompt < 1) throw new ConfigError(`generate: prompts of ${prompt} tokens: need at least one each, all of one length`);
-  if (length > context) throw new ConfigError(`generate: ${length} tokens: the model's context is ${context}: ask for fewer`);
-  const wrong = prompts.find((token) => token < 0 || token >= vocabulary);
+  if (!Number.isInteger(maxNew) || maxNew < 0) throw new ConfigError(`generate: maxNew = ${maxNew}: must be a whole number of at least 0`);
+  if (prompt + maxNew > context) throw new ConfigError(`generate: ${prompt + maxNew} tokens: the model's context is ${context}: ask for fewer`);
+  if (!(temperature >= 0)) throw new ConfigError(`generate: temperature = ${temperature}: must be at least 0`);
+  if (!Number.isInteger(topK) || topK < 0) throw new ConfigError(`generate: topK = ${topK}: must be a whole number, 0 for all`);
+  const wrong = [...prompts, force, stop].find((token) => !Number.isInteger(token) || token < 0 || token >= vocabulary);
   if (wrong !== undefined) throw new ConfigError(`generate: token ${wrong}: the vocabulary has 0..${vocabulary - 1}`);
 }

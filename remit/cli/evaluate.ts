@@ -11,7 +11,7 @@ Tests a model of the tiny world on questions that no training row holds, and pri
   --model <path>               a run folder, a checkpoint, or a Hugging Face folder
   --questions <n>              per task, 1 to 200 (default 200)
   --split <test | validation>  which questions (default test)
-  --seed <n>                   seeds the samples; the questions are always the same (default 1)
+  --seed <n>                   seeds the samples; the questions are always the same (default 0)
   --json                       print JSON instead of a table
 `;
 
@@ -23,7 +23,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const args = readArguments('evaluate', argv, flags);
   const path = required('evaluate', args, 'model', 'give a run folder, a checkpoint, or a Hugging Face folder');
   const questions = wholeNumber('evaluate', args, 'questions', { min: 1, max: 200, fallback: 200 });
-  const seed = wholeNumber('evaluate', args, 'seed', { min: 0, max: 0xffff_ffff, fallback: 1 });
+  const seed = wholeNumber('evaluate', args, 'seed', { min: 0, max: 0xffff_ffff, fallback: 0 });
   const split = args.text('split') ?? 'test';
   if (split !== 'test' && split !== 'validation') throw new ConfigError(`evaluate: --split ${split}: must be test or validation`);
 

@@ -13,7 +13,7 @@ Prints the prompt and the model's continuation.
   --tokens <n>            how many tokens to add; as many as the context has room for by default
   --temperature <t>       0: always the likeliest; 1: as the model says (default 0.8)
   --top-k <k>             choose among the k likeliest only; 0: among all (default 0)
-  --seed <n>              another seed, another text (default 1)
+  --seed <n>              another seed, another text (default 0)
 `;
 
 const flags: Flags = {
@@ -27,7 +27,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const prompt = required('sample', args, 'prompt', 'give the text to continue');
   const temperature = numberFrom('sample', args, 'temperature', { min: 0, fallback: 0.8 });
   const topK = wholeNumber('sample', args, 'top-k', { min: 0, max: 1_000_000, fallback: 0 });
-  const seed = wholeNumber('sample', args, 'seed', { min: 0, max: 0xffff_ffff, fallback: 1 });
+  const seed = wholeNumber('sample', args, 'seed', { min: 0, max: 0xffff_ffff, fallback: 0 });
 
   const [{ rng }, { generate }, { loadModel, tokenizerOf }] = await Promise.all([
     import('../../engine/rng.ts'), import('../../nn/generate.ts'), import('./load-model.ts'),

@@ -13,14 +13,16 @@ Prints {"loss": ..., "count": ..., "logProbs": [[...]]}: natural logarithms, one
 token but the first: log p(token | the tokens before it). loss is the mean of their negatives over the tokens with mask 1.
 
   --model <path>          a run folder, a checkpoint, or a Hugging Face folder
-  --data <tokens.json>    {"tokens": [[1, 2, 3], ...], "mask": [[1, 1, 0], ...]}; the mask has the shape of the tokens, or is absent;
-                          a row's first token is never predicted, so its mask means nothing
+  --data <tokens.json>    {"tokens": [[1, 2, 3], ...], "mask": [[1, 1, 0], ...]}; without a mask all count. A row of the mask has one
+                          number per token, of which the first means nothing, since the first token is never predicted; or one
+                          per predicted token
 `;
 
 const flags: Flags = { model: { type: 'string' }, data: { type: 'string' } };
 
 interface Input {
   readonly tokens: readonly (readonly number[])[];
+  /** 1 for each predicted token that counts: one number fewer per row than tokens. */
   readonly mask: readonly (readonly number[])[];
 }
 
@@ -59,7 +61,7 @@ export async function scoreRows(model: Transformer, rows: readonly (readonly num
 function summary(logProbs: readonly Float64Array[], mask: Input['mask']): { loss: number; count: number } {
   let [total, count] = [0, 0];
   logProbs.forEach((row, i) => row.forEach((value, j) => {
-    const counts = mask[i]![j + 1]!;
+    const counts = mask[i]![j]!;
     total -= counts * value;
     count += counts;
   }));
@@ -83,12 +85,15 @@ function readInput(file: string): Input {
   if (!isRows(tokens) || tokens.length === 0) return fail('"tokens" must be a list of lists of whole numbers');
   const short = tokens.findIndex((row) => row.length < 2);
   if (short >= 0) return fail(`tokens[${short}] has ${tokens[short]!.length} tokens: nothing is predicted: give 2 or more`);
-  if (mask === undefined) return { tokens, mask: tokens.map((row) => row.map(() => 1)) };
+  if (mask === undefined) return { tokens, mask: tokens.map((row) => row.slice(1).map(() => 1)) };
   if (!isRows(mask) || mask.flat().some((n) => n > 1)) return fail('"mask" must be a list of lists of 0 and 1');
   if (mask.length !== tokens.length) return fail(`"mask" has ${mask.length} rows, "tokens" ${tokens.length}`);
-  const uneven = tokens.findIndex((row, i) => row.length !== mask[i]!.length);
-  if (uneven >= 0) return fail(`mask[${uneven}] has ${mask[uneven]!.length} numbers, tokens[${uneven}] ${tokens[uneven]!.length}`);
-  return { tokens, mask };
+  const uneven = tokens.findIndex((row, i) => row.length - mask[i]!.length !== 0 && row.length - mask[i]!.length !== 1);
+  if (uneven >= 0) {
+    const { length } = tokens[uneven]!;
+    return fail(`mask[${uneven}] has ${mask[uneven]!.length} numbers, tokens[${uneven}] ${length}: give ${length}, or ${length - 1} for the predicted ones`);
+  }
+  return { tokens, mask: mask.map((row, i) => (row.length === tokens[i]!.length ? row.slice(1) : row)) };
 }
 
 function isRows(value: unknown): value is number[][] {

@@ -135,7 +135,6 @@ describe('what is wrong is one line, and an exit code', () => {
     [one('train', 'midtrain'), 2, 'train midtrain: needs a model to start from: give --init <run folder>'],
     [one('train', 'midtrain', '--data', 'x.txt'), 2, 'train midtrain: --data: your own text is for pretrain: use train pretrain, with --init to go on from a model'],
     [one('train', '--data', '/no/such.txt'), 2, 'data: /no/such.txt: no such file or folder'],
-    [one('train', '--device', 'webgpu'), 3, 'device: webgpu: this version computes on the CPU only: use --device cpu'],
     [one('evaluate', '--model', 'x', '--questions', '0'), 2, 'evaluate: --questions 0: must be a whole number from 1 to 200'],
     [one('evaluate', '--model', 'x', '--split', 'train'), 2, 'evaluate: --split train: must be test or validation'],
     [one('evaluate', '--model', '/no/such'), 2, 'model: /no/such: no such file or folder'],
@@ -158,7 +157,7 @@ describe('what is wrong is one line, and an exit code', () => {
     ['not json', 'is not JSON: '],
     [{}, '"tokens" must be a list of lists of whole numbers'],
     [{ tokens: [[1, 2], [1]] }, 'tokens[1] has 1 tokens: nothing is predicted: give 2 or more'],
-    [{ tokens: [[1, 2]], mask: [[1]] }, 'mask[0] has 1 numbers, tokens[0] 2'],
+    [{ tokens: [[1, 2, 3]], mask: [[1]] }, 'mask[0] has 1 numbers, tokens[0] 3: give 3, or 2 for the predicted ones'],
     [{ tokens: [[1, 2]], mask: [[1, 2]] }, '"mask" must be a list of lists of 0 and 1'],
   ])('score with %j', async (contents, message) => {
     const path = join(scratch, 'bad.json');
@@ -191,7 +190,7 @@ describe('signals', () => {
 });
 
 describe('text', () => {
-  test.each([['--help'], ['train', '--help'], ['evaluate', '-h'], ['sample', '--help'], ['score', '--help'], ['export', '--help']])('remit-mini %s %s', async (...args) => {
+  test.each([['--help'], ['train', '--help'], ['evaluate', '-h'], ['sample', '--help'], ['score', '--help'], ['export', '--help'], ['devices', '--help'], ['doctor', '--help']])('remit-mini %s %s', async (...args) => {
     const { code, stdout, stderr } = await inProcess(args.filter((word) => word !== undefined));
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^remit-mini /);

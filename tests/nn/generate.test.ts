@@ -1,0 +1,183 @@
+// Generation: greedy is the argmax of the full forward pass, sampling follows the softmax of it, and every option does what it says.
+
+import { beforeAll, describe, expect, test } from 'vitest';
+import { CpuBackend } from '../../engine/cpu/backend.ts';
+import { ConfigError } from '../../engine/errors.ts';
+import { rng } from '../../engine/rng.ts';
+import { noGrad, useBackend } from '../../engine/runtime.ts';
+import { tensor } from '../../engine/tensor.ts';
+import type { TransformerConfig } from '../../nn/config.ts';
+import { generate, type GenerateOptions } from '../../nn/generate.ts';
+import { Transformer } from '../../nn/transformer.ts';
+import { gpt2, llama, shapes } from './shapes.ts';
+
+const V = llama.vocabulary;
+
+/** A model with opinions: its initial head and table, 25 times as large. */
+async function opinionated(config: TransformerConfig): Promise<Transformer> {
+  const model = new Transformer(config, rng(1)), values = await model.parameters.toHost();
+  for (const name of config.tied ? ['model.embed_tokens.weight'] : ['lm_head.weight']) {
+    const { shape, data } = values.get(name)!;
+    values.set(name, { shape, data: data.map((value) => 25 * value) });
+  }
+  model.parameters.load(values, 'test');
+  return model;
+}
+
+/** Logits [V] of the token after `row`, by the full forward pass. */
+async function logitsAfter(model: Transformer, row: readonly number[]): Promise<number[]> {
+  const all = await noGrad(() => model.forward(tensor(row, [1, row.length], 'i32'))).read();
+  return Array.from(all.subarray((row.length - 1) * V));
+}
+
+const argmax = (x: readonly number[]): number => x.indexOf(Math.max(...x));
+
+/** Rows of the result, as plain arrays. */
+async function rowsOf(model: Transformer, prompts: readonly (readonly number[])[], options: Partial<GenerateOptions> & { maxNew: number }): Promise<number[][]> {
+  const batch = prompts.length, defaults = { batch, temperature: 0, seed: rng(7) };
+  const tokens = await generate(model, Int32Array.from(prompts.flat()), { ...defaults, ...options });
+  const length = tokens.length / batch;
+  expect(length).toBe(prompts[0]!.length + options.maxNew);
+  return prompts.map((_, b) => Array.from(tokens.subarray(b * length, (b + 1) * length)));
+}
+
+const prompts = [[1, 2, 3, 4], [5, 6, 7, 8], [12, 0, 12, 0]];
+
+beforeAll(() => useBackend(new CpuBackend()));
+
+describe.each(shapes)('greedy, %s', (_, config) => {
+  test('takes the argmax of the forward pass, token by token', async () => {
+    const model = await opinionated(config);
+    const rows = await rowsOf(model, prompts, { maxNew: 8 });
+    for (const [b, prompt] of prompts.entries()) {
+      const expected = [...prompt];
+      while (expected.length < 12) expected.push(argmax(await logitsAfter(model, expected)));
+      expect(rows[b]).toEqual(expected);
+    }
+  });
+});
+
+describe('rows', () => {
+  const options: Record<string, Partial<GenerateOptions> & { maxNew: number }> = {
+    greedy: { maxNew: 8 },
+    sampled: { maxNew: 8, temperature: 1 },
+    'from the top 3': { maxNew: 8, temperature: 1, topK: 3 },
+  };
+
+  test.each(Object.entries(options))('%s: a row does not depend on the others, nor on how many there are', async (_, option) => {
+    const model = await opinionated(llama), all = await rowsOf(model, prompts, option);
+    expect(await rowsOf(model, prompts, option)).toEqual(all);
+    const changed = await rowsOf(model, [prompts[0]!, [9, 9, 9, 9], prompts[2]!], option);
+    expect([changed[0], changed[2]]).toEqual([all[0], all[2]]);
+    expect(await rowsOf(model, prompts.slice(0, 2), option)).toEqual(all.slice(0, 2));
+    expect((await rowsOf(model, prompts, { ...option, maxNew: 3 }))).toEqual(all.map((row) => row.slice(0, 7)));
+  });
+
+  test('equal prompts are continued differently by row and by seed, but greedily alike', async () => {
+    const model = await opinionated(gpt2), same = [prompts[0]!, prompts[0]!];
+    const [a, b] = await rowsOf(model, same, { maxNew: 8, temperature: 1 });
+    expect(a).not.toEqual(b);
+    const [other] = await rowsOf(model, same, { maxNew: 8, temperature: 1, seed: rng(8) });
+    expect(other).not.toEqual(a);
+    const [c, d] = await rowsOf(model, same, { maxNew: 8 });
+    expect(c).toEqual(d);
+  });
+
+  test('the prompts are left as they are, and no new token is fine', async () => {
+    const given = Int32Array.from(prompts.flat()), model = await opinionated(llama);
+    await generate(model, given, { batch: 3, maxNew: 4, temperature: 1, seed: rng(1) });
+    expect(Array.from(given)).toEqual(prompts.flat());
+    expect(await rowsOf(model, prompts, { maxNew: 0 })).toEqual(prompts);
+  });
+});
+
+test('a forced token comes first and is taken into account', async () => {
+  const model = await opinionated(llama);
+  const rows = await rowsOf(model, prompts, { maxNew: 5, force: 9 });
+  expect(rows.map((row) => row[4])).toEqual([9, 9, 9]);
+  expect(rows.map((row) => row.slice(5))).toEqual((await rowsOf(model, prompts.map((prompt) => [...prompt, 9]), { maxNew: 4 })).map((row) => row.slice(5)));
+});
+
+describe('stop', () => {
+  test('a row that draws it holds only it from there; the others go on', async () => {
+    const model = await opinionated(llama), free = await rowsOf(model, prompts, { maxNew: 8 });
+    const stop = free[0]![6]!, stopped = await rowsOf(model, prompts, { maxNew: 8, stop });
+    const expected = free.map((row) => {
+      const at = row.indexOf(stop, 4);
+      return at < 0 ? row : row.fill(stop, at);
+    });
+    expect(stopped).toEqual(expected);
+    expect(new Set(stopped.map((row) => row.at(-1)! === stop)).size).toBe(2); // one row stopped, another did not
+  });
+
+  test('in the prompt it stops nothing', async () => {
+    const model = await opinionated(llama), plain = await rowsOf(model, [[1, 2, 3, 4]], { maxNew: 1 });
+    expect(plain[0]![4]).not.toBe(4);
+    expect(await rowsOf(model, [[1, 2, 3, 4]], { maxNew: 1, stop: 4 })).toEqual(plain);
+  });
+
+  test('forced, it ends the row at once', async () => {
+    expect(await rowsOf(await opinionated(llama), [[1, 2]], { maxNew: 4, temperature: 1, force: 5, stop: 5 })).toEqual([[1, 2, 5, 5, 5, 5]]);
+  });
+});
+
+describe('sampling', () => {
+  const prompt = prompts[0]!, n = 4000;
+
+  /** How often each token came, of n rows with one new token each. */
+  async function counts(options: Partial<GenerateOptions>): Promise<{ counts: number[]; logits: number[] }> {
+    const model = await opinionated(llama), found = Array<number>(V).fill(0);
+    for (const row of await rowsOf(model, Array.from({ length: n }, () => prompt), { maxNew: 1, ...options })) found[row.at(-1)!]!++;
+    return { counts: found, logits: await logitsAfter(model, prompt) };
+  }
+
+  const softmax = (logits: readonly number[]): number[] => {
+    const top = Math.max(...logits), powers = logits.map((x) => Math.exp(x - top)), total = powers.reduce((a, b) => a + b);
+    return powers.map((x) => x / total);
+  };
+
+  test.each([0.5, 1, 2])('at temperature %d follows the softmax of logits / temperature', async (temperature) => {
+    const { counts: found, logits } = await counts({ temperature });
+    for (const [v, p] of softmax(logits.map((x) => x / temperature)).entries()) {
+      expect(Math.abs(found[v]! - n * p), `token ${v}, p ${p}`).toBeLessThan(4 * Math.sqrt(n * p * (1 - p)) + 1); // 4 standard errors; 1 for the rarest
+    }
+  });
+
+  test('from the top k takes all of the k likeliest and no other', async () => {
+    const { counts: found, logits } = await counts({ temperature: 1, topK: 3 });
+    const best = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]!).slice(0, 3);
+    expect([...found.keys()].filter((v) => found[v]! > 0)).toEqual(best.sort((a, b) => a - b));
+  });
+
+  test('from the top 1, or nearly cold, is greedy', async () => {
+    const model = await opinionated(llama), greedy = await rowsOf(model, prompts, { maxNew: 8 });
+    expect(await rowsOf(model, prompts, { maxNew: 8, temperature: 1, topK: 1 })).toEqual(greedy);
+    expect(await rowsOf(model, prompts, { maxNew: 8, temperature: 1e-4 })).toEqual(greedy);
+  });
+
+  test('from the top of more tokens than there are is from all', async () => {
+    const model = await opinionated(llama), all = await rowsOf(model, prompts, { maxNew: 8, temperature: 1 });
+    expect(await rowsOf(model, prompts, { maxNew: 8, temperature: 1, topK: 99 })).toEqual(all);
+  });
+});
+
+describe('refused, in one line:', () => {
+  const refusal = async (tokens: readonly number[], batch: number, maxNew: number): Promise<unknown> => {
+    const model = new Transformer(llama, rng(1));
+    return generate(model, Int32Array.from(tokens), { batch, maxNew, temperature: 0, seed: rng(1) }).catch((error: unknown) => error);
+  };
+
+  test.each([
+    [[], 1, 3, 'generate: prompts of 0 tokens: need at least one each, all of one length'],
+    [[1, 2, 3], 2, 3, 'generate: prompts of 1.5 tokens: need at least one each, all of one length'],
+    [[1, 2, 3, 4], 2, 11, 'generate: 13 tokens: the model\'s context is 12: ask for fewer'],
+    [[1, 13], 1, 3, 'generate: token 13: the vocabulary has 0..12'],
+    [[1, -1], 1, 3, 'generate: token -1: the vocabulary has 0..12'],
+  ] as const)('%j in %d rows, %d more', async (tokens, batch, maxNew, message) => {
+    expect(await refusal(tokens, batch, maxNew)).toEqual(new ConfigError(message));
+  });
+
+  test('the whole context may be used', async () => {
+    expect(await refusal([1, 2, 3, 4], 2, 10)).toHaveLength(24);
+  });
+});
