@@ -1,3 +1,4 @@
+import './scripts/embed-wgsl.mjs'; // a shader that was edited a moment ago is the one that is tested
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({

@@ -24,6 +24,8 @@ export interface Backend {
   dispatch<B extends string, P extends string>(kernel: Kernel<B, P>, buffers: Readonly<Record<B, Storage>>, params: Readonly<Record<P, number>>): void;
   /** Copies to the host, as of now: the only verb that waits for a device. */
   read(from: Storage): Promise<HostArray>;
+  /** What follows belongs to a call of this step, up to endStep(): a backend may reuse what it prepared for the step's last call. */
+  beginStep(owner: object): void;
   /** Submits the work of a step; resolves when the next one may begin, after letting the event loop breathe. */
   endStep(): Promise<void>;
 }

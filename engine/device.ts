@@ -1,14 +1,48 @@
 // Chooses where to compute.
-// Read after: backend.ts.
+// Read after: backend.ts. Read next: cpu/backend.ts, webgpu/adapter.ts.
 
 import './methods.ts';
 import type { Backend } from './backend.ts';
 import { CpuBackend } from './cpu/backend.ts';
+import { DeviceError } from './errors.ts';
 import { useBackend } from './runtime.ts';
+import { mayHaveGpu, openGpu } from './webgpu/adapter.ts';
+import { WebGpuBackend } from './webgpu/backend.ts';
 
-/** Makes a device and makes it current. 'auto' takes the best there is. */
-export async function createDevice(kind: 'auto' | 'cpu' = 'auto'): Promise<Backend> {
-  const device = kind === 'auto' || kind === 'cpu' ? new CpuBackend() : (kind satisfies never);
+export type DeviceKind = 'auto' | 'cpu' | 'webgpu';
+
+export interface DeviceOptions {
+  /** Told why, when 'auto' looked for a GPU and came back with the CPU. */
+  readonly notice?: (why: string) => void;
+}
+
+/**
+ * Makes a device and makes it current. 'auto' takes a real GPU if there is one, else the CPU. 'webgpu' takes any adapter, also one that is
+ * really the CPU (to try the shaders; it is slow). Throws DeviceError when 'webgpu' finds none.
+ */
+export async function createDevice(kind: DeviceKind = 'auto', options: DeviceOptions = {}): Promise<Backend> {
+  const device = await open(kind, options);
   useBackend(device);
   return device;
+}
+
+async function open(kind: DeviceKind, { notice }: DeviceOptions): Promise<Backend> {
+  switch (kind) {
+    case 'cpu':
+      return new CpuBackend();
+    case 'webgpu': {
+      const gpu = await openGpu({ software: 'allowed' });
+      if (typeof gpu === 'string') throw new DeviceError(`device: webgpu: ${gpu}; or use --device cpu`);
+      return new WebGpuBackend(gpu.device, gpu);
+    }
+    case 'auto': {
+      if (!(await mayHaveGpu())) return new CpuBackend();
+      const gpu = await openGpu({ software: 'never' });
+      if (typeof gpu !== 'string') return new WebGpuBackend(gpu.device, gpu);
+      notice?.(gpu);
+      return new CpuBackend();
+    }
+    default:
+      throw new DeviceError(`device: ${kind satisfies never}: must be auto, cpu or webgpu`);
+  }
 }

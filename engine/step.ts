@@ -30,6 +30,7 @@ export function step<Args extends readonly unknown[], R>(body: (...args: Args) =
     if (currentArena()) throw new StepError('step: called inside another step: call it between steps, or inline its body');
     const arena = (owner ??= new Arena(backend(), poison));
     arena.rewind();
+    backend().beginStep(arena);
     const result = withArena(arena, () => {
       const made = body(...args);
       if (made instanceof Promise) throw new StepError('step: the body is asynchronous: await before or after the step, not inside');

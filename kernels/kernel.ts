@@ -3,6 +3,7 @@
 // Read after: nothing. Read next: kernels/matmul/matmul.ts, then engine/backend.ts.
 
 import type { WasmModule } from './wasm/assembler.ts';
+import type { WgslProgram } from './wgsl.ts';
 
 /** What a buffer holds on the host. Real numbers are Float32Array in use and Float64Array in gradient checks. */
 export type HostArray = Float32Array | Float64Array | Int32Array | Uint32Array;
@@ -19,6 +20,10 @@ export interface Kernel<B extends string = string, P extends string = string> {
   reference(buffers: Readonly<Record<B, HostArray>>, params: Readonly<Record<P, number>>): void;
   /** Optional: the same program for the CPU, emitted as WASM SIMD. */
   readonly wasm?: WasmProgram<B, P>;
+  /** Optional: the same program for the GPU. */
+  readonly wgsl?: WgslProgram<NoInfer<B>, NoInfer<P>>;
+  /** Optional: another, through workgroup memory, for real GPUs; on software adapters barriers cost too much. */
+  readonly wgslTiled?: WgslProgram<NoInfer<B>, NoInfer<P>>;
 }
 
 /** A program emitted at run time into a WebAssembly module that shares the CPU backend's memory. Float32 only. */

@@ -2,7 +2,7 @@
 // Types may point anywhere: they are gone at run time. Also: what a browser must run imports nothing from Node.
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, posix, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
@@ -19,25 +19,23 @@ const below: Readonly<Record<string, readonly string[]>> = {
 
 /** Inside remit: files and the command line look at the rest, never the other way. */
 const isomorphic = [/^(kernels|engine|nn|optim)\//, /^remit\/(data|phases|config)\//];
-const filesOnly = ['remit/data/files.ts'];
+const nodeOnly = ['remit/data/files.ts', 'engine/webgpu/node-adapter.ts', 'engine/webgpu/swiftshader.ts'];
 
 interface Import { readonly file: string; readonly target: string }
 
+const statically = [/^\s*(?:import|export)\s+(?!type\b)[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]/gm, /^\s*import\s*['"]([^'"]+)['"]/gm];
+const dynamically = [/\bimport\(\s*['"]([^'"]+)['"]\s*\)/g];
+
 /** Value imports of a source text: static, re-exported, for side effects, and dynamic ones. */
-function valueImports(source: string): string[] {
+function valueImports(source: string, kinds = [...statically, ...dynamically]): string[] {
   const code = source.replaceAll(/^\s*(\/\/|\*|\/\*).*$/gm, '');
-  const statements = [
-    /^\s*(?:import|export)\s+(?!type\b)[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]/gm,
-    /^\s*import\s*['"]([^'"]+)['"]/gm,
-    /\bimport\(\s*['"]([^'"]+)['"]\s*\)/g,
-  ];
-  return statements.flatMap((pattern) => [...code.matchAll(pattern)].map((match) => match[1]!));
+  return kinds.flatMap((pattern) => [...code.matchAll(pattern)].map((match) => match[1]!));
 }
 
 /** Which of these imports break a rule, as readable lines. */
 function violations(imports: readonly Import[]): string[] {
   return imports.flatMap(({ file, target }) => {
-    const browser = isomorphic.some((pattern) => pattern.test(file)) && !filesOnly.includes(file);
+    const browser = isomorphic.some((pattern) => pattern.test(file)) && !nodeOnly.includes(file);
     if (!target.startsWith('.')) return browser && target.startsWith('node:') ? [`${file} -> ${target}: must run in a browser too`] : [];
     const to = relative(root, join(root, dirname(file), target));
     const [from, layer] = [file.split('/')[0]!, to.split('/')[0]!];
@@ -61,12 +59,21 @@ test('imports point down, and isomorphic code imports nothing from Node', () => 
   expect(violations(imports)).toEqual([]);
 });
 
+test('what is for Node only is loaded by the rest of the engine when it is needed, never at the start', () => {
+  const files = sources('engine').filter((file) => !nodeOnly.includes(file));
+  const nodeOnlyImports = (kinds: readonly RegExp[]): string[] => files.flatMap((file) =>
+    valueImports(readFileSync(join(root, file), 'utf8'), [...kinds]).filter((target) => nodeOnly.includes(posix.join(posix.dirname(file), target))).map(() => file));
+  expect(nodeOnlyImports(statically)).toEqual([]);
+  expect(new Set(nodeOnlyImports(dynamically))).toEqual(new Set(['engine/webgpu/adapter.ts']));
+});
+
 test('the reader of imports sees every kind, and leaves types and comments out', () => {
   const source = [
     "import { a } from './a.ts';", "import type { B } from './b.ts';", 'import {\n  type C,\n  c,\n} from \'./c.ts\';', "export * from './d.ts';",
     "export type { E } from './e.ts';", "import './f.ts';", "const g = await import('./g.ts');", "// import { h } from './h.ts';",
   ].join('\n');
   expect(valueImports(source).sort()).toEqual(['./a.ts', './c.ts', './d.ts', './f.ts', './g.ts']);
+  expect(valueImports(source, statically).sort()).toEqual(['./a.ts', './c.ts', './d.ts', './f.ts']);
 });
 
 test('an upward import, a sideways import and a Node import are each named', () => {

@@ -74,6 +74,8 @@ export class CpuBackend implements Backend {
     return (from as CpuStorage).data.slice(); // of shared memory, slice() makes an unshared copy
   }
 
+  beginStep(): void {}
+
   async endStep(): Promise<void> {
     if (performance.now() - this.#lastBreath < BREATH_MS) return;
     await new Promise<void>((resolve) => (globalThis.setImmediate ?? setTimeout)(() => resolve()));

@@ -3,6 +3,8 @@
 // Sources: SwiGLU, arXiv 2002.05202; GELU, arXiv 1606.08415, section 2.
 
 import { defineKernel } from '../kernel.ts';
+import { geluBackwardWgsl, geluWgsl, swigluBackwardWgsl, swigluWgsl } from '../generated.ts';
+import { ceilDiv, flatGrid } from '../wgsl.ts';
 import { swigluBackwardWasm, swigluWasm } from './activation.wasm.ts';
 
 /** gateUp [rows,2F], the gate first, then up -> out [rows,F] = gate s(gate) up. */
@@ -19,6 +21,7 @@ export const swigluKernel = defineKernel({
     }
   },
   wasm: swigluWasm,
+  wgsl: { shader: swigluWgsl, grid: ({ rows, F }) => flatGrid(ceilDiv(rows * F, 64)) },
 });
 
 /** dGate = dOut up s (1 + gate (1 - s)), dUp = dOut gate s, with s = s(gate). */
@@ -36,6 +39,7 @@ export const swigluBackwardKernel = defineKernel({
     }
   },
   wasm: swigluBackwardWasm,
+  wgsl: { shader: swigluBackwardWgsl, grid: ({ rows, F }) => flatGrid(ceilDiv(rows * F, 64)) },
 });
 
 // GELU: x (1 + tanh(u)) / 2 with u = sqrt(2/pi) (x + 0.044715 x³). Since (1 + tanh(u)) / 2 = s(2u), the tanh need not be taken.
@@ -52,6 +56,7 @@ export const geluKernel = defineKernel({
       out[i] = v / (1 + Math.exp(-TWICE_ROOT * v * (1 + CUBE * v * v)));
     }
   },
+  wgsl: { shader: geluWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
 });
 
 /** dx = dOut (s + x s (1 - s) d(2u)/dx), with s = s(2u). */
@@ -65,4 +70,5 @@ export const geluBackwardKernel = defineKernel({
       dx[i] = dOut[i]! * (s + v * s * (1 - s) * TWICE_ROOT * (1 + 3 * CUBE * v * v));
     }
   },
+  wgsl: { shader: geluBackwardWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
 });

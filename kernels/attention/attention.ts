@@ -7,6 +7,8 @@
 // arXiv 2307.08691, section 3.1. Read first: attentionInSmallOps in engine/ops/attention.ts, the same maths step by step.
 
 import { defineKernel, type HostArray } from '../kernel.ts';
+import { attentionBackwardWgsl, attentionCachedWgsl, attentionForwardWgsl } from '../generated.ts';
+import { ceilDiv, flatGrid, type Grid } from '../wgsl.ts';
 import { rotate } from '../rope/rope.ts';
 import { attentionBackwardWasm, attentionForwardWasm } from './attention.wasm.ts';
 
@@ -36,6 +38,7 @@ export const attentionForwardKernel = defineKernel({
     }
   },
   wasm: attentionForwardWasm,
+  wgsl: { shader: attentionForwardWgsl, grid: ({ B, T, H, D }) => threads(B * T * H, D) },
 });
 
 /**
@@ -96,6 +99,7 @@ export const attentionBackwardKernel = defineKernel({
     }
   },
   wasm: attentionBackwardWasm,
+  wgsl: { shader: attentionBackwardWgsl, grid: ({ B, T, H, KV, D }) => threads(B * T * (H + KV), D) },
 });
 
 /**
@@ -127,6 +131,7 @@ export const attentionCachedKernel = defineKernel({
       }
     }
   },
+  wgsl: { shader: attentionCachedWgsl, grid: ({ B, N, H, KV, D }) => threads(B * N * (H + KV), D) },
 });
 
 /**
@@ -166,4 +171,12 @@ function load(x: HostArray, from: number, out: HostArray, to: number, table: Hos
 function store(x: HostArray, from: number, out: HostArray, to: number, table: HostArray, position: number, D: number, rotary: number): void {
   if (rotary) rotate(x, from, out, to, table, position, D, -1);
   else for (let d = 0; d < D; d++) out[to + d] = x[from + d]!;
+}
+
+const MOST_D = 128; // what the shaders keep room for: MOST_D in kernels/lib/head.wgsl
+
+/** A grid of `count` threads, each of which holds a head of D channels. */
+function threads(count: number, D: number): Grid {
+  if (D > MOST_D) throw new RangeError(`attention: heads of ${D} channels: at most ${MOST_D} on WebGPU: use more heads, or --device cpu`);
+  return flatGrid(ceilDiv(count, 64));
 }

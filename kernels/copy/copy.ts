@@ -1,6 +1,8 @@
 // Moving elements: fill, copy, add to, permute, and copying a block of rows (which slices and concatenates).
 
 import { defineKernel } from '../kernel.ts';
+import { accumulateWgsl, copyRowsWgsl, copyWgsl, fillWgsl, permuteWgsl } from '../generated.ts';
+import { ceilDiv, flatGrid } from '../wgsl.ts';
 
 /** out[i] = value. */
 export const fillKernel = defineKernel({
@@ -10,6 +12,7 @@ export const fillKernel = defineKernel({
   reference({ out }, { n, value }) {
     out.fill(value, 0, n);
   },
+  wgsl: { shader: fillWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
 });
 
 /** out[i] = x[i]. */
@@ -20,6 +23,7 @@ export const copyKernel = defineKernel({
   reference({ x, out }, { n }) {
     for (let i = 0; i < n; i++) out[i] = x[i]!;
   },
+  wgsl: { shader: copyWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
 });
 
 /** out[i] += x[i]: adds a gradient to its parameter's slot. */
@@ -30,6 +34,7 @@ export const accumulateKernel = defineKernel({
   reference({ x, out }, { n }) {
     for (let i = 0; i < n; i++) out[i] = out[i]! + x[i]!;
   },
+  wgsl: { shader: accumulateWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
 });
 
 /**
@@ -50,6 +55,7 @@ export const permuteKernel = defineKernel({
       }
     }
   },
+  wgsl: { shader: permuteWgsl, grid: ({ d0, d1, d2, d3 }) => flatGrid(ceilDiv(d0 * d1 * d2 * d3, 64)) },
 });
 
 /**
@@ -67,4 +73,5 @@ export const copyRowsKernel = defineKernel({
       for (let j = 0; j < block; j++) out[to + j] = x[from + j]!;
     }
   },
+  wgsl: { shader: copyRowsWgsl, grid: ({ outer, inner, count }) => flatGrid(ceilDiv(outer * count * inner, 64)) },
 });

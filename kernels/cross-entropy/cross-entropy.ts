@@ -4,6 +4,8 @@
 // A target below 0 is not counted: its log-probability is 0 and its gradient 0.
 
 import { defineKernel } from '../kernel.ts';
+import { crossEntropyWgsl, logProbBackwardWgsl, logProbWgsl } from '../generated.ts';
+import { ceilDiv, flatGrid } from '../wgsl.ts';
 import { logSumExp } from '../softmax/softmax.ts';
 
 /**
@@ -29,6 +31,7 @@ export const crossEntropyKernel = defineKernel({
       losses[r] = -weight * value;
     }
   },
+  wgsl: { shader: crossEntropyWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
 });
 
 /** logits [rows,V], targets [rows] -> logProb [rows], logTotal [rows] = log(sum(exp(logits))). */
@@ -43,6 +46,7 @@ export const logProbKernel = defineKernel({
       logProb[r] = target < 0 ? 0 : logits[r * V + target]! - logTotal[r]!;
     }
   },
+  wgsl: { shader: logProbWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
 });
 
 /** dLogits = dLogProb (onehot - softmax) per row; 0 where the target is not counted. */
@@ -57,4 +61,5 @@ export const logProbBackwardKernel = defineKernel({
       if (target >= 0) dLogits[start + target] = d * (1 - Math.exp(logits[start + target]! - total));
     }
   },
+  wgsl: { shader: logProbBackwardWgsl, grid: ({ rows, V }) => flatGrid(ceilDiv(rows * V, 64)) },
 });

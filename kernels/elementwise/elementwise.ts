@@ -2,65 +2,76 @@
 // Functions that a training step spends its time in (SwiGLU, GELU, norms) have kernels of their own elsewhere.
 
 import { defineKernel, type Kernel } from '../kernel.ts';
+import { affineWgsl, binaryWgsl, clampBackwardWgsl, clampWgsl, unaryBackwardWgsl, unaryWgsl } from '../generated.ts';
+import { ceilDiv, flatGrid } from '../wgsl.ts';
 import { binaryWasm } from './elementwise.wasm.ts';
 
-/** A function of one number: its value, and its derivative in terms of the input x and the result y. */
+/** A function of one number: its value, its derivative in terms of the input x and the result y, and both in WGSL. */
 interface Unary {
   readonly f: (x: number) => number;
   readonly df: (x: number, y: number) => number;
+  readonly wgsl: { readonly f: string; readonly df: string };
 }
 
+// In WGSL, exp is kept from overflowing and tanh from large arguments, for which a driver may return anything.
 export const unary = {
-  exp: { f: Math.exp, df: (_, y) => y },
-  log: { f: Math.log, df: (x) => 1 / x },
-  sqrt: { f: Math.sqrt, df: (_, y) => 0.5 / y },
-  square: { f: (x) => x * x, df: (x) => 2 * x },
-  tanh: { f: Math.tanh, df: (_, y) => 1 - y * y },
-  relu: { f: (x) => Math.max(x, 0), df: (x) => (x > 0 ? 1 : 0) },
-  sigmoid: { f: (x) => 1 / (1 + Math.exp(-x)), df: (_, y) => y * (1 - y) },
+  exp: { f: Math.exp, df: (_, y) => y, wgsl: { f: 'exp(min(x, 88.72))', df: 'y' } },
+  log: { f: Math.log, df: (x) => 1 / x, wgsl: { f: 'log(x)', df: '1.0 / x' } },
+  sqrt: { f: Math.sqrt, df: (_, y) => 0.5 / y, wgsl: { f: 'sqrt(x)', df: '0.5 / y' } },
+  square: { f: (x) => x * x, df: (x) => 2 * x, wgsl: { f: 'x * x', df: '2.0 * x' } },
+  tanh: { f: Math.tanh, df: (_, y) => 1 - y * y, wgsl: { f: 'tanh(clamp(x, -10.0, 10.0))', df: '1.0 - y * y' } },
+  relu: { f: (x) => Math.max(x, 0), df: (x) => (x > 0 ? 1 : 0), wgsl: { f: 'max(x, 0.0)', df: 'select(0.0, 1.0, x > 0.0)' } },
+  sigmoid: { f: (x) => 1 / (1 + Math.exp(-x)), df: (_, y) => y * (1 - y), wgsl: { f: 'logistic(x)', df: 'y * (1.0 - y)' } },
 } as const satisfies Record<string, Unary>;
 
 export type UnaryName = keyof typeof unary;
 
-/** A function of two numbers. Gradients are written with ops, in engine/ops/arithmetic.ts. */
+/** A function of two numbers, and the same in WGSL. Gradients are written with ops, in engine/ops/arithmetic.ts. */
+interface Binary {
+  readonly f: (a: number, b: number) => number;
+  readonly wgsl: string;
+}
+
 export const binary = {
-  add: (a: number, b: number) => a + b,
-  sub: (a: number, b: number) => a - b,
-  mul: (a: number, b: number) => a * b,
-  div: (a: number, b: number) => a / b,
-  maximum: (a: number, b: number) => (a >= b ? a : b),
-  minimum: (a: number, b: number) => (a <= b ? a : b),
+  add: { f: (a, b) => a + b, wgsl: 'a + b' },
+  sub: { f: (a, b) => a - b, wgsl: 'a - b' },
+  mul: { f: (a, b) => a * b, wgsl: 'a * b' },
+  div: { f: (a, b) => a / b, wgsl: 'a / b' },
+  maximum: { f: (a, b) => (a >= b ? a : b), wgsl: 'select(b, a, a >= b)' },
+  minimum: { f: (a, b) => (a <= b ? a : b), wgsl: 'select(b, a, a <= b)' },
   /** 1 where a >= b, else 0. */
-  atLeast: (a: number, b: number) => (a >= b ? 1 : 0),
-} as const;
+  atLeast: { f: (a, b) => (a >= b ? 1 : 0), wgsl: 'select(0.0, 1.0, a >= b)' },
+} as const satisfies Record<string, Binary>;
 
 export type BinaryName = keyof typeof binary;
 
 /** out = f(x). */
-export const unaryKernels = eachOf(unary, (name, { f }) => defineKernel({
+export const unaryKernels = eachOf(unary, (name, { f, wgsl }: Unary) => defineKernel({
   name,
   bindings: { x: 'read', out: 'write' },
   params: ['n'],
   reference({ x, out }, { n }) {
     for (let i = 0; i < n; i++) out[i] = f(x[i]!);
   },
+  wgsl: { shader: unaryWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)), substitutions: { F: wgsl.f } },
 }));
 
 /** dx = dy f'(x). */
-export const unaryBackwardKernels = eachOf(unary, (name, { df }: Unary) => defineKernel({
+export const unaryBackwardKernels = eachOf(unary, (name, { df, wgsl }: Unary) => defineKernel({
   name: `${name}Backward`,
   bindings: { x: 'read', y: 'read', dy: 'read', dx: 'write' },
   params: ['n'],
   reference({ x, y, dy, dx }, { n }) {
     for (let i = 0; i < n; i++) dx[i] = dy[i]! * df(x[i]!, y[i]!);
   },
+  wgsl: { shader: unaryBackwardWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)), substitutions: { DF: wgsl.df } },
 }));
 
 /**
  * out = f(a, b) over up to four axes d0..d3 of the result. a0..a3 and b0..b3 are the steps that each operand takes along an axis,
  * 0 where it is broadcast; along the last axis they are 0 or 1.
  */
-export const binaryKernels = eachOf(binary, (name, f) => defineKernel({
+export const binaryKernels = eachOf(binary, (name, { f, wgsl }: Binary) => defineKernel({
   name,
   bindings: { a: 'read', b: 'read', out: 'write' },
   params: ['d0', 'd1', 'd2', 'd3', 'a0', 'a1', 'a2', 'a3', 'b0', 'b1', 'b2', 'b3'],
@@ -75,6 +86,7 @@ export const binaryKernels = eachOf(binary, (name, f) => defineKernel({
       }
     }
   },
+  wgsl: { shader: binaryWgsl, grid: ({ d0, d1, d2, d3 }) => flatGrid(ceilDiv(d0 * d1 * d2 * d3, 64)), substitutions: { F: wgsl } },
   ...(isArithmetic(name) ? { wasm: binaryWasm(name) } : {}),
 }));
 
@@ -86,6 +98,7 @@ export const affineKernel = defineKernel({
   reference({ x, out }, { n, factor, offset }) {
     for (let i = 0; i < n; i++) out[i] = factor * x[i]! + offset;
   },
+  wgsl: { shader: affineWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
 });
 
 /** out = x limited to [low, high]. */
@@ -96,6 +109,7 @@ export const clampKernel = defineKernel({
   reference({ x, out }, { n, low, high }) {
     for (let i = 0; i < n; i++) out[i] = Math.min(high, Math.max(low, x[i]!));
   },
+  wgsl: { shader: clampWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
 });
 
 /** dx = dy where low <= x <= high, else 0. */
@@ -106,6 +120,7 @@ export const clampBackwardKernel = defineKernel({
   reference({ x, dy, dx }, { n, low, high }) {
     for (let i = 0; i < n; i++) dx[i] = x[i]! >= low && x[i]! <= high ? dy[i]! : 0;
   },
+  wgsl: { shader: clampBackwardWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
 });
 
 function isArithmetic(name: BinaryName): name is 'add' | 'sub' | 'mul' | 'div' {

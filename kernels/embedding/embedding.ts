@@ -2,6 +2,8 @@
 // Ids outside of [0,V) are the caller's error and are not looked for here; text and files are checked where they come in.
 
 import { defineKernel } from '../kernel.ts';
+import { embeddingBackwardWgsl, embeddingWgsl } from '../generated.ts';
+import { ceilDiv, flatGrid } from '../wgsl.ts';
 
 /** table [V,C], ids [N] i32 -> out [N,C]. */
 export const embeddingKernel = defineKernel({
@@ -13,6 +15,7 @@ export const embeddingKernel = defineKernel({
       for (let c = 0, p = ids[n]! * C; c < C; c++, p++, o++) out[o] = table[p]!;
     }
   },
+  wgsl: { shader: embeddingWgsl, grid: ({ N, C }) => flatGrid(ceilDiv(N * C, 64)) },
 });
 
 /** dTable [V,C] = for each row, the sum of dOut [N,C] over the tokens that used it, in token order; accumulate = 1 adds to dTable. */
@@ -26,4 +29,5 @@ export const embeddingBackwardKernel = defineKernel({
       for (let c = 0, p = ids[n]! * C; c < C; c++, p++, o++) dTable[p] = dTable[p]! + dOut[o]!;
     }
   },
+  wgsl: { shader: embeddingBackwardWgsl, grid: ({ V, C }) => flatGrid(ceilDiv(V * C, 64)) },
 });

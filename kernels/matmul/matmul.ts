@@ -3,7 +3,16 @@
 // Source of the fast program: matmul.wasm.ts beside this file.
 
 import { defineKernel } from '../kernel.ts';
+import { matmulBlockedWgsl, matmulNaiveWgsl, matmulTiledWgsl } from '../generated.ts';
+import { ceilDiv, type Grid } from '../wgsl.ts';
 import { matmulWasm } from './matmul.wasm.ts';
+
+/** The GPU programs from the plainest to the one for real GPUs: tested and timed side by side. */
+export const ladder = {
+  naive: { shader: matmulNaiveWgsl, grid: tiles(8, 8) },
+  blocked: { shader: matmulBlockedWgsl, grid: tiles(32, 64) },
+  tiled: { shader: matmulTiledWgsl, grid: tiles(64, 64) },
+} as const;
 
 /**
  * a: M x K per batch, stored [K,M] when transA = 1. b: K x N per batch, stored [N,K] when transB = 1. out: [batch,M,N].
@@ -28,4 +37,11 @@ export const matmulKernel = defineKernel({
     }
   },
   wasm: matmulWasm,
+  wgsl: ladder.blocked,
+  wgslTiled: ladder.tiled,
 });
+
+/** One workgroup per so many rows and columns of the result, and per product of the batch. */
+function tiles(rows: number, columns: number) {
+  return ({ batch, M, N }: Readonly<Record<'batch' | 'M' | 'N', number>>): Grid => [ceilDiv(N, columns), ceilDiv(M, rows), batch];
+}

@@ -4,6 +4,10 @@
 // Sources: RMSNorm, arXiv 1910.07467; LayerNorm, arXiv 1607.06450.
 
 import { defineKernel } from '../kernel.ts';
+import {
+  layerNormBackwardInputWgsl, layerNormBackwardWeightWgsl, layerNormWgsl, rmsNormBackwardInputWgsl, rmsNormBackwardWeightWgsl, rmsNormWgsl,
+} from '../generated.ts';
+import { ceilDiv, flatGrid } from '../wgsl.ts';
 
 /** rstd [rows] = 1 / sqrt(mean(x²) + epsilon); out = x rstd weight. weight [C]. */
 export const rmsNormKernel = defineKernel({
@@ -20,6 +24,7 @@ export const rmsNormKernel = defineKernel({
       rstd[r] = scale;
     }
   },
+  wgsl: { shader: rmsNormWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
 });
 
 /** dx = rstd (g - n mean(g n)) with g = dOut weight and n = x rstd, the normalised row. */
@@ -36,6 +41,7 @@ export const rmsNormBackwardInputKernel = defineKernel({
       for (let c = 0; c < C; c++) dx[start + c] = scale * (dOut[start + c]! * weight[c]! - x[start + c]! * pull);
     }
   },
+  wgsl: { shader: rmsNormBackwardInputWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
 });
 
 /** dWeight [C] = sum over rows of dOut x rstd; accumulate = 1 adds to dWeight. */
@@ -51,6 +57,7 @@ export const rmsNormBackwardWeightKernel = defineKernel({
     }
     for (let c = 0; c < C; c++) dWeight[c] = accumulate ? dWeight[c]! + sums[c]! : sums[c]!;
   },
+  wgsl: { shader: rmsNormBackwardWeightWgsl, grid: ({ C }) => flatGrid(ceilDiv(C, 64)) },
 });
 
 /** mean [rows]; rstd [rows] = 1 / sqrt(variance + epsilon); out = (x - mean) rstd weight + bias. weight, bias [C]. */
@@ -71,6 +78,7 @@ export const layerNormKernel = defineKernel({
       rstd[r] = scale;
     }
   },
+  wgsl: { shader: layerNormWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
 });
 
 /** dx = rstd (g - mean(g) - n mean(g n)) with g = dOut weight and n = (x - mean) rstd, the normalised row. */
@@ -93,6 +101,7 @@ export const layerNormBackwardInputKernel = defineKernel({
       }
     }
   },
+  wgsl: { shader: layerNormBackwardInputWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
 });
 
 /** dWeight [C] = sum over rows of dOut (x - mean) rstd; accumulate = 1 adds to dWeight. (The bias's gradient is a plain sum.) */
@@ -108,4 +117,5 @@ export const layerNormBackwardWeightKernel = defineKernel({
     }
     for (let c = 0; c < C; c++) dWeight[c] = accumulate ? dWeight[c]! + sums[c]! : sums[c]!;
   },
+  wgsl: { shader: layerNormBackwardWeightWgsl, grid: ({ C }) => flatGrid(ceilDiv(C, 64)) },
 });

@@ -2,6 +2,8 @@
 // Source: Loshchilov and Hutter, arXiv 1711.05101, algorithm 2; clipping: Pascanu et al., arXiv 1211.5063.
 
 import { defineKernel } from '../kernel.ts';
+import { adamwWgsl, gradientNormWgsl } from '../generated.ts';
+import { ceilDiv, flatGrid } from '../wgsl.ts';
 
 const CHUNK = 4096; // elements per partial sum: a constant, so that the result does not change with the machine
 
@@ -21,6 +23,7 @@ export const gradientNormKernel = defineKernel({
     norm[0] = length;
     norm[1] = limit > 0 && length > limit ? limit / length : 1;
   },
+  wgsl: { shader: gradientNormWgsl, grid: () => [1, 1, 1] },
 });
 
 /**
@@ -43,4 +46,5 @@ export const adamwKernel = defineKernel({
       values[i] = kept - stepSize * mean / (Math.sqrt(square) * root + epsilon);
     }
   },
+  wgsl: { shader: adamwWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
 });

@@ -3,6 +3,8 @@
 // Sources: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011); Gumbel-max: Maddison et al., arXiv 1411.0030.
 
 import { defineKernel } from '../kernel.ts';
+import { bitsWgsl, sampleWgsl } from '../generated.ts';
+import { ceilDiv, flatGrid } from '../wgsl.ts';
 import { threefry2x32 } from './threefry.ts';
 
 /** out[i] (u32) = first word of threefry2x32(key, (first + i, 0)). */
@@ -13,13 +15,14 @@ export const bitsKernel = defineKernel({
   reference({ out }, { n, key0, key1, first }) {
     for (let i = 0; i < n; i++) out[i] = threefry2x32(key0, key1, first + i, 0)[0];
   },
+  wgsl: { shader: bitsWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
 });
 
 /**
  * Draws one token per row and appends it: logits [B,V] -> tokens [B,T] at column `position`, and next [B].
  * temperature 0 takes the largest logit (the first of equals); otherwise the largest of logit / temperature + Gumbel noise, which is a
  * sample of the softmax. topK > 0 leaves only the topK largest logits (ties with the last of them stay in). force >= 0 writes that
- * token instead. With stop >= 0, a row that already holds stop at or after column `first` gets stop again.
+ * token instead, in rows that have not stopped. With stop >= 0, a row that already holds stop at or after column `first` gets stop again.
  */
 export const sampleKernel = defineKernel({
   name: 'sample',
@@ -43,6 +46,7 @@ export const sampleKernel = defineKernel({
       next[row] = token;
     }
   },
+  wgsl: { shader: sampleWgsl, grid: ({ B }) => flatGrid(ceilDiv(B, 64)) },
 });
 
 /** Standard Gumbel noise from 32 random bits: 24 of them make u in (0,1), half a step from both ends. */

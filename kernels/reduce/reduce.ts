@@ -1,6 +1,8 @@
 // Reductions along one axis of [outer, length, inner]; the sum runs in order, in double precision.
 
 import { defineKernel } from '../kernel.ts';
+import { maxBackwardWgsl, maxWgsl, sumWgsl } from '../generated.ts';
+import { ceilDiv, flatGrid } from '../wgsl.ts';
 
 /** out[o,i] = factor * sum over k of x[o,k,i]. */
 export const sumKernel = defineKernel({
@@ -16,6 +18,7 @@ export const sumKernel = defineKernel({
       }
     }
   },
+  wgsl: { shader: sumWgsl, grid: ({ outer, inner }) => flatGrid(ceilDiv(outer * inner, 64)) },
 });
 
 /** out[o,i] = the largest x[o,k,i]. */
@@ -32,6 +35,7 @@ export const maxKernel = defineKernel({
       }
     }
   },
+  wgsl: { shader: maxWgsl, grid: ({ outer, inner }) => flatGrid(ceilDiv(outer * inner, 64)) },
 });
 
 /** dx[o,k,i] = dy[o,i] at the first k where x is the maximum y, else 0. */
@@ -51,4 +55,5 @@ export const maxBackwardKernel = defineKernel({
       }
     }
   },
+  wgsl: { shader: maxBackwardWgsl, grid: ({ outer, inner }) => flatGrid(ceilDiv(outer * inner, 64)) },
 });

@@ -4,6 +4,8 @@
 // Source: RoFormer, arXiv 2104.09864, section 3.2. Read next: kernels/attention/attention.ts, which rotates as it reads.
 
 import { defineKernel, type HostArray } from '../kernel.ts';
+import { ropeWgsl } from '../generated.ts';
+import { ceilDiv, flatGrid } from '../wgsl.ts';
 
 /** x [rows,H*D] -> out, each head of row r turned by the angles of position r mod T; inverse = 1 turns back. */
 export const ropeKernel = defineKernel({
@@ -16,6 +18,7 @@ export const ropeKernel = defineKernel({
       for (let h = 0; h < H; h++, p += D) rotate(x, p, out, p, table, r % T, D, sign);
     }
   },
+  wgsl: { shader: ropeWgsl, grid: ({ rows, H, D }) => flatGrid(ceilDiv(rows * H * D / 2, 64)) },
 });
 
 /** Turns the D channels at x[from] by the angles of `position`, into out[to]. sign -1 turns back. */

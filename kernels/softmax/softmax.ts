@@ -1,6 +1,8 @@
 // Softmax and its logarithm over the last axis of [rows, V], with the maximum subtracted so that nothing overflows.
 
 import { defineKernel, type HostArray } from '../kernel.ts';
+import { logSoftmaxBackwardWgsl, logSoftmaxWgsl, softmaxBackwardWgsl, softmaxWgsl } from '../generated.ts';
+import { ceilDiv, flatGrid } from '../wgsl.ts';
 
 /** out = exp(x) / sum(exp(x)) per row. */
 export const softmaxKernel = defineKernel({
@@ -13,6 +15,7 @@ export const softmaxKernel = defineKernel({
       for (let p = r * V; p < (r + 1) * V; p++) out[p] = Math.exp(x[p]! - logTotal);
     }
   },
+  wgsl: { shader: softmaxWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
 });
 
 /** dx = y (dy - sum(dy y)) per row. */
@@ -27,6 +30,7 @@ export const softmaxBackwardKernel = defineKernel({
       for (let p = r * V; p < (r + 1) * V; p++) dx[p] = y[p]! * (dy[p]! - dot);
     }
   },
+  wgsl: { shader: softmaxBackwardWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
 });
 
 /** out = x - log(sum(exp(x))) per row, in nats. */
@@ -40,6 +44,7 @@ export const logSoftmaxKernel = defineKernel({
       for (let p = r * V; p < (r + 1) * V; p++) out[p] = x[p]! - logTotal;
     }
   },
+  wgsl: { shader: logSoftmaxWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
 });
 
 /** dx = dy - exp(y) sum(dy) per row. */
@@ -54,6 +59,7 @@ export const logSoftmaxBackwardKernel = defineKernel({
       for (let p = r * V; p < (r + 1) * V; p++) dx[p] = dy[p]! - Math.exp(y[p]!) * total;
     }
   },
+  wgsl: { shader: logSoftmaxBackwardWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
 });
 
 /** log(sum(exp(x))) of `count` elements from `start`. */

@@ -5,9 +5,17 @@ import { createDevice } from '../../engine/device.ts';
 import { WebGpuBackend } from '../../engine/webgpu/backend.ts';
 import type { Config } from '../config/config.ts';
 
-/** Makes it current. Throws DeviceError when there is no such device. */
+let current: Backend | undefined;
+
+/** Makes it current, in place of the last one. Throws DeviceError when there is no such device. */
 export async function openDevice(wanted: Config['device']): Promise<Backend> {
-  const device = await createDevice(wanted, { notice: (why) => void process.stderr.write(`computing on the CPU: ${why}\n`) });
-  if (device instanceof WebGpuBackend) process.once('beforeExit', () => void device.close().catch(() => {})); // to leave with work in flight can crash
-  return device;
+  await closeDevice();
+  return (current = await createDevice(wanted, { notice: (why) => void process.stderr.write(`computing on the CPU: ${why}\n`) }));
 }
+
+async function closeDevice(): Promise<void> {
+  if (current instanceof WebGpuBackend) await current.close();
+  current = undefined;
+}
+
+process.once('beforeExit', () => void closeDevice().catch(() => {})); // to leave with work in flight can crash the process

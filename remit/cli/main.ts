@@ -24,6 +24,8 @@ const commands: Readonly<Record<string, Entry>> = {
   sample: { about: 'let a model continue a prompt', load: () => import('./sample.ts') },
   score: { about: 'loss and log-probabilities of given tokens, as JSON', load: () => import('./score.ts') },
   export: { about: 'write a trained model in the Hugging Face layout', load: () => import('./export.ts') },
+  devices: { about: 'what can compute here', load: () => import('./devices.ts') },
+  doctor: { about: 'check this machine: Node, drivers, a kernel on each device, disk', load: () => import('./doctor.ts') },
 };
 
 const help = `remit-mini <command> [flags]

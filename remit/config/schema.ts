@@ -112,7 +112,7 @@ const evaluate = z.strictObject({
 /** The whole tree. Strict: a key that is not here is an error. */
 export const schema = z.strictObject({
   seed: whole({ min: 0, max: 0xffff_ffff, about: 'everything random follows from it' }).default(0),
-  device: choice(['auto', 'cpu', 'webgpu'], 'what computes').default('auto'),
+  device: choice(['auto', 'cpu', 'webgpu'], 'what computes; auto is a GPU if there is one, else the CPU').default('auto'),
   model: model.prefault({}),
   data: data.prefault({}),
   pretrain,

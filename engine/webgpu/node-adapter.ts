@@ -1,0 +1,77 @@
+// WebGPU in Node, through the optional package `webgpu` (Dawn). First the system's own driver (Vulkan, Metal, Direct3D); where software
+// will do, then SwiftShader, a Vulkan driver that computes on the CPU and comes inside the npm package @sparticuz/chromium.
+// For Node only: loaded by adapter.ts when it is needed, because the package is large. Read next: swiftshader.ts.
+
+import { constants } from 'node:os';
+import type { Software } from './adapter.ts';
+import { bundledSwiftShader, withVulkanDriver } from './swiftshader.ts';
+
+type Dawn = typeof import('webgpu');
+
+// Dawn's instance goes when this object is collected, even while its devices are in use, and the process then dies: they stay.
+const instances: GPU[] = [];
+
+/** An adapter, or why there is none and what would help. */
+export async function findNodeAdapter(software: Software): Promise<GPUAdapter | string> {
+  const dawn = await loadDawn();
+  if (typeof dawn === 'string') return dawn;
+  if (software === 'only') return (await askSwiftShader(dawn)) ?? (await askSystem(dawn, { forceFallbackAdapter: true })) ?? noDriver(true);
+  const system = await askSystem(dawn);
+  if (system || software === 'never') return system ?? noDriver(false);
+  return (await askSwiftShader(dawn)) ?? noDriver(true);
+}
+
+/** Without a driver not even asked, since Dawn would complain on stderr. */
+async function askSystem(dawn: Dawn, options: GPURequestAdapterOptions = {}): Promise<GPUAdapter | null> {
+  return hasSystemDriver() ? ask(dawn, options) : null;
+}
+
+async function askSwiftShader(dawn: Dawn): Promise<GPUAdapter | null> {
+  hasSystemDriver(); // found out while it still tells of the system alone
+  const folder = bundledSwiftShader();
+  return typeof folder === 'string' ? withVulkanDriver(folder, () => ask(dawn)) : null;
+}
+
+function noDriver(softwareToo: boolean): string {
+  const system = process.platform === 'linux' ? 'no Vulkan driver answers: install that of your GPU' : 'no graphics driver answers: install that of your GPU';
+  const folder = softwareToo ? bundledSwiftShader() : undefined;
+  if (folder === undefined) return system;
+  return `${system}; nor does a software driver: ${typeof folder === 'string' ? `SwiftShader in ${folder} is damaged: remove that folder` : folder.missing}`;
+}
+
+let systemDriver: boolean | undefined; // found out once: after SwiftShader is loaded, its Vulkan library would answer
+
+/** Whether this system has what Dawn needs to look for a GPU. On Linux that is the Vulkan library; elsewhere it is always there. */
+export function hasSystemDriver(): boolean {
+  return (systemDriver ??= process.platform !== 'linux' || opens('libvulkan.so.1'));
+}
+
+function opens(library: string): boolean {
+  try {
+    process.dlopen({ exports: {} }, library, constants.dlopen.RTLD_LAZY);
+    return true;
+  } catch (error) {
+    return (error as Error).message.includes('did not self-register'); // it is there, and of course no Node module
+  }
+}
+
+/** The package, with WebGPU's classes and constants made global as in a browser; or why not. REMIT_NO_WEBGPU=1 acts as if it were not installed. */
+async function loadDawn(): Promise<Dawn | string> {
+  if (process.env.REMIT_NO_WEBGPU) return 'the package "webgpu" is switched off: unset REMIT_NO_WEBGPU';
+  try {
+    const dawn = await import('webgpu');
+    Object.assign(globalThis, dawn.globals);
+    return dawn;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ERR_MODULE_NOT_FOUND') return 'the package "webgpu" is not installed: npm install webgpu';
+    return `the package "webgpu" does not load here (${message.split('\n')[0]}): on Linux it needs glibc 2.34 or newer`;
+  }
+}
+
+/** Each call makes a new instance: an old one never sees a driver that came later. */
+async function ask({ create }: Dawn, options: GPURequestAdapterOptions = {}): Promise<GPUAdapter | null> {
+  const gpu = create([]);
+  instances.push(gpu);
+  return gpu.requestAdapter({ powerPreference: 'high-performance', ...options });
+}

@@ -1,0 +1,21 @@
+// out = x logistic(2u) with 2u = 2 sqrt(2/pi) (x + 0.044715 x³), which is x (1 + tanh(u)) / 2. A thread makes one element.
+//#include "../lib/index.wgsl"
+//#include "../lib/math.wgsl"
+
+const TWICE_ROOT = 1.5957691216057308; // 2 sqrt(2/pi)
+const CUBE = 0.044715;
+
+struct Params { n: u32 }
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+  let i = flatGroup(group, groups) * 64u + thread;
+  if (i < p.n) {
+    let v = x[i];
+    out[i] = v * logistic(TWICE_ROOT * v * (1.0 + CUBE * v * v));
+  }
+}

@@ -1,0 +1,16 @@
+// out = x. A thread copies one element, as bits: integers pass as they are, and so does a NaN.
+//#include "../lib/index.wgsl"
+
+struct Params { n: u32 }
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<u32>;
+@group(0) @binding(2) var<storage, read_write> out: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+  let i = flatGroup(group, groups) * 64u + thread;
+  if (i < p.n) {
+    out[i] = x[i];
+  }
+}

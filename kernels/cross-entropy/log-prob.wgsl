@@ -1,0 +1,32 @@
+// Per row of logits [rows, V]: logTotal = log(sum(exp(logits))), logProb = logits[target] - logTotal, 0 where the target is below 0.
+// A thread makes one row; `pick` is its target.
+//#include "../lib/index.wgsl"
+//#include "../lib/exp-sum.wgsl"
+
+struct Params { rows: u32, V: u32 }
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read> targets: array<i32>;
+@group(0) @binding(3) var<storage, read_write> logProb: array<f32>;
+@group(0) @binding(4) var<storage, read_write> logTotal: array<f32>;
+
+fn element(at: u32) -> f32 {
+  return logits[at];
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+  let row = flatGroup(group, groups) * 64u + thread;
+  if (row < p.rows) {
+    let pick = targets[row];
+    let start = row * p.V;
+    let sum = expSum(start, p.V);
+    let logOfSum = log(sum.total);
+    logTotal[row] = sum.highest + logOfSum;
+    logProb[row] = 0.0;
+    if (pick >= 0) {
+      logProb[row] = logits[start + u32(pick)] - sum.highest - logOfSum;
+    }
+  }
+}

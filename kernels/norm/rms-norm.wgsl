@@ -1,0 +1,28 @@
+// rstd = 1 / sqrt(mean(x²) + epsilon), out = x rstd weight. A thread makes one row of out and its rstd, in two passes over the row.
+//#include "../lib/index.wgsl"
+
+struct Params { rows: u32, C: u32, epsilon: f32 }
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> weight: array<f32>;
+@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(4) var<storage, read_write> rstd: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+  let row = flatGroup(group, groups) * 64u + thread;
+  if (row >= p.rows) {
+    return;
+  }
+  let start = row * p.C;
+  var square = 0.0;
+  for (var c = 0u; c < p.C; c++) {
+    square += x[start + c] * x[start + c];
+  }
+  let scale = 1.0 / sqrt(square / f32(p.C) + p.epsilon);
+  for (var c = 0u; c < p.C; c++) {
+    out[start + c] = x[start + c] * scale * weight[c];
+  }
+  rstd[row] = scale;
+}

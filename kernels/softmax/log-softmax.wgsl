@@ -1,0 +1,26 @@
+// out = x - log(sum(exp(x))) per row of [rows, V], in nats. A thread makes one row.
+//#include "../lib/index.wgsl"
+//#include "../lib/exp-sum.wgsl"
+
+struct Params { rows: u32, V: u32 }
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+
+fn element(at: u32) -> f32 {
+  return x[at];
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+  let row = flatGroup(group, groups) * 64u + thread;
+  if (row < p.rows) {
+    let start = row * p.V;
+    let sum = expSum(start, p.V);
+    let logTotal = log(sum.total);
+    for (var at = start; at < start + p.V; at++) {
+      out[at] = x[at] - sum.highest - logTotal;
+    }
+  }
+}

@@ -1,0 +1,37 @@
+// What the WebGPU backend knows of a shader: its text, its bindings, its parameters, and how a kernel launches it.
+// The records themselves are made from the .wgsl files by scripts/embed-wgsl.mjs (kernels/generated.ts).
+
+export interface Wgsl<B extends string = string, P extends string = string> {
+  readonly path: string;
+  readonly source: string;
+  /** `file:line` of every line of the source, for error messages. */
+  readonly origins: readonly string[];
+  /** In order; binding i + 1 of group 0 (0 is the uniform Params). */
+  readonly bindings: readonly { readonly name: B; readonly access: 'read' | 'read_write' }[];
+  /** Fields of `struct Params`, in order, 4 bytes each. */
+  readonly params: readonly { readonly name: P; readonly type: 'u32' | 'i32' | 'f32' }[];
+}
+
+export type Grid = readonly [x: number, y: number, z: number];
+
+/** A kernel's GPU program. B and P are the kernel's names, of which the shader may use some. */
+export interface WgslProgram<B extends string, P extends string> {
+  readonly shader: Wgsl<B, P>;
+  /** Workgroups to launch. */
+  grid(params: Readonly<Record<P, number>>): Grid;
+  /** New right-hand sides for the shader's lines marked `//#param NAME`. One pipeline per combination. */
+  readonly substitutions?: Readonly<Record<string, string>>;
+  /** Values of `override` constants, possibly chosen by the sizes. One pipeline per combination. */
+  constants?(params: Readonly<Record<P, number>>): Readonly<Record<string, number>>;
+}
+
+export function ceilDiv(n: number, by: number): number {
+  return Math.ceil(n / by);
+}
+
+const MOST = 65535; // workgroups along one axis
+
+/** A grid of at least `groups` workgroups; beyond 65535 it takes a second axis, and the shader reads its number by flatGroup(). */
+export function flatGrid(groups: number): Grid {
+  return groups <= MOST ? [groups, 1, 1] : [MOST, ceilDiv(groups, MOST), 1];
+}

@@ -1,0 +1,61 @@
+// `remit-mini devices`: what can compute here, one line each. Read next: engine/webgpu/adapter.ts. The list is also that of doctor.ts.
+
+import { availableParallelism, cpus } from 'node:os';
+import { CpuBackend } from '../../engine/cpu/backend.ts';
+import type { Backend } from '../../engine/backend.ts';
+import { openGpu, type Gpu } from '../../engine/webgpu/adapter.ts';
+import { WebGpuBackend } from '../../engine/webgpu/backend.ts';
+import { readArguments } from './arguments.ts';
+import { EXIT } from './exit.ts';
+
+export const help = `remit-mini devices
+
+Lists what can compute here, and which --device takes it. --device auto, which is the default, takes a GPU if there is one, else the CPU.
+Software is a driver that computes on the CPU: right, but slow; it is for trying the GPU programs on a machine without a GPU.
+
+  REMIT_NO_WEBGPU=1    in the environment: as if the package webgpu were not installed
+`;
+
+/** One thing that computes, or could: `open` is absent when it cannot, and `about` then says why. */
+export interface Device {
+  readonly kind: 'cpu' | 'gpu' | 'software';
+  readonly about: string;
+  readonly gpu?: Gpu;
+  open?(): Backend;
+}
+
+export async function run(argv: readonly string[]): Promise<number> {
+  readArguments('devices', argv, {});
+  const devices = await listDevices(), hasGpu = devices.some(({ kind, open }) => kind === 'gpu' && open);
+  const flag = ({ kind, open }: Device): string => {
+    if (!open) return '';
+    if (kind === 'cpu') return hasGpu ? '--device cpu' : '--device auto, or cpu';
+    if (kind === 'gpu') return '--device auto, or webgpu';
+    return hasGpu ? 'not taken while there is a GPU' : '--device webgpu';
+  };
+  const width = Math.max(...devices.filter(({ open }) => open).map(({ about }) => about.length));
+  for (const device of devices) process.stdout.write(`${`${device.kind.padEnd(10)}${device.about.padEnd(width + 3)}${flag(device)}`.trimEnd()}\n`);
+  for (const { gpu } of devices) gpu?.device.destroy();
+  return EXIT.ok;
+}
+
+/** The CPU, the GPU, and the software adapter. Those of WebGPU are open: end with `gpu.device.destroy()` or the backend's `close()`. */
+export async function listDevices(): Promise<Device[]> {
+  const gpu = await openGpu({ software: 'never' });
+  const software = typeof gpu === 'string' ? await softwareGpu() : await openGpu({ software: 'only' });
+  return [
+    { kind: 'cpu', about: `${cpus()[0]?.model.trim() ?? 'unknown model'}, ${availableParallelism()} cores`, open: () => new CpuBackend() },
+    device('gpu', gpu),
+    device('software', software),
+  ];
+}
+
+/** What --device webgpu takes on a machine without a GPU. */
+function softwareGpu(): Promise<Gpu | string> {
+  return openGpu({ software: 'allowed' });
+}
+
+function device(kind: Device['kind'], gpu: Gpu | string): Device {
+  if (typeof gpu === 'string') return { kind, about: `none: ${gpu}` };
+  return { kind, about: gpu.name, gpu, open: () => new WebGpuBackend(gpu.device, gpu) };
+}

@@ -1,0 +1,64 @@
+// The CPU backend with the rules of WebGPU: what runs on it can be bound on a GPU.
+// A dispatch may not write a buffer that it binds a second time, parts of one buffer included; parts begin at multiples of 256 bytes;
+// there are at most eight buffers; and nothing that was freed may be used.
+
+import { CpuBackend } from '../../engine/cpu/backend.ts';
+import type { Storage } from '../../engine/backend.ts';
+import type { Kernel } from '../../kernels/kernel.ts';
+
+const MOST_BINDINGS = 8, ALIGNMENT = 64; // elements
+
+export class StrictBackend extends CpuBackend {
+  /** Dispatches that were looked at. */
+  checked = 0;
+  readonly #whole = new WeakMap<Storage, Storage>(); // part -> the storage it was cut from
+  readonly #freed = new WeakSet<Storage>();
+
+  override view(of: Storage, offset: number, size: number): ReturnType<CpuBackend['view']> {
+    if (offset % ALIGNMENT !== 0) throw new Error(`strict: view from element ${offset}: must be a multiple of ${ALIGNMENT}`);
+    if (offset + size > of.size) throw new Error(`strict: view of elements ${offset} to ${offset + size}: the storage has ${of.size}`);
+    const part = super.view(of, offset, size);
+    this.#whole.set(part, this.#wholeOf(of));
+    return part;
+  }
+
+  override free(storage: Storage): void {
+    this.#use('free', storage);
+    this.#freed.add(storage);
+    super.free(storage);
+  }
+
+  override write(to: Storage, data: ArrayLike<number>): void {
+    this.#use('write', to);
+    super.write(to, data);
+  }
+
+  override async read(from: Storage): ReturnType<CpuBackend['read']> {
+    this.#use('read', from);
+    return super.read(from);
+  }
+
+  override dispatch<B extends string, P extends string>(kernel: Kernel<B, P>, buffers: Readonly<Record<B, Storage>>, params: Readonly<Record<P, number>>): void {
+    this.checked++;
+    const bound = Object.entries<Storage>(buffers), declared = Object.keys(kernel.bindings);
+    const fail = (what: string): never => { throw new Error(`strict: ${kernel.name}: ${what}`); };
+    if (String(bound.map(([name]) => name).sort()) !== String([...declared].sort())) fail(`binds ${bound.map(([name]) => name)}: needs ${declared}`);
+    if (bound.length > MOST_BINDINGS) fail(`binds ${bound.length} buffers: WebGPU promises ${MOST_BINDINGS}`);
+    for (const name of kernel.params) if (!Number.isFinite(params[name])) fail(`${name} is ${params[name]}`);
+    for (const [name, storage] of bound) {
+      this.#use(`${kernel.name}.${name}`, storage);
+      if (kernel.bindings[name as B] === 'read') continue;
+      const other = bound.find(([also]) => also !== name && this.#wholeOf(buffers[also as B]) === this.#wholeOf(storage));
+      if (other) fail(`writes ${name}, which shares its buffer with ${other[0]}`);
+    }
+    super.dispatch(kernel, buffers, params);
+  }
+
+  #wholeOf(storage: Storage): Storage {
+    return this.#whole.get(storage) ?? storage;
+  }
+
+  #use(where: string, storage: Storage): void {
+    if (this.#freed.has(this.#wholeOf(storage))) throw new Error(`strict: ${where}: the storage was freed`);
+  }
+}

@@ -1,0 +1,42 @@
+// Every rung of the matrix product's ladder against the reference, at odd shapes, transposed or not, batched, accumulating; the rest of
+// the output's buffer stays as it was, and twice gives the same bits.
+
+import { afterAll, expect, test } from 'vitest';
+import { CpuBackend } from '../../engine/cpu/backend.ts';
+import { rng } from '../../engine/rng.ts';
+import { ladder, matmulKernel } from '../../kernels/matmul/matmul.ts';
+import { describeGpu, gpu } from '../support/gpu.ts';
+
+const exact = new CpuBackend({ precision: 'f64' });
+const GUARD = 8, MARK = 12345.5;
+const shapes = [[1, 1, 1], [1, 7, 5], [3, 17, 9], [33, 65, 17], [64, 64, 16], [65, 63, 33], [5, 130, 40], [130, 5, 3]] as const;
+
+describeGpu('matmul', () => {
+  test.each(Object.entries(ladder))('%s', async (name, program) => {
+    const kernel = { ...matmulKernel, wgsl: program, wgslTiled: program };
+    for (const [M, N, K] of shapes) {
+      for (const [transA, transB, accumulate, batch] of [[0, 0, 0, 1], [0, 1, 1, 1], [1, 0, 0, 2], [1, 1, 1, 3], [0, 1, 0, 2]] as const) {
+        const params = { batch, M, N, K, transA, transB, strideA: M * K, strideB: batch === 3 ? 0 : K * N, accumulate };
+        const random = rng(M * N + K), inputs = { a: floats(random.fold('a').normals(batch * M * K)), b: floats(random.fold('b').normals(batch * K * N)) };
+        const before = floats([...(accumulate ? random.fold('out').normals(batch * M * N) : new Float64Array(batch * M * N).fill(NaN)), ...new Array<number>(GUARD).fill(MARK)]);
+        const results = [];
+        for (const backend of [exact, gpu, gpu]) {
+          const buffers = { a: backend.alloc(inputs.a.length, 'f32'), b: backend.alloc(inputs.b.length, 'f32'), out: backend.alloc(before.length, 'f32') };
+          for (const [key, values] of Object.entries({ ...inputs, out: before })) backend.write(buffers[key as 'a'], values);
+          backend.dispatch(backend === exact ? matmulKernel : kernel, buffers, params);
+          results.push(await backend.read(buffers.out));
+        }
+        const [right, first, second] = results, worst = Math.max(...Array.from(right!, (value, i) => (Number.isNaN(first![i]) ? Infinity : Math.abs(first![i]! - value))));
+        expect(worst, `${name} ${JSON.stringify(params)}`).toBeLessThan(1e-6 * (K + 8)); // float32 sums of K products
+        expect([...first!.slice(-GUARD)].every((x) => x === MARK)).toBe(true);
+        expect(second).toEqual(first);
+      }
+    }
+  });
+
+  afterAll(() => gpu.close());
+});
+
+function floats(values: ArrayLike<number>): Float32Array {
+  return Float32Array.from(values);
+}
