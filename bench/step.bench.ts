@@ -1,4 +1,4 @@
-// npm run bench step [tiny-world | bench | tiny]: a training step, kernel by kernel: milliseconds per step and share of the whole.
+// npm run bench step [tiny-world | bench | tiny] [cpu | webgpu]: a training step; on the CPU kernel by kernel, milliseconds and shares.
 // tiny-world is the default recipe; bench and tiny are the GPT-2-shaped models on which peers are compared.
 
 import { createDevice } from '../engine/device.ts';
@@ -22,8 +22,8 @@ const models: Readonly<Record<string, { readonly batch: number; readonly T: numb
 
 const WARM = 10, STEPS = 30;
 
-export async function run([name = 'tiny-world']: readonly string[]): Promise<void> {
-  const { batch, T, config } = models[name] ?? models['tiny-world']!, device = await createDevice('cpu');
+export async function run([name = 'tiny-world', device = 'cpu']: readonly string[]): Promise<void> {
+  const { batch, T, config } = models[name] ?? models['tiny-world']!, backend = await createDevice(device === 'webgpu' ? 'webgpu' : 'cpu'), onCpu = device !== 'webgpu';
   const model = new Transformer(config, rng(1)), optimiser = new AdamW(model.parameters), stream = rng(2).stream();
   const tokens = (): Int32Array => Int32Array.from({ length: batch * T }, () => stream.int(config.vocabulary));
   const train = step((x: Int32Array, y: Int32Array, i: number) => {
@@ -34,8 +34,8 @@ export async function run([name = 'tiny-world']: readonly string[]): Promise<voi
     return loss;
   });
 
-  const spent = new Map<string, number>(), dispatch = device.dispatch.bind(device);
-  device.dispatch = (kernel, buffers, params) => {
+  const spent = new Map<string, number>(), dispatch = backend.dispatch.bind(backend);
+  if (onCpu) backend.dispatch = (kernel, buffers, params) => {
     const start = performance.now();
     dispatch(kernel, buffers, params);
     spent.set(kernel.name, (spent.get(kernel.name) ?? 0) + performance.now() - start);
@@ -44,13 +44,14 @@ export async function run([name = 'tiny-world']: readonly string[]): Promise<voi
   for (let i = 0; i < WARM + STEPS; i++) {
     if (i === WARM) spent.clear();
     const start = performance.now();
-    await train(tokens(), tokens(), i);
+    await (await train(tokens(), tokens(), i)).item(); // waits for the device
     if (i >= WARM) times.push(performance.now() - start);
   }
   times.sort((a, b) => a - b);
   const total = times.reduce((sum, t) => sum + t, 0), rate = (ms: number): string => `${Math.round((batch * T * 1000) / ms)} tokens/s`;
-  console.log(`${name}: ${model.parameters.count} parameters, ${batch} x ${T} tokens, node ${process.version}`);
+  console.log(`${name} on ${backend.name}: ${model.parameters.count} parameters, ${batch} x ${T} tokens, node ${process.version}`);
   console.log(`best ${times[0]!.toFixed(1)} ms (${rate(times[0]!)}), median ${times[STEPS >> 1]!.toFixed(1)} ms (${rate(times[STEPS >> 1]!)})`);
+  if (!onCpu) return;
   for (const [kernel, ms] of [...spent].sort((a, b) => b[1] - a[1])) {
     console.log(`${kernel.padEnd(26)} ${(ms / STEPS).toFixed(3).padStart(8)} ms ${((100 * ms) / total).toFixed(1).padStart(5)}%`);
   }

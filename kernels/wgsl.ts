@@ -19,8 +19,8 @@ export interface WgslProgram<B extends string, P extends string> {
   readonly shader: Wgsl<B, P>;
   /** Workgroups to launch. */
   grid(params: Readonly<Record<P, number>>): Grid;
-  /** New right-hand sides for the shader's lines marked `//#param NAME`. One pipeline per combination. */
-  readonly substitutions?: Readonly<Record<string, string>>;
+  /** New right-hand sides for the shader's lines marked `//#param NAME`, possibly by the sizes. One pipeline per combination. */
+  readonly substitutions?: Readonly<Record<string, string>> | ((params: Readonly<Record<P, number>>) => Readonly<Record<string, string>>);
   /** Values of `override` constants, possibly chosen by the sizes. One pipeline per combination. */
   constants?(params: Readonly<Record<P, number>>): Readonly<Record<string, number>>;
 }

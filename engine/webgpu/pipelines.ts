@@ -8,36 +8,44 @@ export interface Pipeline {
   readonly layout: GPUBindGroupLayout;
 }
 
+type Values<T> = Readonly<Record<string, T>>;
+
 export class Pipelines {
   readonly #device: GPUDevice;
   readonly #fail: (message: string) => void;
   readonly #made = new Map<WgslProgram<string, string>, Map<string, Pipeline>>();
+  #unchecked = 0;
+  #checked: Promise<unknown> = Promise.resolve();
   /** Pipelines made so far: constant in a warm step. */
   count = 0;
 
-  /** `fail` is told of shaders that do not compile; it is asynchronous, so the message arrives after get() has returned. */
+  /** `fail` is told of shaders that do not compile; that takes the device a moment, so it comes after get() has returned. */
   constructor(device: GPUDevice, fail: (message: string) => void) {
     this.#device = device;
     this.#fail = fail;
   }
 
   get(program: WgslProgram<string, string>, params: Readonly<Record<string, number>>): Pipeline {
-    const constants = program.constants?.(params) ?? {}, key = program.constants ? JSON.stringify(constants) : '';
+    const bySize = typeof program.substitutions === 'function' ? program.substitutions(params) : undefined, constants = program.constants?.(params);
+    const key = bySize || constants ? JSON.stringify([bySize, constants]) : '';
     let variants = this.#made.get(program);
     if (!variants) this.#made.set(program, (variants = new Map()));
     let pipeline = variants.get(key);
-    if (!pipeline) variants.set(key, (pipeline = this.#make(program, constants)));
+    if (!pipeline) variants.set(key, (pipeline = this.#make(program.shader, bySize ?? (program.substitutions as Values<string> | undefined) ?? {}, constants ?? {})));
     return pipeline;
   }
 
-  #make({ shader, substitutions = {} }: WgslProgram<string, string>, constants: Readonly<Record<string, number>>): Pipeline {
+  /** Resolves when the device has judged every pipeline made so far; null when it has already. */
+  get checked(): Promise<unknown> | null {
+    return this.#unchecked > 0 ? this.#checked : null;
+  }
+
+  #make(shader: Wgsl, substitutions: Values<string>, constants: Values<number>): Pipeline {
     this.count++;
     const variant = Object.entries({ ...substitutions, ...constants }).map(([name, value]) => ` ${name}=${value}`).join('');
-    const module = this.#device.createShaderModule({ label: shader.path, code: specialise(shader, substitutions) });
-    void module.getCompilationInfo().then(({ messages }) => {
-      const first = messages.find(({ type }) => type === 'error');
-      if (first) this.#fail(`${shader.origins[first.lineNum - 1] ?? shader.path}:${first.linePos}: ${first.message}${variant && ` (variant${variant})`}`);
-    });
+    const code = specialise(shader, substitutions);
+    this.#device.pushErrorScope('validation');
+    const module = this.#device.createShaderModule({ label: shader.path, code });
     const layout = this.#device.createBindGroupLayout({ label: shader.path, entries: [
       { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform' } },
       ...shader.bindings.map(({ access }, i) => ({
@@ -49,12 +57,24 @@ export class Pipelines {
       layout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: { module, entryPoint: 'main', constants },
     });
+    this.#check(module, this.#device.popErrorScope(), shader, variant);
     return { pipeline, layout };
+  }
+
+  /** Reports the compiler's first error at the line of the file that it is in, or else what is wrong with the pipeline. */
+  #check(module: GPUShaderModule, scope: Promise<GPUError | null>, { path, origins }: Wgsl, variant: string): void {
+    this.#unchecked++;
+    const check = Promise.all([module.getCompilationInfo(), scope]).then(([{ messages }, error]) => {
+      const first = messages.find(({ type }) => type === 'error');
+      const what = first ? `${origins[first.lineNum - 1] ?? path}:${first.linePos}: ${first.message}` : error && `${path}: ${error.message.split('\n')[0]}`;
+      if (what) this.#fail(`${what}${variant && ` (variant${variant})`}`);
+    }).catch(() => {}).finally(() => this.#unchecked--); // a device that was lost says so elsewhere
+    this.#checked = Promise.all([this.#checked, check]);
   }
 }
 
 /** The source with the right-hand side of each `//#param NAME` line replaced: what stands between `= ` or `return ` and `;`. */
-export function specialise({ path, source }: Wgsl, substitutions: Readonly<Record<string, string>>): string {
+export function specialise({ path, source }: Wgsl, substitutions: Values<string>): string {
   const left = new Set(Object.keys(substitutions));
   const text = source.split('\n').map((line) => {
     const name = /\/\/#param (\w+)/.exec(line)?.[1], value = name === undefined ? undefined : substitutions[name];

@@ -8,7 +8,7 @@
 
 import { defineKernel, type HostArray } from '../kernel.ts';
 import { attentionBackwardWgsl, attentionCachedWgsl, attentionForwardWgsl } from '../generated.ts';
-import { ceilDiv, flatGrid, type Grid } from '../wgsl.ts';
+import { ceilDiv, flatGrid } from '../wgsl.ts';
 import { rotate } from '../rope/rope.ts';
 import { attentionBackwardWasm, attentionForwardWasm } from './attention.wasm.ts';
 
@@ -38,7 +38,7 @@ export const attentionForwardKernel = defineKernel({
     }
   },
   wasm: attentionForwardWasm,
-  wgsl: { shader: attentionForwardWgsl, grid: ({ B, T, H, D }) => threads(B * T * H, D) },
+  wgsl: { shader: attentionForwardWgsl, grid: ({ B, T, H }) => flatGrid(ceilDiv(B * T * H, 64)), substitutions: headSize },
 });
 
 /**
@@ -99,7 +99,7 @@ export const attentionBackwardKernel = defineKernel({
     }
   },
   wasm: attentionBackwardWasm,
-  wgsl: { shader: attentionBackwardWgsl, grid: ({ B, T, H, KV, D }) => threads(B * T * (H + KV), D) },
+  wgsl: { shader: attentionBackwardWgsl, grid: ({ B, T, H, KV }) => flatGrid(ceilDiv(B * T * (H + KV), 64)), substitutions: headSize },
 });
 
 /**
@@ -131,7 +131,7 @@ export const attentionCachedKernel = defineKernel({
       }
     }
   },
-  wgsl: { shader: attentionCachedWgsl, grid: ({ B, N, H, KV, D }) => threads(B * N * (H + KV), D) },
+  wgsl: { shader: attentionCachedWgsl, grid: ({ B, N, H, KV }) => flatGrid(ceilDiv(B * N * (H + KV), 64)), substitutions: headSize },
 });
 
 /**
@@ -173,10 +173,13 @@ function store(x: HostArray, from: number, out: HostArray, to: number, table: Ho
   else for (let d = 0; d < D; d++) out[to + d] = x[from + d]!;
 }
 
-const MOST_D = 128; // what the shaders keep room for: MOST_D in kernels/lib/head.wgsl
+const MOST_D = 128; // a thread holds up to four heads
 
-/** A grid of `count` threads, each of which holds a head of D channels. */
-function threads(count: number, D: number): Grid {
+/**
+ * Sizes the threads' arrays by the head. The loops over a head keep D as a parameter: with a constant they unroll, and lavapipe's
+ * compiler then took over a minute.
+ */
+function headSize({ D }: Readonly<Record<'D', number>>): { ROOM: string } {
   if (D > MOST_D) throw new RangeError(`attention: heads of ${D} channels: at most ${MOST_D} on WebGPU: use more heads, or --device cpu`);
-  return flatGrid(ceilDiv(count, 64));
+  return { ROOM: `${D}u` };
 }

@@ -29,5 +29,5 @@ export const embeddingBackwardKernel = defineKernel({
       for (let c = 0, p = ids[n]! * C; c < C; c++, p++, o++) dTable[p] = dTable[p]! + dOut[o]!;
     }
   },
-  wgsl: { shader: embeddingBackwardWgsl, grid: ({ V, C }) => flatGrid(ceilDiv(V * C, 64)) },
+  wgsl: { shader: embeddingBackwardWgsl, grid: ({ V, C }) => flatGrid(ceilDiv(V * ceilDiv(C, 8), 64)) },
 });

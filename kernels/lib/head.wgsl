@@ -1,8 +1,8 @@
 // One head of one token, held by a thread. For shaders that have bindings `qkv` and `table` and parameters D and rotary.
 //#include "rotary.wgsl"
 
-const MOST_D = 128u; // channels of a head; attention.ts refuses more
-alias Head = array<f32, MOST_D>;
+const ROOM = 128u; //#param ROOM  channels that a thread has room for: the size of a head, by attention.ts
+alias Head = array<f32, ROOM>;
 
 /** Reads the query or key at qkv[at], rotated if asked. */
 fn load(to: ptr<private, Head>, at: u32, position: u32) {

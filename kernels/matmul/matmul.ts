@@ -10,7 +10,7 @@ import { matmulWasm } from './matmul.wasm.ts';
 /** The GPU programs from the plainest to the one for real GPUs: tested and timed side by side. */
 export const ladder = {
   naive: { shader: matmulNaiveWgsl, grid: tiles(8, 8) },
-  blocked: { shader: matmulBlockedWgsl, grid: tiles(32, 64) },
+  blocked: { shader: matmulBlockedWgsl, grid: tiles(16, 64) },
   tiled: { shader: matmulTiledWgsl, grid: tiles(64, 64) },
 } as const;
 
