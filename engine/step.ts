@@ -33,8 +33,9 @@ export function step<Args extends readonly unknown[], R>(body: (...args: Args) =
     backend().beginStep(arena);
     const result = withArena(arena, () => {
       const made = body(...args);
-      if (made instanceof Promise) throw new StepError('step: the body is asynchronous: await before or after the step, not inside');
-      return made;
+      if (!(made instanceof Promise)) return made;
+      made.catch(() => {}); // nobody will wait for it: its failure must not end the process
+      throw new StepError('step: the body is asynchronous: await before or after the step, not inside');
     });
     await backend().endStep();
     return result;

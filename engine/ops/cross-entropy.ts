@@ -68,6 +68,7 @@ export const logProb: Op<readonly [logits: Tensor, targets: Tensor], object> = d
 
 function tokenShape(where: string, logits: Spec, targets: Spec): Shape {
   const shape = logits.shape.slice(0, -1);
+  if (logits.shape.length === 0) throw new ShapeError(`${where}: logits []: need a last axis, one score per token of the vocabulary`);
   if (!sameShape(shape, targets.shape)) throw new ShapeError(`${where}: logits ${show(logits.shape)}, targets ${show(targets.shape)}: targets must be ${show(shape)}`);
   if (targets.dtype !== 'i32') throw new ShapeError(`${where}: targets are ${targets.dtype}: must be i32`);
   return shape;

@@ -5,7 +5,7 @@ import { permuteKernel } from '../../kernels/copy/copy.ts';
 import { maxBackwardKernel, maxKernel, sumKernel } from '../../kernels/reduce/reduce.ts';
 import { ShapeError } from '../errors.ts';
 import { defineOp, normal, run, type Cases, type Op } from '../op.ts';
-import { around, axisOf, broadcast, sameShape, show, sizeOf, type Shape } from '../shape.ts';
+import { around, axisOf, broadcast, checkShape, sameShape, show, sizeOf, type Shape } from '../shape.ts';
 import { empty, type Tensor } from '../tensor.ts';
 import { reshape } from './shape.ts';
 
@@ -45,6 +45,7 @@ export const broadcastTo: Op<readonly [x: Tensor], { readonly shape: Shape }> = 
   name: 'broadcastTo',
   infer([x], { shape }) {
     const where = `broadcastTo: ${show(x.shape)} -> ${show(shape)}`;
+    checkShape('broadcastTo', shape);
     if (!sameShape(broadcast('broadcastTo', x.shape, shape), shape)) throw new ShapeError(`${where}: the first does not broadcast to the second`);
     if (shape.length > 4) throw new ShapeError(`${where}: has more than four axes: reshape first`);
     return [{ shape, dtype: 'f32' }];

@@ -64,7 +64,7 @@ export const slice: Op<readonly [x: Tensor], { readonly axis: number; readonly s
   },
 });
 
-/** Joins tensors along an axis; their other sizes must agree. */
+/** Joins tensors along an axis; their other sizes and their element types must agree. */
 export const concat: Op<readonly Tensor[], { readonly axis: number }> = defineOp({
   name: 'concat',
   infer(inputs, { axis }) {
@@ -74,6 +74,7 @@ export const concat: Op<readonly Tensor[], { readonly axis: number }> = defineOp
     for (const x of inputs) {
       const fits = x.shape.length === first.shape.length && x.shape.every((d, i) => i === at || d === first.shape[i]);
       if (!fits) throw new ShapeError(`concat: ${show(first.shape)} and ${show(x.shape)} along axis ${axis}: their other sizes differ`);
+      if (x.dtype !== first.dtype) throw new ShapeError(`concat: ${first.dtype} and ${x.dtype}: element types differ`);
     }
     return [{ shape: first.shape.with(at, inputs.reduce((total, x) => total + x.shape[at]!, 0)), dtype: first.dtype }];
   },

@@ -33,10 +33,11 @@ async function askSwiftShader(dawn: Dawn): Promise<GPUAdapter | null> {
 }
 
 function noDriver(softwareToo: boolean): string {
-  const system = process.platform === 'linux' ? 'no Vulkan driver answers: install that of your GPU' : 'no graphics driver answers: install that of your GPU';
-  const folder = softwareToo ? bundledSwiftShader() : undefined;
-  if (folder === undefined) return system;
-  return `${system}; nor does a software driver: ${typeof folder === 'string' ? `SwiftShader in ${folder} is damaged: remove that folder` : folder.missing}`;
+  const system = `no ${process.platform === 'linux' ? 'Vulkan' : 'graphics'} driver answers: install that of your GPU`;
+  if (!softwareToo) return system;
+  const folder = bundledSwiftShader();
+  const software = typeof folder === 'string' ? `SwiftShader in ${folder} is damaged: remove that folder` : folder.missing;
+  return `${system}; nor does a software driver: ${software}`;
 }
 
 let systemDriver: boolean | undefined; // found out once: after SwiftShader is loaded, its Vulkan library would answer

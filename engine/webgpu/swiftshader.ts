@@ -13,7 +13,8 @@ const FILES = [LOADER, 'libvk_swiftshader.so', MANIFEST] as const;
 
 /** The folder with the driver's files; or what is missing. */
 export function bundledSwiftShader(): string | { readonly missing: string } {
-  if (process.platform !== 'linux' || process.arch !== 'x64') return { missing: `SwiftShader is there for linux-x64 only, not ${process.platform}-${process.arch}` };
+  const system = `${process.platform}-${process.arch}`;
+  if (system !== 'linux-x64') return { missing: `SwiftShader is there for linux-x64 only, not ${system}` };
   let main: string;
   try {
     main = createRequire(import.meta.url).resolve('@sparticuz/chromium');

@@ -42,17 +42,12 @@ export async function run(argv: readonly string[]): Promise<number> {
 /** The CPU, the GPU, and the software adapter. Those of WebGPU are open: end with `gpu.device.destroy()` or the backend's `close()`. */
 export async function listDevices(): Promise<Device[]> {
   const gpu = await openGpu({ software: 'never' });
-  const software = typeof gpu === 'string' ? await softwareGpu() : await openGpu({ software: 'only' });
+  const software = await openGpu({ software: typeof gpu === 'string' ? 'allowed' : 'only' }); // without a GPU: what --device webgpu takes
   return [
     { kind: 'cpu', about: `${cpus()[0]?.model.trim() ?? 'unknown model'}, ${availableParallelism()} cores`, open: () => new CpuBackend() },
     device('gpu', gpu),
     device('software', software),
   ];
-}
-
-/** What --device webgpu takes on a machine without a GPU. */
-function softwareGpu(): Promise<Gpu | string> {
-  return openGpu({ software: 'allowed' });
 }
 
 function device(kind: Device['kind'], gpu: Gpu | string): Device {

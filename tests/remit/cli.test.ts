@@ -122,7 +122,7 @@ describe('what is wrong is one line, and an exit code', () => {
   const one = (...args: string[]) => args;
   test.each<[string[], number, string]>([
     [one('trian'), 2, 'remit-mini: trian: no such command: did you mean train? See remit-mini --help'],
-    [one('constructor'), 2, 'remit-mini: constructor: no such command: did you mean score? See remit-mini --help'],
+    [one('constructor'), 2, 'remit-mini: constructor: no such command: did you mean doctor? See remit-mini --help'],
     [one('train', 'sft'), 2, 'train: sft: no such phase: there are pretrain and midtrain'],
     [one('train', 'pretrain', 'more'), 2, 'train: more: unexpected: see remit-mini train --help'],
     [one('train', '--modl.width', '3'), 2, 'train: --modl.width: no such flag: did you mean --model.width?'],
