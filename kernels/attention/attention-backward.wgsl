@@ -18,7 +18,8 @@ struct Params { B: u32, T: u32, H: u32, KV: u32, D: u32, rotary: u32 }
 var<private> own: Head;     // the thread's query, or key, rotated
 var<private> other: Head;   // the key, or query, that it is being paired with
 var<private> dOwn: Head;    // gradient of own
-var<private> dValue: Head;  // of the value, in a key's thread
+var<private> pulled: Head;  // in a query's thread its dOut; in a key's thread its value
+var<private> dValue: Head;  // in a key's thread, gradient of the value
 
 /** Writes dOwn, turned back if own was rotated. */
 fn store(at: u32, position: u32) {
@@ -36,17 +37,13 @@ fn store(at: u32, position: u32) {
   }
 }
 
-/** The weight between own and other, and the gradient of own.other. outAt: the query's head in out; valueAt: the key's value in qkv. */
-fn weigh(outAt: u32, valueAt: u32, logTotal: f32) -> vec2<f32> {
-  let scale = 1.0 / sqrt(f32(p.D));
+/** exp(scaled own.other - logTotal). */
+fn weightOf(logTotal: f32) -> f32 {
   var score = 0.0;
-  var pull = 0.0;
   for (var d = 0u; d < p.D; d++) {
     score += own[d] * other[d];
-    pull += dOut[outAt + d] * (qkv[valueAt + d] - out[outAt + d]);
   }
-  let weight = exp(scale * score - logTotal);
-  return vec2(weight, scale * weight * pull);
+  return exp(score / sqrt(f32(p.D)) - logTotal);
 }
 
 /** Query i, counted through [B,H,T]. */
@@ -57,15 +54,23 @@ fn queryGradient(i: u32) {
   let width = (p.H + 2u * p.KV) * p.D;
   let queryAt = (first + t) * width + h * p.D;
   let outAt = ((first + t) * p.H + h) * p.D;
+  let logTotal = logSumExp[i];
 
   load(&own, queryAt, t);
+  var delta = 0.0; // dOut.out
   for (var d = 0u; d < p.D; d++) {
     dOwn[d] = 0.0;
+    pulled[d] = dOut[outAt + d];
+    delta += pulled[d] * out[outAt + d];
   }
   var keyAt = first * width + (p.H + h * p.KV / p.H) * p.D;
   for (var j = 0u; j <= t; j++) {
     load(&other, keyAt, j);
-    let dScore = weigh(outAt, keyAt + p.KV * p.D, logSumExp[i]).y;
+    var pull = -delta;
+    for (var d = 0u; d < p.D; d++) {
+      pull += pulled[d] * qkv[keyAt + p.KV * p.D + d];
+    }
+    let dScore = weightOf(logTotal) * pull / sqrt(f32(p.D));
     for (var d = 0u; d < p.D; d++) {
       dOwn[d] += dScore * other[d];
     }
@@ -88,15 +93,22 @@ fn keyGradient(i: u32) {
   for (var d = 0u; d < p.D; d++) {
     dOwn[d] = 0.0;
     dValue[d] = 0.0;
+    pulled[d] = qkv[valueAt + d];
   }
   for (var h = kv * heads; h < (kv + 1u) * heads; h++) {
     for (var t = j; t < p.T; t++) {
       let outAt = ((b * p.T + t) * p.H + h) * p.D;
       load(&other, (b * p.T + t) * width + h * p.D, t);
-      let weighed = weigh(outAt, valueAt, logSumExp[(b * p.H + h) * p.T + t]);
+      let weight = weightOf(logSumExp[(b * p.H + h) * p.T + t]);
+      var pull = 0.0; // dOut.(v - out)
       for (var d = 0u; d < p.D; d++) {
-        dOwn[d] += weighed.y * other[d];
-        dValue[d] += weighed.x * dOut[outAt + d];
+        let g = dOut[outAt + d];
+        pull += g * (pulled[d] - out[outAt + d]);
+        dValue[d] += weight * g;
+      }
+      let dScore = weight * pull / sqrt(f32(p.D));
+      for (var d = 0u; d < p.D; d++) {
+        dOwn[d] += dScore * other[d];
       }
     }
   }
