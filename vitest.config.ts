@@ -1,10 +1,46 @@
+// Two projects in one run: the tests in Node, and those that run in the page of a real browser, where there is one (tests/support/chromium.ts).
+
 import './scripts/embed-wgsl.mjs'; // a shader that was edited a moment ago is the one that is tested
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import { findChromium } from './tests/support/chromium.ts';
+
+const inBrowser = ['tests/browser/**/*.test.ts'];
+const inBoth = ['tests/tiny.test.ts', 'tests/learning.test.ts', 'tests/{nn,ops,optim}/*.test.ts'];
+
+async function browserProjects(): Promise<TestProjectInlineConfiguration[]> {
+  const chromium = findChromium();
+  if (typeof chromium === 'string') {
+    console.log(`tests in the browser are left out: ${chromium}`);
+    return [];
+  }
+  const { playwright } = await import('@vitest/browser-playwright');
+  return [{
+    test: {
+      name: 'browser',
+      include: [...inBrowser, ...inBoth],
+      testTimeout: 60_000,
+      browser: {
+        enabled: true, headless: true, screenshotFailures: false,
+        instances: [{ browser: 'chromium' }],
+        provider: playwright({ launchOptions: chromium }),
+      },
+    },
+  }];
+}
 
 export default defineConfig({
   test: {
-    include: ['tests/**/*.test.ts'],
-    pool: 'forks', // a native crash then costs one file, not the whole run
-    testTimeout: 30_000,
+    projects: [
+      {
+        test: {
+          name: 'node',
+          include: ['tests/**/*.test.ts'],
+          exclude: inBrowser,
+          pool: 'forks', // a native crash then costs one file, not the whole run
+          testTimeout: 30_000,
+        },
+      },
+      ...(await browserProjects()),
+    ],
   },
 });

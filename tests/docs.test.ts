@@ -2,12 +2,14 @@
 // every link, every path in the prose and every line of a file tree must lead somewhere; and the map must name every source file.
 // In a comment, ... stands for anything. A block marked `ts file=<path>` is a file that the reader is asked to write: the blocks after
 // it can import it from there. Snippets import 'remit-mini', or files of the repository as seen from its top folder, never both.
+// A block marked `ts run webgpu` needs a GPU, a software adapter at the least, and is run where there is one.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { formatWithOptions } from 'node:util';
-import { describe, expect, test, vi } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
+import { describeGpu, gpu } from './support/gpu.ts';
 import { temporaryFolder } from './support/temporary.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -92,7 +94,7 @@ function comparePrinted(printed: readonly string[], expected: readonly string[])
   expect(shown).toEqual(expected);
 }
 
-const pathLike = /(?:[\w.-]+\/)+[\w.-]+\.(?:ts|mjs|md|json)\b/g;
+const pathLike = /(?:[\w.-]+\/)+[\w.-]+\.(?:ts|mjs|md|json|wgsl)\b/g;
 
 /** What a document names that is not there. */
 function missing(document: string, markdown: string): string[] {
@@ -139,13 +141,17 @@ describe.each(documents)('$path', ({ path, markdown }) => {
   });
 
   const { blocks } = parse(markdown), own = readersFiles({ blocks });
-  for (const { line, text } of blocks.filter(({ info }) => info === 'ts run')) {
-    test(`line ${line} runs and prints what it says`, async () => {
+  for (const { line, text, info } of blocks.filter(({ info }) => /^ts run( webgpu)?$/.test(info))) {
+    const check = (): void => test(`line ${line} runs and prints what it says`, async () => {
       if (/'remit-mini'/.test(text)) expect(text).not.toMatch(/from '\./);
       comparePrinted(await run(text, own), promised(text));
     });
+    if (info === 'ts run') check();
+    else describeGpu('snippet', check);
   }
 });
+
+afterAll(() => gpu?.close());
 
 test('the map has a line for every source file', () => {
   const { blocks } = parse(readFileSync(join(root, 'docs/00-map.md'), 'utf8'));
