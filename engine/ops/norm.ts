@@ -1,11 +1,7 @@
 // RMSNorm and LayerNorm over the last axis. Kernels: kernels/norm.
-// The gradients of weight and bias are sums over all rows; the kernels add them straight to a parameter's slot.
+// One dispatch makes all gradients; those of weight and bias, sums over all rows, it adds straight to a parameter's slot.
 
-import {
-  layerNormBackwardInputKernel, layerNormBackwardWeightKernel, layerNormKernel,
-  rmsNormBackwardInputKernel, rmsNormBackwardWeightKernel, rmsNormKernel,
-} from '../../kernels/norm/norm.ts';
-import { sumKernel } from '../../kernels/reduce/reduce.ts';
+import { layerNormBackwardKernel, layerNormKernel, rmsNormBackwardKernel, rmsNormKernel } from '../../kernels/norm/norm.ts';
 import { ShapeError } from '../errors.ts';
 import { defineOp, normal, run, type Op } from '../op.ts';
 import { show, type Spec } from '../shape.ts';
@@ -31,22 +27,14 @@ export const rmsNorm: Op<readonly [x: Tensor, weight: Tensor], NormAttrs> = defi
   forward(run, [x, weight], [out, rstd], { epsilon = EPSILON }) {
     run(rmsNormKernel, { x: x.storage, weight: weight.storage, out: out.storage, rstd: rstd!.storage }, { ...rowsOf(x), epsilon });
   },
-  backward: (grad, { inputs: [x, weight], outputs: [, rstd] }, need) => [
-    need(0, () => {
-      const dx = empty(x);
-      run(rmsNormBackwardInputKernel, {
-        x: x.storage, weight: weight.storage, rstd: rstd!.storage, dOut: grad.storage, dx: dx.storage,
-      }, rowsOf(x));
-      return dx;
-    }),
-    need(1, (into) => {
-      const dWeight = into ?? empty(weight);
-      run(rmsNormBackwardWeightKernel, {
-        x: x.storage, rstd: rstd!.storage, dOut: grad.storage, dWeight: dWeight.storage,
-      }, { ...rowsOf(x), accumulate: +(into !== undefined) });
-      return dWeight;
-    }),
-  ],
+  backward(grad, { inputs: [x, weight], outputs: [, rstd] }, need) {
+    const dx = need(0, () => empty(x)), dWeight = need(1, (into) => into ?? empty(weight));
+    run(rmsNormBackwardKernel, {
+      x: x.storage, weight: weight.storage, rstd: rstd!.storage, dOut: grad.storage,
+      dx: (dx ?? empty(x)).storage, dWeight: (dWeight ?? empty(weight)).storage,
+    }, { ...rowsOf(x), accumulate: addsTo(weight, dWeight) });
+    return [dx, dWeight];
+  },
   cases: {
     dims: { M: [1, 3], N: [1, 3], C: [1, 7] },
     attrs: [() => ({ epsilon: 0.1 }), () => ({ epsilon: 1 })], // so large that rows of tiny numbers stay smooth on the scale of a difference
@@ -70,27 +58,14 @@ export const layerNorm: Op<readonly [x: Tensor, weight: Tensor, bias: Tensor], N
       x: x.storage, weight: weight.storage, bias: bias.storage, out: out.storage, mean: mean!.storage, rstd: rstd!.storage,
     }, { ...rowsOf(x), epsilon });
   },
-  backward: (grad, { inputs: [x, weight, bias], outputs: [, mean, rstd] }, need) => [
-    need(0, () => {
-      const dx = empty(x);
-      run(layerNormBackwardInputKernel, {
-        x: x.storage, weight: weight.storage, mean: mean!.storage, rstd: rstd!.storage, dOut: grad.storage, dx: dx.storage,
-      }, rowsOf(x));
-      return dx;
-    }),
-    need(1, (into) => {
-      const dWeight = into ?? empty(weight);
-      run(layerNormBackwardWeightKernel, {
-        x: x.storage, mean: mean!.storage, rstd: rstd!.storage, dOut: grad.storage, dWeight: dWeight.storage,
-      }, { ...rowsOf(x), accumulate: +(into !== undefined) });
-      return dWeight;
-    }),
-    need(2, () => {
-      const dBias = empty(bias), { rows, C } = rowsOf(x);
-      run(sumKernel, { x: grad.storage, out: dBias.storage }, { outer: 1, length: rows, inner: C, factor: 1 });
-      return dBias;
-    }),
-  ],
+  backward(grad, { inputs: [x, weight, bias], outputs: [, mean, rstd] }, need) {
+    const dx = need(0, () => empty(x)), dWeight = need(1, (into) => into ?? empty(weight)), dBias = need(2, (into) => into ?? empty(bias));
+    run(layerNormBackwardKernel, {
+      x: x.storage, weight: weight.storage, mean: mean!.storage, rstd: rstd!.storage, dOut: grad.storage,
+      dx: (dx ?? empty(x)).storage, dWeight: (dWeight ?? empty(weight)).storage, dBias: (dBias ?? empty(bias)).storage,
+    }, { ...rowsOf(x), accumulateWeight: addsTo(weight, dWeight), accumulateBias: addsTo(bias, dBias) });
+    return [dx, dWeight, dBias];
+  },
   cases: {
     dims: { M: [1, 3], N: [1, 3], C: [1, 7] },
     attrs: [() => ({ epsilon: 0.1 }), () => ({ epsilon: 1 })],
@@ -105,6 +80,11 @@ function checkScale(where: string, x: Spec, perChannel: Readonly<Record<string, 
   for (const [name, { shape }] of Object.entries(perChannel)) {
     if (shape.length !== 1 || shape[0] !== C) throw new ShapeError(`${where}: x ${show(x.shape)}, ${name} ${show(shape)}: ${name} must be [${C}]`);
   }
+}
+
+/** 1 when the gradient is a parameter's slot, which holds what came before. */
+function addsTo(parameter: Tensor, gradient: Tensor | null): number {
+  return +(gradient !== null && gradient === parameter.gradient);
 }
 
 function rowsOf(x: Tensor): { rows: number; C: number } {

@@ -4,9 +4,7 @@
 // Sources: RMSNorm, arXiv 1910.07467; LayerNorm, arXiv 1607.06450.
 
 import { defineKernel } from '../kernel.ts';
-import {
-  layerNormBackwardInputWgsl, layerNormBackwardWeightWgsl, layerNormWgsl, rmsNormBackwardInputWgsl, rmsNormBackwardWeightWgsl, rmsNormWgsl,
-} from '../generated.ts';
+import { layerNormBackwardWgsl, layerNormWgsl, rmsNormBackwardWgsl, rmsNormWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid } from '../wgsl.ts';
 
 /** rstd [rows] = 1 / sqrt(mean(x²) + epsilon); out = x rstd weight. weight [C]. */
@@ -27,37 +25,30 @@ export const rmsNormKernel = defineKernel({
   wgsl: { shader: rmsNormWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
 });
 
-/** dx = rstd (g - n mean(g n)) with g = dOut weight and n = x rstd, the normalised row. */
-export const rmsNormBackwardInputKernel = defineKernel({
-  name: 'rmsNormBackwardInput',
-  bindings: { x: 'read', weight: 'read', rstd: 'read', dOut: 'read', dx: 'write' },
-  params: ['rows', 'C'],
-  reference({ x, weight, rstd, dOut, dx }, { rows, C }) {
+/**
+ * dx = rstd (g - n mean(g n)) with g = dOut weight and n = x rstd, the normalised row; dWeight [C] = sum over rows of dOut n, added to
+ * dWeight with accumulate = 1.
+ */
+export const rmsNormBackwardKernel = defineKernel({
+  name: 'rmsNormBackward',
+  bindings: { x: 'read', weight: 'read', rstd: 'read', dOut: 'read', dx: 'write', dWeight: 'readwrite' },
+  params: ['rows', 'C', 'accumulate'],
+  reference({ x, weight, rstd, dOut, dx, dWeight }, { rows, C, accumulate }) {
+    const sums = new Float64Array(C);
     for (let r = 0; r < rows; r++) {
       const start = r * C, scale = rstd[r]!;
       let dot = 0;
-      for (let c = 0; c < C; c++) dot += dOut[start + c]! * weight[c]! * x[start + c]!;
+      for (let c = 0; c < C; c++) {
+        const product = dOut[start + c]! * x[start + c]!;
+        dot += product * weight[c]!;
+        sums[c]! += product * scale;
+      }
       const pull = dot * scale * scale / C;
       for (let c = 0; c < C; c++) dx[start + c] = scale * (dOut[start + c]! * weight[c]! - x[start + c]! * pull);
     }
+    for (let c = 0; c < C; c++) dWeight[c] = (accumulate ? dWeight[c]! : 0) + sums[c]!;
   },
-  wgsl: { shader: rmsNormBackwardInputWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
-});
-
-/** dWeight [C] = sum over rows of dOut x rstd; accumulate = 1 adds to dWeight. */
-export const rmsNormBackwardWeightKernel = defineKernel({
-  name: 'rmsNormBackwardWeight',
-  bindings: { x: 'read', rstd: 'read', dOut: 'read', dWeight: 'readwrite' },
-  params: ['rows', 'C', 'accumulate'],
-  reference({ x, rstd, dOut, dWeight }, { rows, C, accumulate }) {
-    const sums = new Float64Array(C);
-    for (let r = 0, p = 0; r < rows; r++) {
-      const scale = rstd[r]!;
-      for (let c = 0; c < C; c++, p++) sums[c]! += dOut[p]! * x[p]! * scale;
-    }
-    for (let c = 0; c < C; c++) dWeight[c] = accumulate ? dWeight[c]! + sums[c]! : sums[c]!;
-  },
-  wgsl: { shader: rmsNormBackwardWeightWgsl, grid: ({ C }) => flatGrid(ceilDiv(C, 64)) },
+  wgsl: { shader: rmsNormBackwardWgsl, grid: ({ rows, C }) => flatGrid(ceilDiv(rows + C, 64)) },
 });
 
 /** mean [rows]; rstd [rows] = 1 / sqrt(variance + epsilon); out = (x - mean) rstd weight + bias. weight, bias [C]. */
@@ -81,41 +72,35 @@ export const layerNormKernel = defineKernel({
   wgsl: { shader: layerNormWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
 });
 
-/** dx = rstd (g - mean(g) - n mean(g n)) with g = dOut weight and n = (x - mean) rstd, the normalised row. */
-export const layerNormBackwardInputKernel = defineKernel({
-  name: 'layerNormBackwardInput',
-  bindings: { x: 'read', weight: 'read', mean: 'read', rstd: 'read', dOut: 'read', dx: 'write' },
-  params: ['rows', 'C'],
-  reference({ x, weight, mean, rstd, dOut, dx }, { rows, C }) {
+/**
+ * dx = rstd (g - mean(g) - n mean(g n)) with g = dOut weight and n = (x - mean) rstd, the normalised row; dWeight [C] = sum over rows of
+ * dOut n; dBias [C] = sum over rows of dOut. The last two are added to what is there with their accumulate flag.
+ */
+export const layerNormBackwardKernel = defineKernel({
+  name: 'layerNormBackward',
+  bindings: { x: 'read', weight: 'read', mean: 'read', rstd: 'read', dOut: 'read', dx: 'write', dWeight: 'readwrite', dBias: 'readwrite' },
+  params: ['rows', 'C', 'accumulateWeight', 'accumulateBias'],
+  reference({ x, weight, mean, rstd, dOut, dx, dWeight, dBias }, { rows, C, accumulateWeight, accumulateBias }) {
+    const forWeight = new Float64Array(C), forBias = new Float64Array(C);
     for (let r = 0; r < rows; r++) {
       const start = r * C, centre = mean[r]!, scale = rstd[r]!;
       let total = 0, dot = 0;
       for (let c = 0; c < C; c++) {
-        const g = dOut[start + c]! * weight[c]!;
+        const d = dOut[start + c]!, g = d * weight[c]!, offset = x[start + c]! - centre;
         total += g;
-        dot += g * (x[start + c]! - centre);
+        dot += g * offset;
+        forWeight[c]! += d * offset * scale;
+        forBias[c]! += d;
       }
       const shift = total / C, pull = dot * scale * scale / C;
       for (let c = 0; c < C; c++) {
         dx[start + c] = scale * (dOut[start + c]! * weight[c]! - shift - (x[start + c]! - centre) * pull);
       }
     }
-  },
-  wgsl: { shader: layerNormBackwardInputWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
-});
-
-/** dWeight [C] = sum over rows of dOut (x - mean) rstd; accumulate = 1 adds to dWeight. (The bias's gradient is a plain sum.) */
-export const layerNormBackwardWeightKernel = defineKernel({
-  name: 'layerNormBackwardWeight',
-  bindings: { x: 'read', mean: 'read', rstd: 'read', dOut: 'read', dWeight: 'readwrite' },
-  params: ['rows', 'C', 'accumulate'],
-  reference({ x, mean, rstd, dOut, dWeight }, { rows, C, accumulate }) {
-    const sums = new Float64Array(C);
-    for (let r = 0, p = 0; r < rows; r++) {
-      const centre = mean[r]!, scale = rstd[r]!;
-      for (let c = 0; c < C; c++, p++) sums[c]! += dOut[p]! * (x[p]! - centre) * scale;
+    for (let c = 0; c < C; c++) {
+      dWeight[c] = (accumulateWeight ? dWeight[c]! : 0) + forWeight[c]!;
+      dBias[c] = (accumulateBias ? dBias[c]! : 0) + forBias[c]!;
     }
-    for (let c = 0; c < C; c++) dWeight[c] = accumulate ? dWeight[c]! + sums[c]! : sums[c]!;
   },
-  wgsl: { shader: layerNormBackwardWeightWgsl, grid: ({ C }) => flatGrid(ceilDiv(C, 64)) },
+  wgsl: { shader: layerNormBackwardWgsl, grid: ({ rows, C }) => flatGrid(ceilDiv(rows + C, 64)) },
 });

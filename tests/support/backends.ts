@@ -1,6 +1,6 @@
 // The CPU backend with the rules of WebGPU: what runs on it can be bound on a GPU.
-// A dispatch may not write a buffer that it binds a second time, parts of one buffer included; parts begin at multiples of 256 bytes;
-// there are at most eight buffers; and nothing that was freed may be used.
+// A dispatch may not bind a buffer both to read and to write, parts of one buffer included; it may write two parts of a buffer that do not
+// overlap. Parts begin at multiples of 256 bytes; there are at most eight buffers; and nothing that was freed may be used.
 
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import type { Storage } from '../../engine/backend.ts';
@@ -12,6 +12,7 @@ export class StrictBackend extends CpuBackend {
   /** Dispatches that were looked at. */
   checked = 0;
   readonly #whole = new WeakMap<Storage, Storage>(); // part -> the storage it was cut from
+  readonly #start = new WeakMap<Storage, number>(); // part -> its first element there
   readonly #freed = new WeakSet<Storage>();
 
   override view(of: Storage, offset: number, size: number): ReturnType<CpuBackend['view']> {
@@ -19,6 +20,7 @@ export class StrictBackend extends CpuBackend {
     if (offset + size > of.size) throw new Error(`strict: view of elements ${offset} to ${offset + size}: the storage has ${of.size}`);
     const part = super.view(of, offset, size);
     this.#whole.set(part, this.#wholeOf(of));
+    this.#start.set(part, (this.#start.get(of) ?? 0) + offset);
     return part;
   }
 
@@ -48,7 +50,8 @@ export class StrictBackend extends CpuBackend {
     for (const [name, storage] of bound) {
       this.#use(`${kernel.name}.${name}`, storage);
       if (kernel.bindings[name as B] === 'read') continue;
-      const other = bound.find(([also]) => also !== name && this.#wholeOf(buffers[also as B]) === this.#wholeOf(storage));
+      const other = bound.find(([also, its]) => also !== name && this.#wholeOf(its) === this.#wholeOf(storage)
+        && (kernel.bindings[also as B] === 'read' || this.#overlap(storage, its)));
       if (other) fail(`writes ${name}, which shares its buffer with ${other[0]}`);
     }
     super.dispatch(kernel, buffers, params);
@@ -56,6 +59,11 @@ export class StrictBackend extends CpuBackend {
 
   #wholeOf(storage: Storage): Storage {
     return this.#whole.get(storage) ?? storage;
+  }
+
+  #overlap(a: Storage, b: Storage): boolean {
+    const [from, its] = [this.#start.get(a) ?? 0, this.#start.get(b) ?? 0];
+    return from < its + b.size && its < from + a.size;
   }
 
   #use(where: string, storage: Storage): void {
