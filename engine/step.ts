@@ -31,14 +31,19 @@ export function step<Args extends readonly unknown[], R>(body: (...args: Args) =
     const arena = (owner ??= new Arena(backend(), poison));
     arena.rewind();
     backend().beginStep(arena);
-    const result = withArena(arena, () => {
-      const made = body(...args);
-      if (!(made instanceof Promise)) return made;
-      made.catch(() => {}); // nobody will wait for it: its failure must not end the process
-      throw new StepError('step: the body is asynchronous: await before or after the step, not inside');
-    });
-    await backend().endStep();
-    return result;
+    try {
+      const result = withArena(arena, () => {
+        const made = body(...args);
+        if (!(made instanceof Promise)) return made;
+        made.catch(() => {}); // nobody will wait for it: its failure must not end the process
+        throw new StepError('step: the body is asynchronous: await before or after the step, not inside');
+      });
+      await backend().endStep();
+      return result;
+    } catch (error) {
+      await backend().endStep().catch(() => {}); // what follows is no part of this step; the first error is the one to tell
+      throw error;
+    }
   };
   return Object.assign(call, { free: () => { owner?.free(); owner = null; } });
 }

@@ -39,7 +39,7 @@ export async function trainLoop({ phase, settings, model, data, loss: lossOf, ru
 
   for (let i = 0, tokens = 0; i < steps && !run.stopping; i++) {
     const result = await train(data.rows(i, batch), i);
-    const loss = await result.loss.item(), gradNorm = await result.gradNorm.item();
+    const [loss, gradNorm] = await Promise.all([result.loss.item(), result.gradNorm.item()]);
     checkFinite(phase, i + 1, { loss, gradNorm });
     tokens += result.count;
     run.log({ phase, step: i + 1, steps, loss, rate: rate(i), gradNorm, tokens });
