@@ -1,6 +1,8 @@
 // npm run bench <name>: runs bench/<name>.bench.ts. Without a name, says which there are.
 
 const benches: Readonly<Record<string, () => Promise<{ run(argv: readonly string[]): Promise<void> }>>> = {
+  dispatch: () => import('./dispatch.bench.ts'),
+  kernels: () => import('./kernels.bench.ts'),
   matmul: () => import('./matmul.bench.ts'),
   step: () => import('./step.bench.ts'),
 };

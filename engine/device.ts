@@ -6,14 +6,17 @@ import type { Backend } from './backend.ts';
 import { CpuBackend } from './cpu/backend.ts';
 import { DeviceError } from './errors.ts';
 import { useBackend } from './runtime.ts';
-import { mayHaveGpu, openGpu } from './webgpu/adapter.ts';
+import { mayHaveGpu, openGpu, type Gpu } from './webgpu/adapter.ts';
 import { WebGpuBackend } from './webgpu/backend.ts';
+import type { Tuned } from './webgpu/variants.ts';
 
 export type DeviceKind = 'auto' | 'cpu' | 'webgpu';
 
 export interface DeviceOptions {
   /** Told why, when 'auto' looked for a GPU and came back with the CPU. */
   readonly notice?: (why: string) => void;
+  /** Which programs proved fastest on the adapter of this key (Gpu.key); undefined if nobody measured. */
+  readonly tuned?: (adapter: string) => Tuned | undefined;
 }
 
 /**
@@ -26,23 +29,27 @@ export async function createDevice(kind: DeviceKind = 'auto', options: DeviceOpt
   return device;
 }
 
-async function open(kind: DeviceKind, { notice }: DeviceOptions): Promise<Backend> {
+async function open(kind: DeviceKind, { notice, tuned }: DeviceOptions): Promise<Backend> {
   switch (kind) {
     case 'cpu':
       return new CpuBackend();
     case 'webgpu': {
       const gpu = await openGpu({ software: 'allowed' });
       if (typeof gpu === 'string') throw new DeviceError(`device: webgpu: ${gpu}; or use --device cpu`);
-      return new WebGpuBackend(gpu.device, gpu);
+      return webgpu(gpu, tuned);
     }
     case 'auto': {
       if (!(await mayHaveGpu())) return new CpuBackend();
       const gpu = await openGpu({ software: 'never' });
-      if (typeof gpu !== 'string') return new WebGpuBackend(gpu.device, gpu);
+      if (typeof gpu !== 'string') return webgpu(gpu, tuned);
       notice?.(gpu);
       return new CpuBackend();
     }
     default:
       throw new DeviceError(`device: ${kind satisfies never}: must be auto, cpu or webgpu`);
   }
+}
+
+function webgpu(gpu: Gpu, tuned: DeviceOptions['tuned']): Backend {
+  return new WebGpuBackend(gpu.device, { ...gpu, tuned: tuned?.(gpu.key) ?? {} });
 }

@@ -20,10 +20,10 @@ export interface Kernel<B extends string = string, P extends string = string> {
   reference(buffers: Readonly<Record<B, HostArray>>, params: Readonly<Record<P, number>>): void;
   /** Optional: the same program for the CPU, emitted as WASM SIMD. */
   readonly wasm?: WasmProgram<B, P>;
-  /** Optional: the same program for the GPU. */
+  /** Optional: the same program for the GPU; one that is right, and not slow, on every adapter and at every size. */
   readonly wgsl?: WgslProgram<NoInfer<B>, NoInfer<P>>;
-  /** Optional: another, through workgroup memory, for real GPUs; on software adapters barriers cost too much. */
-  readonly wgslTiled?: WgslProgram<NoInfer<B>, NoInfer<P>>;
+  /** Optional: others by name, each right everywhere, and fast at some sizes on some adapters. Who runs where: engine/webgpu/variants.ts. */
+  readonly variants?: Readonly<Record<string, WgslProgram<NoInfer<B>, NoInfer<P>>>>;
 }
 
 /** A program emitted at run time into a WebAssembly module that shares the CPU backend's memory. Float32 only. */

@@ -1,6 +1,8 @@
 // Finds a GPU and opens it: the browser's own WebGPU, or in Node the optional package `webgpu` (Dawn), by way of node-adapter.ts.
 // Nothing here is Node's: that file is loaded only where Node runs. Read next: node-adapter.ts. Used by: ../device.ts.
 
+import { adapterKey, adapterKind, type AdapterKind } from './variants.ts';
+
 /** Whether an adapter that is really the CPU will do: never, if there is no other, or nothing else. */
 export type Software = 'never' | 'allowed' | 'only';
 
@@ -11,6 +13,9 @@ export interface Gpu {
   readonly name: string;
   /** A CPU pretending to be a GPU: right, but slower than the CPU backend. */
   readonly software: boolean;
+  readonly kind: AdapterKind;
+  /** Names adapter and driver in what is kept on disk. */
+  readonly key: string;
 }
 
 /** What a device may use beyond the defaults of WebGPU, as much of it as the adapter offers. */
@@ -33,7 +38,8 @@ export async function openGpu({ software }: { readonly software: Software }): Pr
   try {
     const requiredLimits = Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]]));
     const requiredFeatures = FEATURES.filter((feature) => adapter.features.has(feature));
-    return { device: await adapter.requestDevice({ requiredLimits, requiredFeatures }), adapter, name, software: isSoftware };
+    const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
+    return { device, adapter, name, software: isSoftware, kind: adapterKind(adapter.info, isSoftware), key: adapterKey(adapter.info) };
   } catch (error) {
     return `${name} gave no device: ${messageOf(error)}`;
   }

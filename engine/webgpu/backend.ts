@@ -9,31 +9,26 @@ import { DeviceError } from '../errors.ts';
 import type { DType } from '../shape.ts';
 import { Pipelines } from './pipelines.ts';
 import { Recorder, type Binding } from './recorder.ts';
+import { Variants, type AdapterKind, type Tuned } from './variants.ts';
 
 const ALIGNMENT = 256; // bytes: where a part of a buffer may begin
 const STEPS_IN_FLIGHT = 3;
-const READ_LIMIT_MS = 60_000; // a read that takes longer means a kernel that does not end
+const WAIT_LIMIT_MS = 60_000;
 
 const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array } as const;
 
-class GpuStorage implements Storage, Binding {
-  readonly buffer: GPUBuffer;
-  readonly offset: number;
+class GpuStorage implements Storage {
+  readonly binding: Binding;
   readonly size: number;
   readonly dtype: DType;
   /** Keeps the storage that this one is part of from being recycled. */
   readonly parent: GpuStorage | null;
 
   constructor(buffer: GPUBuffer, offset: number, size: number, dtype: DType, parent: GpuStorage | null = null) {
-    this.buffer = buffer;
-    this.offset = offset;
+    this.binding = { buffer, offset, bytes: bytesOf(size) };
     this.size = size;
     this.dtype = dtype;
     this.parent = parent;
-  }
-
-  get bytes(): number {
-    return bytesOf(this.size);
   }
 }
 
@@ -41,14 +36,19 @@ export interface WebGpuOptions {
   readonly name: string;
   /** A CPU pretending to be a GPU. */
   readonly software: boolean;
-  /** Which program runs where a kernel has two; by default the tiled one on real GPUs, the portable one on software adapters. */
-  readonly prefer?: 'portable' | 'tiled';
+  /** Which kind of GPU it is, for kernels with several programs. Default: software, or a GPU that nothing is known of. */
+  readonly kind?: AdapterKind;
+  /** Which of them proved fastest at which shape, as measured by `remit-mini tune`. */
+  readonly tuned?: Tuned;
+  /** How long the device may take to answer, in milliseconds; longer means a kernel that does not end. Default: a minute. */
+  readonly waitLimitMs?: number;
 }
 
 export class WebGpuBackend implements Backend {
   readonly name: string;
   readonly software: boolean;
-  readonly #tiled: boolean;
+  readonly #variants: Variants;
+  readonly #waitLimitMs: number;
   readonly #device: GPUDevice;
   readonly #pipelines: Pipelines;
   readonly #recorder: Recorder;
@@ -59,19 +59,21 @@ export class WebGpuBackend implements Backend {
   #fault: DeviceError | null = null;
   #closed = false;
 
-  constructor(device: GPUDevice, { name, software, prefer = software ? 'portable' : 'tiled' }: WebGpuOptions) {
+  constructor(device: GPUDevice, options: WebGpuOptions) {
+    const { name, software, kind = software ? 'software' : 'integrated', tuned, waitLimitMs = WAIT_LIMIT_MS } = options;
     this.name = `webgpu (${name})`;
     this.software = software;
-    this.#tiled = prefer === 'tiled';
+    this.#variants = new Variants(kind, tuned);
+    this.#waitLimitMs = waitLimitMs;
     this.#device = device;
-    this.#pipelines = new Pipelines(device, (message) => this.#fail(message));
+    this.#pipelines = new Pipelines(device, (message) => this.#fail(message, { isCause: true }));
     this.#recorder = new Recorder(device);
     device.addEventListener('uncapturederror', (event) => {
       event.preventDefault();
       this.#fail(`webgpu: ${event.error.message.split('\n')[0]}`);
     });
     void device.lost.then(({ reason, message }) => {
-      if (!this.#closed) this.#fail(`webgpu: the device was lost (${reason || 'unknown'}${message && `: ${message}`}): start again, or use --device cpu`);
+      this.#fail(`webgpu: the device was lost (${reason || 'unknown'}${message && `: ${message}`}): start again, or use --device cpu`);
     });
   }
 
@@ -81,38 +83,42 @@ export class WebGpuBackend implements Backend {
   }
 
   alloc(size: number, dtype: DType): GpuStorage {
+    this.#check();
     const bytes = bytesOf(size), buffer = this.#idle.get(bytes)?.pop() ?? this.#newBuffer(bytes), storage = new GpuStorage(buffer, 0, size, dtype);
     this.#forgotten.register(storage, buffer, storage);
     return storage;
   }
 
   view(of: Storage, offset: number, size: number): GpuStorage {
-    const parent = of as GpuStorage, at = parent.offset + 4 * offset;
+    const parent = of as GpuStorage, { buffer } = parent.binding, at = parent.binding.offset + 4 * offset;
     if (at % ALIGNMENT) throw new Error(`internal: part of a buffer at ${at} bytes: must be a multiple of ${ALIGNMENT}`);
-    return new GpuStorage(parent.buffer, at, size, parent.dtype, parent);
+    return new GpuStorage(buffer, at, size, parent.dtype, parent);
   }
 
   free(storage: Storage): void {
     this.#forgotten.unregister(storage);
-    this.#recycle((storage as GpuStorage).buffer);
+    this.#recycle((storage as GpuStorage).binding.buffer);
   }
 
   write(to: Storage, data: ArrayLike<number>): void {
-    const { buffer, offset, dtype } = to as GpuStorage;
+    this.#check();
+    const { binding: { buffer, offset }, dtype } = to as GpuStorage;
     if (this.#recorder.uses(buffer)) this.#recorder.flush(); // an upload is seen by commands that are submitted after it
-    const Typed = ARRAYS[dtype], values = data instanceof Typed && !isShared(data) ? data : Typed.from(data);
+    const Typed = ARRAYS[dtype], values = data instanceof Typed && !isShared(data) ? data : new Typed(data);
     this.#device.queue.writeBuffer(buffer, offset, values as Float32Array<ArrayBuffer>);
   }
 
   dispatch<B extends string, P extends string>(kernel: Kernel<B, P>, buffers: Readonly<Record<B, Storage>>, params: Readonly<Record<P, number>>): void {
-    const program = ((this.#tiled && kernel.wgslTiled) || kernel.wgsl) as WgslProgram<string, string> | undefined;
+    this.#check();
+    const program = this.#variants.programOf(kernel as unknown as Kernel, params);
     if (!program) throw new DeviceError(`webgpu: kernel ${kernel.name} has no GPU program: use --device cpu`);
-    const bindings = program.shader.bindings.map(({ name }) => buffers[name as B] as GpuStorage);
+    const bindings = program.shader.bindings.map(({ name }) => (buffers[name as B] as GpuStorage).binding);
     this.#recorder.add(this.#pipelines.get(program, params), bindings, pack(program, params), program.grid(params));
   }
 
   async read(from: Storage): Promise<HostArray> {
-    const { buffer, offset, bytes, size, dtype } = from as GpuStorage;
+    this.#check();
+    const { binding: { buffer, offset, bytes }, size, dtype } = from as GpuStorage;
     this.#recorder.flush();
     const staging = this.#newBuffer(bytes, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
     try {
@@ -131,16 +137,19 @@ export class WebGpuBackend implements Backend {
   }
 
   async endStep(): Promise<void> {
+    this.#check();
     this.#recorder.end();
-    this.#inFlight.push(this.#device.queue.onSubmittedWorkDone());
-    if (this.#inFlight.length >= STEPS_IN_FLIGHT) await this.#wait(this.#inFlight.shift()!);
-    if (this.#fault) throw this.#fault;
+    const done = this.#device.queue.onSubmittedWorkDone();
+    done.catch(() => {}); // a device that was lost says so in #wait
+    this.#inFlight.push(done);
+    await this.#wait(this.#inFlight.length >= STEPS_IN_FLIGHT ? this.#inFlight.shift() : undefined);
   }
 
-  /** Waits for the device and gives it back. Leaving with work in flight can crash the process. */
+  /** Waits for the device and gives it back. Leaving with work in flight can crash the process. What went wrong before is not told again. */
   async close(): Promise<void> {
     this.#recorder.flush();
-    await this.#device.queue.onSubmittedWorkDone();
+    await this.#wait(this.#device.queue.onSubmittedWorkDone()).catch(() => {});
+    this.#fault = new DeviceError('webgpu: this device was closed: open another with createDevice()');
     this.#closed = true;
     this.#device.destroy();
   }
@@ -158,23 +167,31 @@ export class WebGpuBackend implements Backend {
     else this.#idle.set(buffer.size, [buffer]);
   }
 
-  async #wait(work: Promise<unknown>): Promise<void> {
+  /** Waits for work, if there is any, and for the verdict on new pipelines; throws what went wrong until then. */
+  async #wait(work?: Promise<unknown>): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const limit = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new DeviceError(`webgpu: the device has not answered for ${READ_LIMIT_MS / 1000} s: a kernel may not end: use --device cpu`)), READ_LIMIT_MS);
+      const message = `webgpu: no answer from the device for ${this.#waitLimitMs / 1000} s: a kernel may not end: use --device cpu`;
+      timer = setTimeout(() => reject(new DeviceError(message)), this.#waitLimitMs);
     });
     try {
-      await Promise.race([work, limit]);
+      await Promise.race([Promise.all([work, this.#pipelines.checked]), limit]);
     } catch (error) {
-      throw this.#fault ?? (error instanceof DeviceError ? error : new DeviceError(`webgpu: ${(error as Error).message || 'the device was lost while it was read'}`));
+      if (error instanceof DeviceError) throw error;
+      this.#fail(`webgpu: ${(error as Error).message || 'the device was lost while it was read'}`);
     } finally {
       clearTimeout(timer);
     }
+    this.#check();
+  }
+
+  #check(): void {
     if (this.#fault) throw this.#fault;
   }
 
-  #fail(message: string): void {
-    this.#fault ??= new DeviceError(message);
+  /** The first fault counts, or the one that caused the others. */
+  #fail(message: string, { isCause = false } = {}): void {
+    if (!this.#closed && (isCause || !this.#fault)) this.#fault = new DeviceError(message);
   }
 }
 
@@ -191,10 +208,15 @@ const floats = new Float32Array(1), bits = new Uint32Array(floats.buffer);
 
 /** Parameters as 32-bit words, in the order of the shader's struct. */
 function pack({ shader }: WgslProgram<string, string>, params: Readonly<Record<string, number>>): Uint32Array {
-  return Uint32Array.from(shader.params, ({ name, type }) => {
-    const value = params[name]!;
-    if (type !== 'f32') return value;
-    floats[0] = value;
-    return bits[0]!;
-  });
+  const words = new Uint32Array(shader.params.length);
+  for (let i = 0; i < words.length; i++) {
+    const { name, type } = shader.params[i]!, value = params[name]!;
+    if (type === 'f32') {
+      floats[0] = value;
+      words[i] = bits[0]!;
+    } else {
+      words[i] = value;
+    }
+  }
+  return words;
 }

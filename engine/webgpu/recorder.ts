@@ -9,6 +9,7 @@ import type { Pipeline } from './pipelines.ts';
 const SLOT = 256; // bytes per command's parameters: the alignment that uniform offsets need
 const FIRST_CAPACITY = 256; // commands
 
+/** Part of a buffer, as commands remember it: they hold no storage, so that memory which nobody else holds can be used again. */
 export interface Binding {
   readonly buffer: GPUBuffer;
   readonly offset: number;
@@ -62,7 +63,9 @@ export class Recorder {
 
   /** words: the parameters as the shader's struct holds them. */
   add({ pipeline, layout }: Pipeline, bindings: readonly Binding[], words: Uint32Array, grid: Grid): void {
-    const memo = this.#memo, i = memo.next++;
+    const memo = this.#memo;
+    if (memo === this.#loose && memo.next === FIRST_CAPACITY) this.flush(); // so that they take no more room, however many there are
+    const i = memo.next++;
     this.#place(memo, i, words);
     let command = memo.commands[i];
     if (!command || command.pipeline !== pipeline || !sameBindings(command.bindings, bindings)) {
@@ -112,15 +115,11 @@ export class Recorder {
 
   /** A larger uniform buffer. Bind groups refer to the old one: pending commands go first, the rest are made again. */
   #grow(memo: Memo): void {
-    const next = memo.next;
     this.flush();
-    memo.next = next;
-    const bytes = memo.uniforms ? 2 * memo.uniforms.size : FIRST_CAPACITY * SLOT, words = new Uint32Array(bytes / 4);
-    words.set(memo.words);
-    memo.words = words;
+    const bytes = memo.uniforms ? 2 * memo.uniforms.size : FIRST_CAPACITY * SLOT;
+    memo.words = new Uint32Array(bytes / 4); // zeros, as in the new buffer
     memo.uniforms = this.#device.createBuffer({ label: 'parameters', size: bytes, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
     memo.commands.length = 0;
-    memo.changed = true;
   }
 
   #group(layout: GPUBindGroupLayout, bindings: readonly Binding[], uniforms: GPUBuffer, i: number): GPUBindGroup {
@@ -133,5 +132,5 @@ export class Recorder {
 }
 
 function sameBindings(a: readonly Binding[], b: readonly Binding[]): boolean {
-  return a.length === b.length && a.every((x, i) => x.buffer === b[i]!.buffer && x.offset === b[i]!.offset && x.bytes === b[i]!.bytes);
+  return a.length === b.length && a.every((x, i) => x === b[i] || (x.buffer === b[i]!.buffer && x.offset === b[i]!.offset && x.bytes === b[i]!.bytes));
 }

@@ -3,15 +3,22 @@
 // Source of the fast program: matmul.wasm.ts beside this file.
 
 import { defineKernel } from '../kernel.ts';
-import { matmulBlockedWgsl, matmulNaiveWgsl, matmulTiledWgsl } from '../generated.ts';
+import { matmulBlockedWgsl, matmulGemvWgsl, matmulNaiveWgsl, matmulSplitWgsl, matmulTiledWgsl } from '../generated.ts';
 import { ceilDiv, type Grid } from '../wgsl.ts';
 import { matmulWasm } from './matmul.wasm.ts';
 
-/** The GPU programs from the plainest to the one for real GPUs: tested and timed side by side. */
+/** The GPU programs, from the plainest to those for real GPUs, and then for shapes that need their own: tested and timed side by side. */
 export const ladder = {
   naive: { shader: matmulNaiveWgsl, grid: tiles(8, 8) },
   blocked: { shader: matmulBlockedWgsl, grid: tiles(16, 64) },
   tiled: { shader: matmulTiledWgsl, grid: tiles(64, 64) },
+  split16: { shader: matmulSplitWgsl, grid: tiles(16, 16), constants: () => ({ SIDE: 4 }) },
+  split32: { shader: matmulSplitWgsl, grid: tiles(32, 32), constants: () => ({ SIDE: 8 }) },
+  gemv: {
+    shader: matmulGemvWgsl,
+    grid: (params: Sizes) => tiles(4, 256 / lanes(params))(params),
+    constants: (params: Sizes) => ({ LANES: lanes(params) }),
+  },
 } as const;
 
 /**
@@ -38,10 +45,17 @@ export const matmulKernel = defineKernel({
   },
   wasm: matmulWasm,
   wgsl: ladder.blocked,
-  wgslTiled: ladder.tiled,
+  variants: { tiled: ladder.tiled, split16: ladder.split16, split32: ladder.split32, gemv: ladder.gemv },
 });
+
+type Sizes = Readonly<Record<'batch' | 'M' | 'N' | 'transB', number>>;
 
 /** One workgroup per so many rows and columns of the result, and per product of the batch. */
 function tiles(rows: number, columns: number) {
-  return ({ batch, M, N }: Readonly<Record<'batch' | 'M' | 'N', number>>): Grid => [ceilDiv(N, columns), ceilDiv(M, rows), batch];
+  return ({ batch, M, N }: Sizes): Grid => [ceilDiv(N, columns), ceilDiv(M, rows), batch];
+}
+
+/** Threads per column of gemv: a whole line of memory along K when that is how b lies, else few, since neighbours are columns. */
+function lanes({ transB }: Sizes): number {
+  return transB ? 32 : 8;
 }

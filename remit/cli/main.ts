@@ -25,6 +25,7 @@ const commands: Readonly<Record<string, Entry>> = {
   score: { about: 'loss and log-probabilities of given tokens, as JSON', load: () => import('./score.ts') },
   export: { about: 'write a trained model in the Hugging Face layout', load: () => import('./export.ts') },
   devices: { about: 'what can compute here', load: () => import('./devices.ts') },
+  tune: { about: 'measure which GPU programs are the fastest here, and remember', load: () => import('./tune.ts') },
   doctor: { about: 'check this machine: Node, drivers, a kernel on each device, disk', load: () => import('./doctor.ts') },
 };
 

@@ -41,12 +41,17 @@ export interface TrainOptions {
   readonly out: string | undefined;
 }
 
-const flags: Flags = {
+/** The flags that say settings, for readSettings(). */
+export const settingFlags: Flags = {
   ...Object.fromEntries([...settings.keys()].map((name) => [name, { type: 'string' }])),
   preset: { type: 'string' },
   config: { type: 'string' },
   set: { type: 'string', multiple: true },
   data: { type: 'string' },
+};
+
+const flags: Flags = {
+  ...settingFlags,
   init: { type: 'string' },
   out: { type: 'string' },
   'print-config': { type: 'boolean' },
@@ -55,7 +60,7 @@ const flags: Flags = {
 export async function run(argv: readonly string[]): Promise<number> {
   const args = readArguments('train', argv, flags, 1);
   const plan = choosePlan(args.positionals[0]);
-  const resolved = readSettings(args);
+  const resolved = readSettings('train', args);
   if (args.has('print-config')) {
     process.stdout.write(`${printConfig(resolved)}\n`);
     return EXIT.ok;
@@ -76,22 +81,23 @@ function choosePlan(word: string | undefined): Plan {
   return [phase];
 }
 
-function readSettings(args: Arguments): Resolved {
+/** Throws ConfigError. */
+export function readSettings(command: string, args: Arguments): Resolved {
   const preset = args.text('preset'), path = args.text('config');
   return resolveConfig({
     ...(preset === undefined ? {} : { preset }),
     ...(path === undefined ? {} : { file: { path, values: readJson(path) } }),
-    flags: args.given.flatMap(([flag, text]) => toSetting(flag, text)),
+    flags: args.given.flatMap(([flag, text]) => toSetting(command, flag, text)),
   });
 }
 
 /** The setting that a flag stands for, in the order of the command line; none for flags of the command itself. */
-function toSetting(flag: string, text: string): [name: string, text: string][] {
+function toSetting(command: string, flag: string, text: string): [name: string, text: string][] {
   if (settings.has(flag)) return [[flag, text]];
   if (flag === 'data') return [['data.path', text]];
   if (flag !== 'set') return [];
   const equals = text.indexOf('=');
-  if (equals < 1) throw new ConfigError(`train: --set ${text}: must be <setting>=<value>, as in --set model.width=128`);
+  if (equals < 1) throw new ConfigError(`${command}: --set ${text}: must be <setting>=<value>, as in --set model.width=128`);
   return [[text.slice(0, equals), text.slice(equals + 1)]];
 }
 

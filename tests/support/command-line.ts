@@ -9,6 +9,8 @@ import { main } from '../../remit/cli/main.ts';
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const program = ['--import', import.meta.resolve('tsx'), join(root, 'remit/cli/bin.ts')];
 
+const ownCache = { XDG_CACHE_HOME: join(root, 'node_modules/.cache/tests') }; // rather than what the user has tuned
+
 export interface Outcome {
   readonly code: number | null;
   readonly stdout: string;
@@ -17,13 +19,13 @@ export interface Outcome {
 
 /** Waits for the end. `cwd` is where relative paths start. */
 export function remitMini(args: readonly string[], { cwd = root, env = {} }: { cwd?: string; env?: Record<string, string> } = {}): Outcome {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [...program, ...args], { cwd, encoding: 'utf8', env: { ...process.env, ...env } });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...program, ...args], { cwd, encoding: 'utf8', env: { ...ownCache, ...process.env, ...env } });
   return { code: status, stdout, stderr };
 }
 
 /** Starts it, for a test that sends signals. */
 export function startRemitMini(args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [...program, ...args], { cwd: root });
+  return spawn(process.execPath, [...program, ...args], { cwd: root, env: { ...ownCache, ...process.env } });
 }
 
 /** The same without a process. */

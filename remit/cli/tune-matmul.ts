@@ -1,0 +1,92 @@
+// The matrix product at one shape: each of its GPU programs is compared with the reference, then they are timed by turns.
+// Used by: tune.ts. Read next: kernels/matmul/matmul.ts, whose ladder the programs are.
+
+import type { Backend, Storage } from '../../engine/backend.ts';
+import { PORTABLE } from '../../engine/webgpu/variants.ts';
+import { matmulKernel } from '../../kernels/matmul/matmul.ts';
+
+export type MatmulParams = Readonly<Record<(typeof matmulKernel.params)[number], number>>;
+
+/** One program's result at one shape. */
+export interface Timing {
+  readonly name: string;
+  readonly right: boolean;
+  /** Milliseconds per product, the best of several samples; Infinity when it is wrong, or far behind. */
+  readonly ms: number;
+}
+
+const ROUNDS = 7, SAMPLE_MS = 4, MOST_PER_SAMPLE = 500;
+const HOPELESS = 4; // times slower than the best at first sight
+const FEW_ROWS = 32; // beyond, gemv reads b over and over
+const CHECKED_ROWS = 6;
+
+/** The programs that may be tried: `portable`, and the kernel's variants. */
+export const programs: Readonly<Record<string, NonNullable<typeof matmulKernel.wgsl>>> = { [PORTABLE]: matmulKernel.wgsl!, ...matmulKernel.variants };
+
+/** Every program that makes sense at this shape. Throws what the backend throws. */
+export async function timeMatmul(backend: Backend, shape: MatmulParams): Promise<Timing[]> {
+  const params = { ...shape, accumulate: 0 }, { batch, M, N, K } = params;
+  const a = values(M * K * (params.strideA ? batch : 1)), b = values(K * N * (params.strideB ? batch : 1));
+  const buffers = { a: upload(backend, a), b: upload(backend, b), out: backend.alloc(batch * M * N, 'f32') }, probe = upload(backend, new Float32Array(1));
+  const expected = referenceRows(a, b, params);
+
+  /** Milliseconds for `count` products; reading the probe waits for all of them. */
+  const sample = async (name: string, count: number): Promise<number> => {
+    const kernel = { ...matmulKernel, wgsl: programs[name]!, variants: {} }, start = performance.now();
+    backend.beginStep(kernel);
+    for (let i = 0; i < count; i++) backend.dispatch(kernel, buffers, params);
+    await backend.endStep();
+    await backend.read(probe);
+    return performance.now() - start;
+  };
+
+  const right = new Map<string, boolean>(), first = new Map<string, number>();
+  for (const name of Object.keys(programs).filter((name) => name !== 'gemv' || M <= FEW_ROWS)) {
+    backend.write(buffers.out, new Float32Array(batch * M * N).fill(NaN)); // what is left out, shows
+    await sample(name, 1); // compiles, too
+    right.set(name, agrees((await backend.read(buffers.out)) as Float32Array, expected, params));
+    if (right.get(name)) first.set(name, Math.min(await sample(name, 1), await sample(name, 1))); // twice: the first may be disturbed
+  }
+
+  const limit = HOPELESS * Math.min(...first.values()), best = new Map<string, number>(), counts = new Map<string, number>();
+  const racing = [...first].filter(([, ms]) => ms <= limit).map(([name]) => name);
+  for (const name of racing) counts.set(name, await countFor((count) => sample(name, count)));
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const name of racing) best.set(name, Math.min(best.get(name) ?? Infinity, (await sample(name, counts.get(name)!)) / counts.get(name)!));
+  }
+  for (const storage of [...Object.values(buffers), probe]) backend.free(storage);
+  return [...right].map(([name, right]) => ({ name, right, ms: best.get(name) ?? Infinity }));
+}
+
+/** How many products fill a sample. */
+async function countFor(sample: (count: number) => Promise<number>): Promise<number> {
+  for (let count = 1; ; count *= 2) if (count >= MOST_PER_SAMPLE || (await sample(count)) >= SAMPLE_MS) return count;
+}
+
+/** Some rows of the result, by the number of the row in the whole batch. */
+function referenceRows(a: Float32Array, b: Float32Array, params: MatmulParams): Map<number, Float64Array> {
+  const { batch, M, N, K, transA, strideA, strideB } = params, rows = new Map<number, Float64Array>();
+  for (let i = 0; i < CHECKED_ROWS; i++) {
+    const at = Math.round((i * (batch * M - 1)) / (CHECKED_ROWS - 1)), [product, m] = [Math.floor(at / M), at % M]; // first and last are among them
+    const row = Float64Array.from({ length: K }, (_, k) => a[product * strideA + (transA ? k * M + m : m * K + k)]!), out = new Float64Array(N);
+    matmulKernel.reference({ a: row, b: b.subarray(product * strideB), out }, { ...params, batch: 1, M: 1, transA: 0 });
+    rows.set(at, out);
+  }
+  return rows;
+}
+
+function agrees(out: Float32Array, expected: ReadonlyMap<number, Float64Array>, { N, K }: MatmulParams): boolean {
+  const most = 1e-6 * (K + 8); // float32 sums of K products of numbers up to 1
+  return [...expected].every(([at, row]) => row.every((value, n) => Math.abs(out[at * N + n]! - value) <= most)); // false for NaN
+}
+
+function upload(backend: Backend, data: Float32Array): Storage {
+  const storage = backend.alloc(data.length, 'f32');
+  backend.write(storage, data);
+  return storage;
+}
+
+/** From -1 to 1, in no pattern that a tile could follow. */
+function values(count: number): Float32Array {
+  return Float32Array.from({ length: count }, (_, i) => ((i * 7919) % 2003) / 1001 - 1);
+}

@@ -1,0 +1,85 @@
+// Which program runs where: the table by kind of adapter and size, what was measured before it, and that no choice is made twice.
+
+import { describe, expect, test } from 'vitest';
+import { adapterKey, adapterKind, chooseVariant, shapeKey, Variants } from '../../engine/webgpu/variants.ts';
+import { affineKernel } from '../../kernels/elementwise/elementwise.ts';
+import { ladder, matmulKernel } from '../../kernels/matmul/matmul.ts';
+
+const sizes = (M: number, N: number, K: number, more: { readonly batch?: number; readonly transA?: number; readonly transB?: number } = {}) =>
+  ({ batch: 1, transA: 0, transB: 0, strideA: M * K, strideB: K * N, accumulate: 0, M, N, K, ...more });
+
+const large = sizes(4096, 4096, 4096), row = sizes(1, 512, 512, { transB: 1 }), gradient = sizes(192, 64, 736, { transA: 1 });
+
+describe('the table', () => {
+  test.each([
+    ['software', [large, gradient, row, sizes(4, 70, 64)], 'portable'],
+    ['integrated', [large, sizes(5, 70, 64), sizes(736, 192, 64)], 'tiled'],
+    ['discrete', [large, sizes(5, 70, 64), sizes(736, 192, 64), sizes(64, 64, 736, { batch: 96 })], 'tiled'],
+    ['integrated', [row, sizes(4, 70, 64)], 'gemv'],
+    ['discrete', [row, sizes(4, 70, 64)], 'gemv'],
+    ['discrete', [gradient, sizes(64, 64, 736)], 'split16'],
+    ['discrete', [sizes(512, 256, 736)], 'split32'],
+    ['integrated', [sizes(64, 64, 736)], 'split16'],
+    ['integrated', [gradient, sizes(256, 64, 736)], 'split'],
+  ] as const)('%s: sizes %j run %s', (kind, shapes, name) => {
+    for (const params of shapes) expect(chooseVariant(matmulKernel, params, kind)).toMatch(new RegExp(`^${name}${name === 'split' ? '(16|32)' : ''}$`));
+  });
+
+  test('names programs that there are, whatever the sizes', () => {
+    const names = new Set<string>();
+    for (const kind of ['software', 'integrated', 'discrete'] as const) {
+      for (const M of [1, 4, 5, 64, 500]) for (const N of [1, 64, 3000]) for (const K of [1, 128, 5000]) names.add(chooseVariant(matmulKernel, sizes(M, N, K), kind));
+    }
+    expect([...names].filter((name) => name !== 'portable' && !(name in matmulKernel.variants!))).toEqual([]);
+    expect(names.size).toBeGreaterThan(4);
+  });
+
+  test('is not asked about kernels with one program', () => {
+    expect(chooseVariant(affineKernel, { n: 1, factor: 1, offset: 0 }, 'discrete')).toBe('portable');
+    expect(new Variants('discrete').programOf(affineKernel as never, { n: 1 })).toBe(affineKernel.wgsl);
+  });
+});
+
+describe('what was measured', () => {
+  const key = shapeKey(matmulKernel, gradient);
+
+  test('is known by sizes and layout, not by strides or by what is added to', () => {
+    expect(key).toBe('matmul 192x64x736 TN');
+    expect(shapeKey(matmulKernel, { ...gradient, accumulate: 1, strideA: 0 })).toBe(key);
+    expect(shapeKey(matmulKernel, { ...row, batch: 3 })).toBe('matmul 3 x 1x512x512 NT');
+    expect(shapeKey(matmulKernel, sizes(192, 64, 736))).not.toBe(key);
+  });
+
+  test('comes before the table, at its shape', () => {
+    expect(chooseVariant(matmulKernel, gradient, 'discrete', { [key]: 'tiled' })).toBe('tiled');
+    expect(chooseVariant(matmulKernel, gradient, 'discrete', { [key]: 'portable' })).toBe('portable');
+    expect(chooseVariant(matmulKernel, row, 'discrete', { [key]: 'tiled' })).toBe('gemv');
+  });
+
+  test('is passed over when it names what there is not', () => {
+    for (const name of ['fastest', '', 'toString', 'naive']) expect(chooseVariant(matmulKernel, gradient, 'discrete', { [key]: name })).toBe('split16');
+  });
+
+  test('is looked up once for each shape of a run', () => {
+    const tuned: Record<string, string> = { [key]: 'tiled' }, variants = new Variants('discrete', tuned), kernel = matmulKernel as never;
+    expect(variants.programOf(kernel, gradient)).toBe(ladder.tiled);
+    tuned[key] = 'gemv';
+    expect(variants.programOf(kernel, { ...gradient, accumulate: 1 })).toBe(ladder.tiled);
+    expect(variants.programOf(kernel, large)).toBe(ladder.tiled);
+    expect(variants.programOf(kernel, row)).toBe(ladder.gemv);
+  });
+});
+
+test('adapters are sorted by what they say of themselves', () => {
+  const info = (vendor: string, description = '', device = '') => ({ vendor, architecture: '', device, description });
+  expect(adapterKind(info('nvidia', 'NVIDIA: 580.82.07', 'NVIDIA H200'), false)).toBe('discrete');
+  expect(adapterKind(info('amd', '', 'AMD Radeon RX 7900 XTX'), false)).toBe('discrete');
+  expect(adapterKind(info('amd', '', 'AMD Radeon 780M'), false)).toBe('integrated');
+  expect(adapterKind(info('intel', '', 'Intel(R) Arc(TM) A770 Graphics'), false)).toBe('discrete');
+  expect(adapterKind(info('intel', '', 'Intel(R) UHD Graphics 620'), false)).toBe('integrated');
+  expect(adapterKind(info('nvidia', '', 'NVIDIA Tegra Orin'), false)).toBe('integrated');
+  expect(adapterKind(info('apple', 'Apple M2'), false)).toBe('integrated');
+  expect(adapterKind(info(''), false)).toBe('integrated');
+  expect(adapterKind(info('google', 'SwiftShader driver 5.0.0'), true)).toBe('software');
+  expect(adapterKey(info('nvidia', 'driver 1'))).not.toBe(adapterKey(info('nvidia', 'driver 2')));
+});
