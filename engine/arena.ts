@@ -9,12 +9,12 @@ import type { DType } from './shape.ts';
 export class Arena {
   /** Number of the present call of the step that owns this arena. Tensors remember theirs, so that stale use is caught. */
   generation = 0;
-  readonly #backend: Backend;
+  readonly backend: Backend;
   readonly #poison: boolean;
   readonly #lists = new Map<string, { readonly storages: Storage[]; next: number }>();
 
   constructor(backend: Backend, poison: boolean) {
-    this.#backend = backend;
+    this.backend = backend;
     this.#poison = poison;
   }
 
@@ -22,9 +22,9 @@ export class Arena {
     const rounded = sizeClass(size), key = `${dtype}${rounded}`;
     let list = this.#lists.get(key);
     if (!list) this.#lists.set(key, (list = { storages: [], next: 0 }));
-    const storage = (list.storages[list.next] ??= this.#backend.alloc(rounded, dtype));
+    const storage = (list.storages[list.next] ??= this.backend.alloc(rounded, dtype));
     list.next++;
-    if (this.#poison) this.#backend.write(storage, poisonOf(rounded, dtype));
+    if (this.#poison) this.backend.write(storage, poisonOf(rounded, dtype));
     return storage;
   }
 
@@ -37,7 +37,7 @@ export class Arena {
   /** Gives all memory back. */
   free(): void {
     this.generation++;
-    for (const list of this.#lists.values()) for (const storage of list.storages) this.#backend.free(storage);
+    for (const list of this.#lists.values()) for (const storage of list.storages) this.backend.free(storage);
     this.#lists.clear();
   }
 }

@@ -21,7 +21,7 @@ export interface Step<Args extends readonly unknown[], R> {
 
 /**
  * Wraps a synchronous body. Each call recycles what the last one made, runs the body, submits its work, and resolves with its result.
- * Throws StepError when the body is asynchronous or when a step is called inside a step.
+ * Throws StepError when the body is asynchronous, when a step is called inside a step, or on another device than at first.
  */
 export function step<Args extends readonly unknown[], R>(body: (...args: Args) => R, options: StepOptions = {}): Step<Args, R> {
   const poison = options.poison ?? globalThis.process?.env?.REMIT_POISON === '1';
@@ -29,6 +29,7 @@ export function step<Args extends readonly unknown[], R>(body: (...args: Args) =
   const call = async (...args: Args): Promise<R> => {
     if (currentArena()) throw new StepError('step: called inside another step: call it between steps, or inline its body');
     const arena = (owner ??= new Arena(backend(), poison));
+    if (arena.backend !== backend()) throw new StepError(`step: made on ${arena.backend.name}, called on ${backend().name}: make it anew, or free() it first`);
     arena.rewind();
     backend().beginStep(arena);
     try {

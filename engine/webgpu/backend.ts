@@ -61,7 +61,7 @@ export class WebGpuBackend implements Backend {
 
   constructor(device: GPUDevice, options: WebGpuOptions) {
     const { name, software, kind = software ? 'software' : 'integrated', tuned, waitLimitMs = WAIT_LIMIT_MS } = options;
-    this.name = `webgpu (${name})`;
+    this.name = `webgpu (${name}${tuned ? ', tuned' : ''})`; // a run's env.json holds it: tuning changes the last bits
     this.software = software;
     this.#variants = new Variants(kind, tuned);
     this.#waitLimitMs = waitLimitMs;

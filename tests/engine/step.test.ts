@@ -28,6 +28,15 @@ beforeEach(() => {
 
 const values = async (x: Tensor): Promise<number[]> => [...await x.read()];
 
+test('a step stays with the device that it was first called on', async () => {
+  const twice = step((x: number) => affine(tensor([x]), { factor: 2 }));
+  expect(await values(await twice(3))).toEqual([6]);
+  useBackend(new CpuBackend({ precision: 'f64' }));
+  await expect(twice(4)).rejects.toThrow(new StepError('step: made on cpu, called on cpu-f64: make it anew, or free() it first'));
+  twice.free();
+  expect(await values(await twice(5))).toEqual([10]);
+});
+
 describe('memory', () => {
   test('the second call gets the storages of the first, in order', async () => {
     const body = step((n: number) => {
