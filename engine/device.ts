@@ -51,5 +51,6 @@ async function open(kind: DeviceKind, { notice, tuned }: DeviceOptions): Promise
 }
 
 function webgpu(gpu: Gpu, tuned: DeviceOptions['tuned']): Backend {
-  return new WebGpuBackend(gpu.device, { ...gpu, tuned: tuned?.(gpu.key) ?? {} });
+  const found = tuned?.(gpu.key);
+  return new WebGpuBackend(gpu.device, { ...gpu, ...(found && { tuned: found }) });
 }
