@@ -3,6 +3,7 @@
 // Workgroup of 8 threads: 16 rows x 64 columns. Per k a thread reads 16 elements of a and 8 of b for 128 multiply-adds, which is what counts
 // on a software adapter, where each load costs a branch and a bounds check. The sums are written out one by one because SwiftShader keeps
 // an array of them in memory (2.5 times slower). Rows and columns beyond the edge read the last one again and are not stored.
+//#include "../lib/tile.wgsl"
 
 struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32 }
 
@@ -11,20 +12,9 @@ struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, 
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
 
-fn store4(at: u32, column: u32, value: vec4<f32>) {
-  for (var i = 0u; i < 4u; i++) {
-    if (column + i < p.N) {
-      out[at + i] = select(0.0, out[at + i], p.accumulate != 0u) + value[i];
-    }
-  }
-}
-
 fn storeRow(row: u32, column: u32, batch: u32, left: vec4<f32>, right: vec4<f32>) {
-  if (row < p.M) {
-    let at = (batch * p.M + row) * p.N + column;
-    store4(at, column, left);
-    store4(at + 4u, column + 4u, right);
-  }
+  storeFour(row, column, batch, left);
+  storeFour(row, column + 4u, batch, right);
 }
 
 @compute @workgroup_size(8)

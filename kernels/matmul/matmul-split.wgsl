@@ -4,6 +4,7 @@
 // slice, which are every SLICES-th block of SIDE. The slices' sums are added as a tree, in the order of the slices: the same bits every time.
 // `pool` holds the slices' tiles of a and b while K is gone through, [slice][k][row or column / 4], and half of all sums in the tree.
 // Elements beyond an edge count as 0 and are not stored. Read before: matmul-tiled.wgsl.
+//#include "../lib/tile.wgsl"
 
 struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32 }
 
@@ -17,32 +18,6 @@ override SIDE: u32 = 4u; // 4 for tiles of 16 x 16, 8 for 32 x 32
 const TILES_B = 256u; // where those of b begin
 
 var<workgroup> pool: array<vec4<f32>, 512>;
-
-fn loadA(first: u32, row: u32, k: u32) -> f32 {
-  if (row >= p.M || k >= p.K) {
-    return 0.0;
-  }
-  return a[first + select(row * p.K + k, k * p.M + row, p.transA != 0u)];
-}
-
-fn loadB(first: u32, k: u32, column: u32) -> f32 {
-  if (column >= p.N || k >= p.K) {
-    return 0.0;
-  }
-  return b[first + select(k * p.N + column, column * p.K + k, p.transB != 0u)];
-}
-
-fn storeRow(row: u32, column: u32, batch: u32, value: vec4<f32>) {
-  if (row >= p.M) {
-    return;
-  }
-  let at = (batch * p.M + row) * p.N + column;
-  for (var i = 0u; i < 4u; i++) {
-    if (column + i < p.N) {
-      out[at + i] = select(0.0, out[at + i], p.accumulate != 0u) + value[i];
-    }
-  }
-}
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -109,9 +84,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   if (slice == 0u) {
     let row = row0 + y * 4u;
     let column = column0 + x * 4u;
-    storeRow(row, column, group.z, s0);
-    storeRow(row + 1u, column, group.z, s1);
-    storeRow(row + 2u, column, group.z, s2);
-    storeRow(row + 3u, column, group.z, s3);
+    storeFour(row, column, group.z, s0);
+    storeFour(row + 1u, column, group.z, s1);
+    storeFour(row + 2u, column, group.z, s2);
+    storeFour(row + 3u, column, group.z, s3);
   }
 }

@@ -2,6 +2,7 @@
 // Tiles of a and b, 16 deep, go through workgroup memory as vec4s in [k][row] and [k][column] order, so the inner loop reads one vec4
 // of each for 16 multiply-adds. Thread t loads 4 elements of either tile, neighbours along whichever axis lies contiguous in memory.
 // Elements beyond an edge count as 0 and are not stored. Read before: matmul-blocked.wgsl (registers, no workgroup memory).
+//#include "../lib/tile.wgsl"
 
 struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32 }
 
@@ -15,32 +16,6 @@ const DEPTH = 16u;
 
 var<workgroup> tileA: array<array<vec4<f32>, 16>, 16>; // [k][row / 4]
 var<workgroup> tileB: array<array<vec4<f32>, 16>, 16>; // [k][column / 4]
-
-fn loadA(first: u32, row: u32, k: u32) -> f32 {
-  if (row >= p.M || k >= p.K) {
-    return 0.0;
-  }
-  return a[first + select(row * p.K + k, k * p.M + row, p.transA != 0u)];
-}
-
-fn loadB(first: u32, k: u32, column: u32) -> f32 {
-  if (column >= p.N || k >= p.K) {
-    return 0.0;
-  }
-  return b[first + select(k * p.N + column, column * p.K + k, p.transB != 0u)];
-}
-
-fn storeRow(row: u32, column: u32, batch: u32, value: vec4<f32>) {
-  if (row >= p.M) {
-    return;
-  }
-  let at = (batch * p.M + row) * p.N + column;
-  for (var i = 0u; i < 4u; i++) {
-    if (column + i < p.N) {
-      out[at + i] = select(0.0, out[at + i], p.accumulate != 0u) + value[i];
-    }
-  }
-}
 
 @compute @workgroup_size(16, 16)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>, @builtin(local_invocation_index) t: u32) {
@@ -80,8 +55,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
   let row = row0 + local.y * 4u;
   let column = column0 + local.x * 4u;
-  storeRow(row, column, group.z, s0);
-  storeRow(row + 1u, column, group.z, s1);
-  storeRow(row + 2u, column, group.z, s2);
-  storeRow(row + 3u, column, group.z, s3);
+  storeFour(row, column, group.z, s0);
+  storeFour(row + 1u, column, group.z, s1);
+  storeFour(row + 2u, column, group.z, s2);
+  storeFour(row + 3u, column, group.z, s3);
 }
