@@ -6,16 +6,16 @@ import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import type { Config } from '../config/config.ts';
 import type { Corpus } from '../data/corpus.ts';
+import { nextTokenLoop } from './next-token.ts';
 import type { Run } from './run.ts';
-import { trainLoop } from './train-loop.ts';
 
 /** Trains a copy of `base` and returns it; the base stays as it is, for the other arms to start from. */
 export async function midtrain(config: Config, data: Corpus, base: Transformer, run: Run): Promise<Transformer> {
   const model = base.clone();
-  await trainLoop({
-    phase: 'midtrain', settings: config.midtrain, model, data, run,
+  await nextTokenLoop({
+    phase: 'midtrain', section: 'midtrain', settings: config.midtrain, model, run,
+    rows: (i, batch) => ({ rows: data.rows(i, batch) }),
     loss: ({ inputs, targets }) => crossEntropy(model.forward(inputs), targets),
   });
-  await run.save('midtrain', model);
   return model;
 }

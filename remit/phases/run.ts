@@ -24,6 +24,8 @@ export interface Run {
   log(record: StepRecord): void;
   /** Stores the model as the result of a phase. */
   save(phase: string, model: Transformer): Promise<void>;
+  /** Looks at the model after a step, without changing it: learning curves. */
+  watch?(phase: string, step: number, model: Transformer): Promise<void>;
 }
 
 /** Reports to nobody. */
