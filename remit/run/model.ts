@@ -8,6 +8,7 @@ import type { HostTensor } from '../../engine/parameters.ts';
 import type { TransformerConfig } from '../../nn/config.ts';
 import { Transformer } from '../../nn/transformer.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
+import { turnName } from '../phases/remit.ts';
 import { isModelFolder, readModelFolder } from '../interop/folder.ts';
 import { readCheckpoint } from './checkpoint.ts';
 
@@ -20,8 +21,8 @@ export interface OpenModel {
   readonly source: string;
 }
 
-/** Phases in the order of a run: of a run folder, the last one that was saved is meant. */
-const PHASES = ['midtrain', 'pretrain'];
+/** Stages of a run, the latest first: of a run folder, the latest that was saved is meant. */
+const STAGES = [...Array.from({ length: 100 }, (_, n) => turnName(100 - n)).flatMap((turn) => [`${turn}-rl`, `${turn}-sft`, turn]), 'rl', 'sft', 'midtrain', 'pretrain'];
 
 /**
  * Opens `path` on the current device.
@@ -48,7 +49,7 @@ function findCheckpoint(path: string): string | undefined {
   if (!existsSync(path)) return undefined;
   if (statSync(path).isFile()) return path;
   for (const folder of [join(path, 'checkpoints'), path]) {
-    const found = PHASES.map((phase) => join(folder, `${phase}.safetensors`)).find((file) => existsSync(file));
+    const found = STAGES.map((stage) => join(folder, `${stage}.safetensors`)).find((file) => existsSync(file));
     if (found !== undefined) return found;
   }
   return undefined;
