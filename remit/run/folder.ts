@@ -41,6 +41,8 @@ export class RunFolder implements Run {
   private speed = new Speed();
   private phaseStart = 0;
   stopping = false;
+  /** Set by who wants to look at the model while it is trained. */
+  watch?: NonNullable<Run['watch']>;
 
   /** Fills the folder `path`, which claimFolder() has made. */
   constructor(path: string, options: RunFolderOptions) {
