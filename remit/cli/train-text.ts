@@ -17,14 +17,14 @@ import type { TrainOptions } from './train.ts';
 const MAX_VALIDATION_TOKENS = 2 ** 17;
 
 /** Resolves to the exit code; the validation loss is on stdout. */
-export async function trainText({ resolved, init, out }: TrainOptions, path: string): Promise<number> {
+export async function trainText({ resolved, init, out, resume }: TrainOptions, path: string): Promise<number> {
   const text = readText(path, resolved.config.data.field);
   const device = await openDevice(resolved.config.device);
   const { model, tokenizer, config } = startFrom(init, resolved, byteTokenizer);
   const { context } = config.model, { validation } = config.data;
   const data = textCorpus(tokenizer.encode(text), { context, validation }, rng(config.seed).fold('text'));
 
-  return inRunFolder({ config, device, model, tokenizer, out, name: resolved.preset }, async (folder) => {
+  return inRunFolder({ config, device, model, tokenizer, out, resume, name: resolved.preset }, async (folder) => {
     const unit = `bits per ${tokenizer.name}`;
     const before = await bits(model, data, context);
     process.stderr.write(`${data.trainTokens} ${tokenizer.name}s to train on, ${data.validationTokens} to validate on; at first ${before.toFixed(3)} ${unit}\n`);

@@ -15,12 +15,12 @@ import type { TrainOptions } from './train.ts';
 import { checkWorldModel } from './world-model.ts';
 
 /** Resolves to the exit code; the table is on stdout. */
-export async function trainWorld({ resolved, plan, init, out }: TrainOptions): Promise<number> {
+export async function trainWorld({ resolved, plan, init, out, resume }: TrainOptions): Promise<number> {
   const device = await openDevice(resolved.config.device);
   const { model: start, tokenizer, config } = startFrom(init, resolved, tinyWorldTokenizer);
   if (init !== undefined) checkWorldModel(`train: --init ${init}`, start, tokenizer);
 
-  return inRunFolder({ config, device, model: start, tokenizer, out, name: resolved.preset }, async (folder) => {
+  return inRunFolder({ config, device, model: start, tokenizer, out, resume, name: resolved.preset }, async (folder) => {
     const rows = (phase: 'pretrain' | 'midtrain') => corpus(config[phase].corpus, rng(config.seed).fold('corpus').fold(phase));
     const stages: Stage[] = [];
     const test = async (name: string): Promise<void> => {

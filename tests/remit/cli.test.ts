@@ -44,7 +44,7 @@ describe('a run', () => {
 
   test('is not overwritten', () => {
     const before = readFileSync(join(runA, 'metrics.jsonl'), 'utf8');
-    expect(world('--out', runA)).toMatchObject({ code: 2, stderr: `error: run: ${runA}: exists and is not empty: choose another --out, or remove it\n` });
+    expect(world('--out', runA)).toMatchObject({ code: 2, stderr: `error: run: ${runA}: exists and is not empty: choose another --out, or go on with it by --resume ${runA}\n` });
     expect(readFileSync(join(runA, 'metrics.jsonl'), 'utf8')).toBe(before);
   });
 
