@@ -1,10 +1,11 @@
 // What every language-model phase does with a batch of rows: the first T tokens of each are inputs, the last T their targets.
 
+import type { HostArray } from '../../kernels/kernel.ts';
 import { step } from '../../engine/step.ts';
 import { backward } from '../../engine/tape.ts';
 import { tensor, type Tensor } from '../../engine/tensor.ts';
 import type { PhaseConfig } from '../config/config.ts';
-import { trainLoop, type TrainLoop } from './train-loop.ts';
+import { trainLoop, type Apply, type TrainLoop } from './train-loop.ts';
 
 export interface NextTokenBatch {
   /** [B,T] i32. */
@@ -36,27 +37,27 @@ export interface NextTokenLoop extends Omit<TrainLoop, 'body' | 'updates' | 'mem
   readonly settings: PhaseConfig;
   /** The rows of step i, and which of their targets count. */
   readonly rows: (i: number, batch: number) => { readonly rows: Int32Array; readonly mask?: Float32Array };
-  /** The scalar to minimise, in nats per counted token; or with it numbers to log, [] each. */
-  readonly loss: (batch: NextTokenBatch, i: number) => Tensor | { readonly loss: Tensor; readonly [extra: string]: Tensor };
+  /** The scalar to minimise, in nats per counted token; with it, what `describe` wants to see. */
+  readonly loss: (batch: NextTokenBatch, i: number) => { readonly loss: Tensor; readonly read?: Readonly<Record<string, Tensor>> };
+  /** Numbers for the metrics. */
+  readonly describe?: (read: Readonly<Record<string, HostArray>>) => Readonly<Record<string, number>>;
 }
 
 /** One optimiser step per batch: forward, loss, backward, AdamW. */
-export async function nextTokenLoop({ rows, loss: lossOf, ...loop }: NextTokenLoop): Promise<void> {
+export async function nextTokenLoop({ rows, loss: lossOf, describe = () => ({}), ...loop }: NextTokenLoop): Promise<void> {
   const { model, settings: { batch } } = loop;
-  const train = step((drawn: ReturnType<typeof rows>, i: number, apply: () => Tensor) => {
-    const tokens = nextTokens(drawn.rows, batch, drawn.mask);
-    const made = lossOf(tokens, i), results = 'loss' in made ? made : { loss: made };
+  const train = step((drawn: ReturnType<typeof rows>, i: number, apply: Apply) => {
+    const tokens = nextTokens(drawn.rows, batch, drawn.mask), { loss, read = {} } = lossOf(tokens, i);
     model.parameters.clearGradients();
-    backward(results.loss);
-    return { count: tokens.count, results: { ...results, gradNorm: apply() } };
+    backward(loss);
+    return { count: tokens.count, loss, gradNorm: apply(), read };
   });
   await trainLoop({
     ...loop,
     async body(i, apply) {
-      const { count, results } = await train(rows(i, batch), i, apply);
-      const names = Object.keys(results) as (keyof typeof results)[];
-      const values = await Promise.all(names.map((name) => results[name].item()));
-      return { ...Object.fromEntries(names.map((name, n) => [name, values[n]!])) as Record<keyof typeof results, number>, tokens: count };
+      const { count, loss, gradNorm, read } = await train(rows(i, batch), i, apply);
+      const values = await Promise.all(Object.entries(read).map(async ([name, tensor]) => [name, await tensor.read()] as const));
+      return { loss: await loss.item(), gradNorm: await gradNorm.item(), ...describe(Object.fromEntries(values)), tokens: count };
     },
   });
   train.free();

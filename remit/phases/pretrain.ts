@@ -19,7 +19,7 @@ export async function pretrain(config: Config, data: Corpus, model: Transformer,
   await nextTokenLoop({
     phase: 'pretrain', section: 'pretrain', settings: config.pretrain, model, run,
     rows: (i, batch) => ({ rows: data.rows(i, batch) }),
-    loss: ({ inputs, targets }) => crossEntropy(model.forward(inputs), targets),
+    loss: ({ inputs, targets }) => ({ loss: crossEntropy(model.forward(inputs), targets) }),
   });
   return model;
 }

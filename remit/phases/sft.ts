@@ -14,7 +14,7 @@ export async function sft(config: Config, data: Demonstrations, base: Transforme
   await nextTokenLoop({
     phase, section: 'sft', settings: config.sft, model, run,
     rows: (i, batch) => data.rows(i, batch),
-    loss: ({ inputs, targets, count }) => crossEntropy(model.forward(inputs), targets, { count }),
+    loss: ({ inputs, targets, count }) => ({ loss: crossEntropy(model.forward(inputs), targets, { count }) }),
   });
   return model;
 }
