@@ -1,6 +1,6 @@
 // What surrounds training on the command line: the run folder, the progress bar, and Ctrl-C.
 // The first signal ends the run after the step in hand, with everything on disk that it takes to go on, and says how; between phases there
-// is nothing to lose, and it ends at once. The second signal always ends the process at once. Used by: train-world.ts, train-text.ts.
+// is nothing to lose, and it ends at once. The second signal always ends it at once. Used by: train-world.ts, train-text.ts.
 
 import type { Backend } from '../../engine/backend.ts';
 import { DivergedError } from '../../engine/errors.ts';
@@ -50,10 +50,12 @@ export async function inRunFolder({ config, device, model, tokenizer, out, name,
   }
 }
 
+/** The first signal is heard; after it they mean to Node what they always do, which ends the process even in the middle of a long step. */
 function listen(folder: RunFolder, say: (text: string) => void): { readonly received: StopSignal | undefined; unlisten(): void } {
   let received: StopSignal | undefined;
+  const unlisten = (): void => void process.off('SIGINT', stop).off('SIGTERM', stop);
   const stop = (signal: StopSignal): void => {
-    if (received !== undefined) process.exit(EXIT[signal]);
+    unlisten();
     received = signal;
     folder.stop();
     if (folder.training) return say('stopping after this step; once more to stop at once');
@@ -61,10 +63,7 @@ function listen(folder: RunFolder, say: (text: string) => void): { readonly rece
     void closeDevice().catch(() => {}).then(() => process.exit(EXIT[signal]));
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
-  return {
-    get received() { return received; },
-    unlisten: () => void process.off('SIGINT', stop).off('SIGTERM', stop),
-  };
+  return { get received() { return received; }, unlisten };
 }
 
 /** The command line of this process, to be given again. */

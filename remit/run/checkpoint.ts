@@ -23,6 +23,8 @@ export interface Place {
   readonly seed: number;
   /** SHA-256 of the run's config.json. */
   readonly configHash: string;
+  /** Loss on held-out text, where it was measured. */
+  readonly loss?: number;
 }
 
 type Tensors = Map<string, HostTensor>;
@@ -66,6 +68,7 @@ export async function writeCheckpoint(path: string, model: Transformer, tokenize
     ['seed', String(place.seed)],
     ['config', place.configHash],
   ]);
+  if (place.loss !== undefined) metadata.set('loss', String(place.loss));
   if (state !== undefined) {
     for (const key of ['m', 'v'] as const) add(MOMENTS[key], await model.parameters.toHost(state.optimiser.moments[key]));
     metadata.set('tokens', String(state.tokens)).set('memory', JSON.stringify(Object.entries(state.memory).map(([name, value]) => [name, String(value)])));
@@ -97,7 +100,8 @@ export function readCheckpoint(path: string): Checkpoint {
 
 function placeFrom(metadata: ReadonlyMap<string, string>, path: string): Place {
   const note = noteOf(metadata, path);
-  return { phase: note('phase'), step: whole(note('step'), path), seed: whole(note('seed'), path), configHash: note('config') };
+  const loss = metadata.get('loss');
+  return { phase: note('phase'), step: whole(note('step'), path), seed: whole(note('seed'), path), configHash: note('config'), ...(loss !== undefined && { loss: Number(loss) }) };
 }
 
 function noteOf(metadata: ReadonlyMap<string, string>, path: string): (key: string) => string {

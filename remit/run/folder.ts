@@ -60,6 +60,7 @@ export class RunFolder implements Run {
   #lines = 0; // of them, those that stay
   #begun = false; // a phase was trained by this process: whatever is stored of later ones is out of date
   #stored = { at: 0, took: 0 }; // seconds
+  #best: Place | undefined;
   #speed = new Speed();
   #phaseStart = 0;
 
@@ -137,6 +138,16 @@ export class RunFolder implements Run {
     if (this.stopping) throw new StoppedError(`stopped after ${phase}`);
   }
 
+  /** Stores the model beside the others when its loss is the lowest of the phase so far; resolves to where the best one stands. */
+  async saveBest(phase: string, step: number, model: Transformer, loss: number): Promise<Place> {
+    const path = this.#states.best(phase);
+    if (this.#best?.phase !== phase) this.#best = existsSync(path) ? this.#read(path)?.place : undefined;
+    if (this.#best?.loss !== undefined && this.#best.loss <= loss) return this.#best;
+    this.#best = { phase, step, seed: this.#options.config.seed, configHash: this.#configHash, loss };
+    await writeCheckpoint(path, model, this.#options.tokenizer, this.#best);
+    return this.#best;
+  }
+
   /** Where the result of a phase is, or will be. */
   checkpoint(phase: string): string {
     return this.#states.result(phase);
@@ -171,9 +182,15 @@ export class RunFolder implements Run {
     this.good = path;
   }
 
-  /** A checkpoint to go on from. Undefined when there is none there, or a damaged one, which is told. */
+  /** A checkpoint to go on from, if there is one. */
   #open(path: string): Checkpoint | undefined {
-    if (this.#begun || !existsSync(path)) return undefined;
+    const found = this.#begun || !existsSync(path) ? undefined : this.#read(path);
+    if (found !== undefined) this.good = path;
+    return found;
+  }
+
+  /** A checkpoint of this run. Undefined when it is damaged, which is told. */
+  #read(path: string): Checkpoint | undefined {
     let found: Checkpoint;
     try {
       found = readCheckpoint(path);
@@ -183,7 +200,6 @@ export class RunFolder implements Run {
       return undefined;
     }
     if (found.place.configHash !== this.#configHash) throw new FormatError(`checkpoint: ${path}: is from a run with other settings: remove it`);
-    this.good = path;
     return found;
   }
 
