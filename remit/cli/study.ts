@@ -95,14 +95,13 @@ function startCell(folder: StudyFolder, cell: Cell, args: Arguments) {
   }
 }
 
-/** Does a cell unless it is done; from the start, if a process before was interrupted. */
+/** Does a cell unless it is done; goes on where a process before was interrupted. */
 async function oneCell(folder: StudyFolder, name: string, options: StudyOptions): Promise<number> {
   const seed = Number(/^seed-(\d+)\//.exec(name)?.[1]), cell = allCells({ ...options, seeds: [seed] }).find((one) => one.name === name);
   if (cell === undefined) throw new ConfigError(`study: --cell ${name}: no such cell: they are like seed-1/remit.2`);
   if (folder.isDone(cell)) return EXIT.ok;
-  folder.clear(cell);
   const config = configOf(cell, folder.config), device = await openDevice(config.device), model = newModel(config, tinyWorldTokenizer.vocabulary);
-  return inRunFolder({ config, device, model, tokenizer: tinyWorldTokenizer, out: folder.cell(cell), name }, async (run) => {
+  return inRunFolder({ config, device, model, tokenizer: tinyWorldTokenizer, out: folder.cell(cell), name, resume: 'if-there' }, async (run) => {
     run.report('result', await runCell(cell, config, folder.equip(run), options));
   });
 }

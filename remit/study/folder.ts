@@ -1,7 +1,7 @@
 // The folder of a study: study.json (its configuration), a run folder per cell (seed-3/remit.2), logs/, and the report.
 // Read after: plan.ts, ../run/folder.ts.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, FormatError } from '../../engine/errors.ts';
 import type { Transformer } from '../../nn/transformer.ts';
@@ -63,11 +63,6 @@ export class StudyFolder {
 
   result(cell: Pick<Cell, 'name'>): CellResult {
     return parse(join(this.cell(cell), 'result.json')) as CellResult;
-  }
-
-  /** Clears what an interrupted process left of a cell. */
-  clear(cell: Cell): void {
-    rmSync(this.cell(cell), { recursive: true, force: true });
   }
 
   /** The run folder of a cell, with what its work needs beside. */
