@@ -46,7 +46,7 @@ describe('what comes out', () => {
 
   test('every preset is a valid config', () => {
     for (const preset of presetNames) expect(resolveConfig({ preset }).preset).toBe(preset);
-    expect(Object.keys(presets)).toEqual(['tiny', 'short', 'text', 'gpt2-tiny']);
+    expect(Object.keys(presets)).toEqual(['tiny', 'short', 'think-only', 'text', 'gpt2-tiny']);
   });
 
   test('your own text chooses the preset text, unless another is asked for', () => {
@@ -99,9 +99,9 @@ describe('messages', () => {
       'config: pretrain.corpus = [1,2] (my.json): is a section, not a setting: give pretrain.corpus.density, pretrain.corpus.noise and so on'],
     ['a file that holds no object', file([1]), 'config: my.json: must hold an object of settings, not [1]'],
     ['an unknown preset', { preset: 'tinny' },
-      'config: --preset tinny: no such preset: did you mean tiny? There are tiny, short, text, gpt2-tiny'],
+      'config: --preset tinny: no such preset: did you mean tiny? There are tiny, short, think-only, text, gpt2-tiny'],
     ['an inherited name as a preset', { preset: 'constructor' },
-      'config: --preset constructor: no such preset: did you mean short? There are tiny, short, text, gpt2-tiny'],
+      'config: --preset constructor: no such preset: did you mean short? There are tiny, short, think-only, text, gpt2-tiny'],
     ['width and heads', flags(['model.width', '65']),
       'config: model.width = 65, model.heads = 4: width must be a multiple of heads'],
     ['heads and kvHeads', flags(['model.kvHeads', '3']),
