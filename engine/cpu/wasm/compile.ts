@@ -46,7 +46,7 @@ export function compileKernels(kernels: readonly Kernel[], options: CompileOptio
   )));
   emitCrew(emitted);
   const module = new WebAssembly.Module(emitted.bytes()), { exports } = new WebAssembly.Instance(module, { env: { memory } });
-  const functions = exports as Readonly<Record<string, (...integers: number[]) => void>>, fork = functions.crewFork!;
+  const functions = exports as Readonly<Record<string, (...integers: number[]) => void>>, fork = functions.crewFork!, maySleep = 'document' in globalThis ? 0 : 1; // a page's main thread may only spin
 
   const place = alloc(PLACE_BYTES), args = place + PLACE.args;
   let words = new Int32Array(memory.buffer, place, PLACE_BYTES / 4), floats = new Float32Array(memory.buffer, place, PLACE_BYTES / 4);
@@ -80,7 +80,7 @@ export function compileKernels(kernels: readonly Kernel[], options: CompileOptio
       put('ranges', Math.ceil(units / perRange));
       put('scratch', start + common);
       put('scratchStride', own);
-      fork(place);
+      fork(place, maySleep);
     }
   };
   const compiled = { module, place, runners: new Map(programs.map(({ kernel, program }, i) => [kernel, runnerOf(program, tasks[i]!)])) };
