@@ -14,6 +14,9 @@ export const PLACE_BYTES = 512;
 const SPINS = 20_000; // about 50 us
 
 export function emitCrew(module: WasmModule): void {
+  /** (address, expected): sleeps until woken, unless another value is there. A function of its own: V8 loses locals across the instruction. */
+  const sleep = module.function('crewSleep', ['address', 'expected'], (f, { address, expected }) => f.drop(atomics.wait(address, expected)));
+
   /** (place, thread): takes ranges and does them until none is open. */
   const help = module.function('crewHelp', ['place', 'thread'], (f, { place, thread }) => {
     const open = f.local('i32'), first = f.local('i32');
@@ -38,13 +41,13 @@ export function emitCrew(module: WasmModule): void {
     f.atomicStore(place, i32.load(place, PLACE.ranges));
     f.if(atomics.load(i32.add(place, PLACE.asleep)), () => f.drop(atomics.notify(place)));
     f.call(help, place, 0);
-    const seen = f.local('i32'), spins = f.keep(i32.of(SPINS)), done = f.keep(i32.add(place, PLACE.done)), ranges = f.keep(i32.load(place, PLACE.ranges));
+    const seen = f.local('i32'), spins = f.keep(i32.of(SPINS)), done = i32.add(place, PLACE.done);
     f.set(seen, atomics.load(done));
-    f.while(i32.ne(seen, ranges), () => {
+    f.while(i32.ne(seen, i32.load(place, PLACE.ranges)), () => {
       f.bump(spins, -1);
       f.if(i32.and(i32.lt(spins, 0), sleeps), () => {
         f.atomicStore(i32.add(place, PLACE.waits), 1);
-        f.drop(atomics.wait(done, seen));
+        f.call(sleep, done, seen);
         f.atomicStore(i32.add(place, PLACE.waits), 0);
       });
       f.set(seen, atomics.load(done));
@@ -59,7 +62,7 @@ export function emitCrew(module: WasmModule): void {
       f.while(i32.and(i32.eq(atomics.load(place), 0), i32.gt(spins, 0)), () => f.bump(spins, -1));
       f.if(i32.eq(spins, 0), () => {
         f.drop(atomics.add(i32.add(place, PLACE.asleep), 1));
-        f.drop(atomics.wait(place, 0));
+        f.call(sleep, place, 0);
         f.drop(atomics.add(i32.add(place, PLACE.asleep), -1));
       });
       f.call(help, place, thread);
