@@ -19,7 +19,8 @@ interface Entry {
 }
 
 const commands: Readonly<Record<string, Entry>> = {
-  train: { about: 'pre-train and mid-train a small transformer, then test it', load: () => import('./train.ts') },
+  train: { about: 'the whole paper on a small transformer: pre-train to ReMiT, then compare', load: () => import('./train.ts') },
+  study: { about: 'the same over arms and seeds, with intervals', load: () => import('./study.ts') },
   evaluate: { about: 'test a trained model on held-out questions', load: () => import('./evaluate.ts') },
   sample: { about: 'let a model continue a prompt', load: () => import('./sample.ts') },
   score: { about: 'loss and log-probabilities of given tokens, as JSON', load: () => import('./score.ts') },

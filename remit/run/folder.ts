@@ -51,6 +51,7 @@ export class RunFolder implements Run {
   /** A phase is on its way: to leave now would lose steps. */
   training = false;
   stopping = false;
+  /** Set by who wants to look at the model while it is trained. */
   watch?: NonNullable<Run['watch']>;
   readonly #options: RunFolderOptions;
   readonly #configHash: string;

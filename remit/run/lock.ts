@@ -5,9 +5,11 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../engine/errors.ts';
 
-/** Takes the lock of a folder; returns what gives it back. Throws ConfigError when another process that is alive has it. */
+const PATIENCE_MS = 3000; // the process before may be on its way out
+
+/** Takes the lock of a folder; returns what gives it back. Throws ConfigError when another process that is alive keeps it. */
 export function lock(folder: string): () => void {
-  const path = join(folder, 'lock'), own = `${process.pid} ${startOf(process.pid)}\n`;
+  const path = join(folder, 'lock'), own = `${process.pid} ${startOf(process.pid)}\n`, deadline = performance.now() + PATIENCE_MS;
   for (;;) {
     try {
       writeFileSync(path, own, { flag: 'wx' });
@@ -16,8 +18,9 @@ export function lock(folder: string): () => void {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
     const [pid = 0, start = ''] = read(path).split(/\s/).map((word, i) => (i === 0 ? Number(word) : word)) as [number?, string?];
-    if (isAlive(pid, start)) throw new ConfigError(`run: ${folder}: process ${pid} is at work in it: wait for its end, or choose another --out`);
-    rmSync(path, { force: true });
+    if (!isAlive(pid, start)) rmSync(path, { force: true });
+    else if (pid !== process.pid && performance.now() < deadline) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    else throw new ConfigError(`run: ${folder}: process ${pid} is at work in it: wait for its end, or choose another --out`);
   }
 }
 

@@ -41,7 +41,7 @@ test('the whole pipeline, killed 40 times at moments drawn at random, ends with 
   const seconds = (performance.now() - started) / 1000, draw = rng(40).stream();
   let kills = 0;
   for (; kills < KILLS; kills++) {
-    const killAfter = 500 + draw.next() * 2000 * (seconds / KILLS + 1);
+    const killAfter = 500 + draw.int(2000 * Math.ceil(seconds / KILLS + 1));
     if ((await run(['train', '--out', folder, '--resume'], { killAfter })).signal !== 'SIGKILL') break;
   }
   expect((await run(['train', '--out', folder, '--resume'])).code).toBe(0);

@@ -29,14 +29,19 @@ export interface RunOptions {
 
 export type RunProgram = (args: readonly string[], options?: RunOptions) => Promise<Ended>;
 
-/** The program, compiled as it stands: it starts in a third of the time that the sources take. */
-export function compiled(): RunProgram {
+/** The program's path, compiled as it stands: it starts in a third of the time that the sources take. */
+export function compiledProgram(): string {
   const folder = join(root, 'node_modules/.cache', `faults-${process.pid}`);
   execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json'), '--outDir', folder, '--declaration', 'false']);
   copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  return join(folder, 'remit/cli/bin.js');
+}
+
+export function compiled(): RunProgram {
+  const program = compiledProgram();
   return (args, { fault, killAfter } = {}) => new Promise((resolve) => {
-    const words = [...(fault ? ['--import', injector] : []), join(folder, 'remit/cli/bin.js'), ...args];
+    const words = [...(fault ? ['--import', injector] : []), program, ...args];
     const child = spawn(process.execPath, words, { cwd: root, env: { ...process.env, ...(fault && { REMIT_FAULT: fault }) } });
     const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfter);
     const out = { stdout: '', stderr: '' };
