@@ -103,7 +103,7 @@ async function oneCell(folder: StudyFolder, name: string, options: StudyOptions)
   endWith(process.ppid);
   const config = configOf(cell, folder.config), device = await openDevice(config.device), model = newModel(config, tinyWorldTokenizer.vocabulary);
   return inRunFolder({ config, device, model, tokenizer: tinyWorldTokenizer, out: folder.cell(cell), name, resume: 'if-there' }, async (run) => {
-    run.report('result', await runCell(cell, config, folder.equip(run), options));
+    run.report('result', await runCell(cell, config, folder.equip(run, cell.seed), options));
   });
 }
 

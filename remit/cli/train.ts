@@ -79,12 +79,13 @@ export async function run(argv: readonly string[]): Promise<number> {
     return EXIT.ok;
   }
   const options = { resolved, plan, init: args.text('init'), reference: args.text('reference'), ...place };
-  checkModels(options);
-  if (resolved.config.data.path === undefined) return (await import('./train-world.ts')).trainWorld(options);
-  if (args.positionals[0] !== undefined && plan !== 'pretrain') {
+  const { path } = resolved.config.data;
+  if (path !== undefined && plan !== 'everything' && plan !== 'pretrain') {
     throw new ConfigError(`train ${plan}: --data: your own text is for pretrain: use train pretrain, with --init to go on from a model`);
   }
-  return (await import('./train-text.ts')).trainText(options, resolved.config.data.path);
+  checkModels(options);
+  if (path === undefined) return (await import('./train-world.ts')).trainWorld(options);
+  return (await import('./train-text.ts')).trainText(options, path);
 }
 
 function choosePlan(word: string | undefined): Plan {

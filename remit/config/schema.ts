@@ -132,7 +132,7 @@ const rl = z.strictObject({
   prompts: whole({ min: 1, max: 4096, about: 'questions per iteration' }).default(16),
   samples: whole({ min: 1, max: 4096, about: 'answers sampled per question' }).default(8),
   temperature: real({ above: 0, to: 100, about: 'of the samples' }).default(1),
-  advantage: choice(['rloo', 'grpo', 'dr-grpo', 'reinforce'], 'reward less: the mean of the other samples, the group mean (also divided by its deviation), or a running mean').default('rloo'),
+  advantage: choice(['rloo', 'grpo', 'dr-grpo', 'reinforce'], 'how rewards are compared: see remit/rl/advantage.ts').default('rloo'),
   updates: whole({ min: 1, max: 1000, about: 'optimiser steps per batch of samples' }).default(1),
   ratioClip: real({ above: 0, below: 1, about: 'how far the probability ratio may move before its gradient stops' }).default(0.2),
   klWeight: real({ from: 0, to: 100, about: 'weight of the k3 estimate of KL to the model that RL began with' }).default(0.02),

@@ -20,7 +20,7 @@ export interface Place {
   readonly phase: string;
   /** Steps of that phase that are done. */
   readonly step: number;
-  readonly seed?: number;
+  readonly seed: number;
   /** SHA-256 of the run's config.json. */
   readonly configHash: string;
   /** Loss on held-out text, where it was measured. */
@@ -65,9 +65,10 @@ export async function writeCheckpoint(path: string, model: Transformer, tokenize
     ['tokenizer', JSON.stringify(tokenizer)],
     ['phase', place.phase],
     ['step', String(place.step)],
+    ['seed', String(place.seed)],
     ['config', place.configHash],
   ]);
-  for (const key of ['seed', 'loss'] as const) if (place[key] !== undefined) metadata.set(key, String(place[key]));
+  if (place.loss !== undefined) metadata.set('loss', String(place.loss));
   if (state !== undefined) {
     for (const key of ['m', 'v'] as const) add(MOMENTS[key], await model.parameters.toHost(state.optimiser.moments[key]));
     metadata.set('tokens', String(state.tokens)).set('memory', JSON.stringify(Object.entries(state.memory).map(([name, value]) => [name, String(value)])));
@@ -98,8 +99,8 @@ export function readCheckpoint(path: string): Checkpoint {
 }
 
 function placeFrom(metadata: ReadonlyMap<string, string>, path: string): Place {
-  const note = noteOf(metadata, path), numbers = (['seed', 'loss'] as const).filter((key) => metadata.has(key)).map((key) => [key, Number(metadata.get(key))]);
-  return { phase: note('phase'), step: whole(note('step'), path), configHash: note('config'), ...Object.fromEntries(numbers) };
+  const note = noteOf(metadata, path), loss = metadata.get('loss');
+  return { phase: note('phase'), step: whole(note('step'), path), seed: whole(note('seed'), path), configHash: note('config'), ...(loss !== undefined && { loss: Number(loss) }) };
 }
 
 function noteOf(metadata: ReadonlyMap<string, string>, path: string): (key: string) => string {

@@ -66,7 +66,7 @@ export class StudyFolder {
   }
 
   /** The run folder of a cell, with what its work needs beside. */
-  equip(run: RunFolder): RunFolder & CellFolder {
+  equip(run: RunFolder, seed: number): RunFolder & CellFolder {
     const curveFile = join(run.path, 'curve.json'), points = existsSync(curveFile) ? (parse(curveFile) as CurvePoint[]) : [];
     const curve = new Map(points.map((point) => [point.step, point]));
     const snapshotOf = (cell: string, phase: string, step: number): string => join(cell, 'snapshots', `${phase}-${step}.safetensors`);
@@ -77,7 +77,7 @@ export class StudyFolder {
       open: (cell: string, stage: string) => openModel(join(this.path, cell, 'checkpoints', `${stage}.safetensors`)).model,
       openSnapshot: (cell: string, phase: string, step: number) => openModel(snapshotOf(join(this.path, cell), phase, step)).model,
       snapshot: (phase: string, step: number, model: Transformer) =>
-        writeCheckpoint(snapshotOf(run.path, phase, step), model, tinyWorldTokenizer, { phase, step, configHash: 'snapshot' }),
+        writeCheckpoint(snapshotOf(run.path, phase, step), model, tinyWorldTokenizer, { phase, step, seed, configHash: 'snapshot' }),
       steps: (phase: string) => readFileSync(join(run.path, 'metrics.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as StepRecord).filter((record) => record.phase === phase),
     });
   }
