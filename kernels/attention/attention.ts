@@ -9,6 +9,7 @@
 import { defineKernel, type HostArray } from '../kernel.ts';
 import { attentionBackwardWgsl, attentionCachedWgsl, attentionForwardWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid } from '../wgsl.ts';
+import { attentionCachedWasm } from './cached.wasm.ts';
 import { rotate } from '../rope/rope.ts';
 import { attentionBackwardWasm, attentionForwardWasm } from './attention.wasm.ts';
 
@@ -131,6 +132,7 @@ export const attentionCachedKernel = defineKernel({
       }
     }
   },
+  wasm: attentionCachedWasm,
   wgsl: { shader: attentionCachedWgsl, grid: ({ B, N, H, KV }) => flatGrid(ceilDiv(B * N * (H + KV), 64)), substitutions: headSize },
 });
 

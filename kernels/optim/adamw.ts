@@ -4,6 +4,7 @@
 import { defineKernel } from '../kernel.ts';
 import { adamwWgsl, gradientNormWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid } from '../wgsl.ts';
+import { adamwWasm, gradientNormWasm } from './adamw.wasm.ts';
 
 const CHUNK = 4096; // elements per partial sum: a constant, so that the result does not change with the machine
 
@@ -23,6 +24,7 @@ export const gradientNormKernel = defineKernel({
     norm[0] = length;
     norm[1] = limit > 0 && length > limit ? limit / length : 1;
   },
+  wasm: gradientNormWasm(CHUNK),
   wgsl: { shader: gradientNormWgsl, grid: () => [1, 1, 1] },
 });
 
@@ -46,5 +48,6 @@ export const adamwKernel = defineKernel({
       values[i] = kept - stepSize * mean / (Math.sqrt(square) * root + epsilon);
     }
   },
+  wasm: adamwWasm,
   wgsl: { shader: adamwWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
 });

@@ -14,9 +14,10 @@ export async function openDevice(wanted: Config['device']): Promise<Backend> {
   return (current = await createDevice(wanted, { notice: (why) => void process.stderr.write(`computing on the CPU: ${why}\n`), tuned: readTuning }));
 }
 
-async function closeDevice(): Promise<void> {
+/** Waits for the device and gives it back: to leave with work in flight can crash the process. */
+export async function closeDevice(): Promise<void> {
   if (current instanceof WebGpuBackend) await current.close();
   current = undefined;
 }
 
-process.once('beforeExit', () => void closeDevice().catch(() => {})); // to leave with work in flight can crash the process
+process.once('beforeExit', () => void closeDevice().catch(() => {}));

@@ -22,13 +22,13 @@ import type { Plan, TrainOptions } from './train.ts';
 import { checkWorldModel } from './world-model.ts';
 
 /** Resolves to the exit code; what was found is on stdout. */
-export async function trainWorld({ resolved, plan, init, reference, out }: TrainOptions): Promise<number> {
+export async function trainWorld({ resolved, plan, init, reference, out, resume }: TrainOptions): Promise<number> {
   const device = await openDevice(resolved.config.device);
   const { model: start, tokenizer, config } = startFrom(init, resolved, tinyWorldTokenizer);
   if (init !== undefined) checkWorldModel(`train: --init ${init}`, start, tokenizer);
   const guide = reference === undefined ? undefined : openReference(reference, start);
 
-  return inRunFolder({ config, device, model: start, tokenizer, out, name: resolved.preset }, async (folder) => {
+  return inRunFolder({ config, device, model: start, tokenizer, out, resume, name: resolved.preset }, async (folder) => {
     const world = worldOf(config), stages: Stage[] = [];
     const test = async (name: string, model: Transformer): Promise<void> => {
       stages.push({ name, evaluation: await evaluate(model, { ...config.evaluate, seed: config.seed }) });

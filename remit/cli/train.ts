@@ -1,13 +1,15 @@
 // `remit-mini train`: reads the settings, then trains on the tiny world or on your own text.
 // Read next: train-world.ts, train-text.ts; remit/config/schema.ts for the settings.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { ConfigError } from '../../engine/errors.ts';
 import { resolveConfig, type Resolved } from '../config/config.ts';
 import { presetsHelp, printConfig, settingsHelp } from '../config/help.ts';
 import { nearest } from '../config/nearest.ts';
 import { settings } from '../config/schema.ts';
-import { readArguments, type Arguments, type Flags } from './arguments.ts';
+import type { Resume } from '../run/claim.ts';
+import { readArguments, required, type Arguments, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
 
 export const help = `remit-mini train [pretrain | midtrain | sft | rl | remit] [flags]
@@ -24,6 +26,8 @@ Everything about the run is kept in its folder.
   --init <path>                start from a trained model: a run folder, a checkpoint, or a Hugging Face folder
   --reference <path>           train remit: the model that guides, for example the checkpoint rl.safetensors of a run
   --out <folder>               where the run goes; runs/<preset>-<number> by default
+  --resume <folder>            go on with the run in this folder, with its settings, from its newest checkpoint
+  --out <folder> --resume      the same if there is a run, else begin one
   --print-config               show every setting and where it came from, and stop
 
 Presets:
@@ -44,6 +48,7 @@ export interface TrainOptions {
   readonly init: string | undefined;
   readonly reference: string | undefined;
   readonly out: string | undefined;
+  readonly resume: Resume;
 }
 
 /** The flags that say settings, for readSettings(). */
@@ -60,18 +65,20 @@ const flags: Flags = {
   init: { type: 'string' },
   reference: { type: 'string' },
   out: { type: 'string' },
+  resume: { type: 'string' },
   'print-config': { type: 'boolean' },
 };
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const args = readArguments('train', argv, flags, 1);
+  const args = readArguments('train', resumeWithValue(argv), flags, 1);
   const plan = choosePlan(args.positionals[0]);
-  const resolved = readSettings('train', args);
+  const place = choosePlace(args);
+  const resolved = readSettings('train', args, place.resume === 'required' ? join(place.out, 'config.json') : undefined);
   if (args.has('print-config')) {
     process.stdout.write(`${printConfig(resolved)}\n`);
     return EXIT.ok;
   }
-  const options = { resolved, plan, init: args.text('init'), reference: args.text('reference'), out: args.text('out') };
+  const options = { resolved, plan, init: args.text('init'), reference: args.text('reference'), ...place };
   const { path } = resolved.config.data;
   if (path !== undefined && plan !== 'everything' && plan !== 'pretrain') {
     throw new ConfigError(`train ${plan}: --data: your own text is for pretrain: use train pretrain, with --init to go on from a model`);
@@ -95,9 +102,23 @@ function checkModels({ plan, init, reference }: TrainOptions): void {
   if (plan !== 'remit' && reference !== undefined) throw new ConfigError(`train: --reference ${reference}: only train remit is guided by a model: leave it out`);
 }
 
-/** Throws ConfigError. */
-export function readSettings(command: string, args: Arguments): Resolved {
-  const preset = args.text('preset'), path = args.text('config');
+/** `--resume` without a folder, which node:util does not know, becomes `--resume=`. */
+function resumeWithValue(argv: readonly string[]): string[] {
+  return argv.map((word, i) => (word === '--resume' && (argv[i + 1] ?? '--').startsWith('--') ? '--resume=' : word));
+}
+
+/** Where the run goes, and whether it may be there already. */
+function choosePlace(args: Arguments): { out: string; resume: 'required' } | { out: string | undefined; resume: 'never' | 'if-there' } {
+  const out = args.text('out'), folder = args.text('resume');
+  if (folder === undefined) return { out, resume: 'never' };
+  if (folder === '') return { out: out ?? required('train', args, 'resume', 'which run? Give its folder'), resume: 'if-there' };
+  if (out !== undefined) throw new ConfigError(`train: --out ${out} --resume ${folder}: a run goes on in its own folder: leave --out out`);
+  return { out: folder, resume: 'required' };
+}
+
+/** `defaultFile`: the settings of a run that goes on. Throws ConfigError. */
+export function readSettings(command: string, args: Arguments, defaultFile?: string): Resolved {
+  const preset = args.text('preset'), path = args.text('config') ?? (defaultFile !== undefined && existsSync(defaultFile) ? defaultFile : undefined);
   return resolveConfig({
     ...(preset === undefined ? {} : { preset }),
     ...(path === undefined ? {} : { file: { path, values: readJson(path) } }),

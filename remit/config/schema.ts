@@ -149,6 +149,12 @@ const remit = z.strictObject({
   turns: whole({ min: 0, max: 100, about: 'turns of the flywheel; each takes the last RL model as its reference' }).default(1),
 });
 
+const checkpoint = z.strictObject({
+  seconds: real({ from: 0, to: 1e6, unit: 'seconds', about: 'how often a phase on its way is stored; less, if that cost over 2%; 0: never' }).default(5),
+  every: whole({ min: 0, max: 100_000_000, unit: 'steps', about: 'and after every so many; 0: by the clock alone' }).default(0),
+  keep: whole({ min: 1, max: 1000, about: 'how many of these are kept while the phase lasts' }).default(2),
+});
+
 const evaluate = z.strictObject({
   questions: whole({ min: 1, max: 200, about: 'held-out questions per task' }).default(200),
   split: choice(['test', 'validation'], 'which held-out questions; tune on validation').default('test'),
@@ -166,6 +172,7 @@ export const schema = z.strictObject({
   rl: rl.prefault({}),
   remit: remit.prefault({}),
   evaluate: evaluate.prefault({}),
+  checkpoint: checkpoint.prefault({}),
 });
 
 /** Any part of a config: what presets and config files hold. */

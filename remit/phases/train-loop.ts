@@ -1,4 +1,5 @@
-// The loop that every phase shares: the phase's own body makes a loss and applies its gradient, the loop counts, checks, reports and saves.
+// The loop that every phase shares: the phase's own body makes a loss and applies its gradient, the loop counts, checks, reports and saves;
+// and when the run was interrupted before, it goes on where that ended.
 // What differs between phases - model, data, loss - stays in the phase. Read after: pretrain.ts. Read next: next-token.ts.
 
 import { DivergedError } from '../../engine/errors.ts';
@@ -7,7 +8,7 @@ import type { Transformer } from '../../nn/transformer.ts';
 import { AdamW } from '../../optim/adamw.ts';
 import { schedule } from '../../optim/schedule.ts';
 import type { OptimiserConfig } from '../config/config.ts';
-import type { Run } from './run.ts';
+import type { PhaseState, Run } from './run.ts';
 
 /** What one iteration found; further numbers are written to the metrics as they are. */
 export interface Iteration {
@@ -40,21 +41,31 @@ export interface TrainLoop {
   body(i: number, apply: Apply): Promise<Iteration>;
 }
 
-/** Runs all iterations of a phase with fresh optimiser moments, then saves the model. Throws DivergedError when loss or gradient is no number any more. */
-export async function trainLoop({ phase, section, settings, model, run, updates = 1, body }: TrainLoop): Promise<void> {
+/**
+ * Runs the iterations of a phase that are still to do, from fresh optimiser moments or from where the run left it, then saves the model.
+ * Throws DivergedError when loss or gradient is no number any more.
+ */
+export async function trainLoop({ phase, section, settings, model, run, updates = 1, memory = {}, body }: TrainLoop): Promise<void> {
   const { steps, rate: peak, floor, warmup, schedule: kind } = settings;
   const rate = schedule({ kind, peak, steps, warmup, floor: floor * peak });
-  const optimiser = new AdamW(model.parameters, settings);
-  for (let i = 0, tokens = 0; i < steps && !run.stopping; i++) {
-    const found = await body(i, (update = 0) => optimiser.update(i * updates + update, rate(i)));
-    checkFinite({ phase, section, step: i + 1 }, { loss: found.loss, gradNorm: found.gradNorm });
-    tokens += found.tokens;
-    const { loss, gradNorm, ...rest } = found;
-    run.log({ phase, step: i + 1, steps, loss, rate: rate(i), gradNorm, ...rest, tokens });
-    await run.watch?.(phase, i + 1, model);
+  const optimiser = new AdamW(model.parameters, settings), state: PhaseState = { phase, steps, model, optimiser, step: 0, tokens: 0, memory };
+  try {
+    if (await run.restore?.(state)) return;
+    while (state.step < steps && !run.stopping) {
+      const i = state.step;
+      const { loss, gradNorm, tokens, ...rest } = await body(i, (update = 0) => optimiser.update(i * updates + update, rate(i)));
+      checkFinite({ phase, section, step: i + 1 }, { loss, gradNorm });
+      state.step++;
+      state.tokens += tokens;
+      run.log({ phase, step: state.step, steps, loss, rate: rate(i), gradNorm, ...rest, tokens: state.tokens });
+      await run.watch?.(phase, state.step, model);
+      if (state.step < steps) await run.keep?.(state);
+    }
+    if (state.step === steps) await run.save(phase, model);
+    else await run.suspend?.(state);
+  } finally {
+    optimiser.free();
   }
-  optimiser.free();
-  await run.save(phase, model);
 }
 
 /** A step after a loss or norm that is no number, the weights are not either. */

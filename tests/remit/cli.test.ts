@@ -64,7 +64,7 @@ describe('a run', () => {
 
   test('is not overwritten', () => {
     const before = readFileSync(join(runA, 'metrics.jsonl'), 'utf8');
-    expect(world('--out', runA)).toMatchObject({ code: 2, stderr: `error: run: ${runA}: exists and is not empty: choose another --out, or remove it\n` });
+    expect(world('--out', runA)).toMatchObject({ code: 2, stderr: `error: run: ${runA}: exists and is not empty: choose another --out, or go on with it by --resume ${runA}\n` });
     expect(readFileSync(join(runA, 'metrics.jsonl'), 'utf8')).toBe(before);
   });
 
@@ -103,7 +103,7 @@ describe('a run', () => {
     const reference = join(scratch, 'other-tokens.safetensors');
     useBackend(new CpuBackend());
     const { config } = resolveConfig({ flags: [['model.width', '8'], ['model.heads', '2'], ['model.layers', '1']] });
-    await writeCheckpoint(reference, newModel(config, 3), characterTokenizer('abc'), { phase: 'rl', step: 0, configHash: '' });
+    await writeCheckpoint(reference, newModel(config, 3), characterTokenizer('abc'), { phase: 'rl', step: 0, seed: 0, configHash: '' });
     expect(await inProcess(['train', 'remit', ...small, '--init', join(runA, 'checkpoints/pretrain.safetensors'), '--reference', reference, '--out', join(scratch, 'refused')])).toEqual({
       code: 2, stdout: '', stderr: `error: train: --reference ${reference}: its tokenizer is another (character): the tiny world needs its own 70 characters\n`,
     });
@@ -159,7 +159,7 @@ describe('a run', () => {
     const [before, after] = /^validation: ([\d.]+) -> ([\d.]+) bits per byte\n$/.exec(outcome.stdout)!.slice(1).map(Number);
     expect(before).toBeGreaterThan(7.5); // log2 256 = 8
     expect(after).toBeLessThan(5);
-    expect(readdirSync(join(out, 'checkpoints'))).toEqual(['pretrain.safetensors']);
+    expect(readdirSync(join(out, 'checkpoints'))).toEqual(['pretrain.best.safetensors', 'pretrain.safetensors']);
     expect((await inProcess(['sample', '--model', out, '--prompt', 'the ', '--tokens', '8'])).stdout.startsWith('the ')).toBe(true);
     expect(await inProcess(['evaluate', '--model', out])).toMatchObject({ code: 2, stderr: expect.stringContaining('the tiny world needs its own 70 characters') });
     expect(await inProcess(['train', ...small, '--init', out, '--out', join(scratch, 'never')])).toMatchObject({ code: 2, stderr: expect.stringContaining('it cannot become 8 (flag): leave that out') });

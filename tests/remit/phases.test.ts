@@ -17,7 +17,7 @@ import { midtrain } from '../../remit/phases/midtrain.ts';
 import { nextTokens } from '../../remit/phases/next-token.ts';
 import { newModel, pretrain } from '../../remit/phases/pretrain.ts';
 import { remit } from '../../remit/phases/remit.ts';
-import type { Run, StepRecord } from '../../remit/phases/run.ts';
+import type { PhaseState, Run, StepRecord } from '../../remit/phases/run.ts';
 import { sft } from '../../remit/phases/sft.ts';
 import { textLoss } from '../../remit/phases/text-loss.ts';
 import { worldOf } from '../../remit/phases/world.ts';
@@ -40,6 +40,7 @@ const rows = (config: Config, phase: 'pretrain' | 'midtrain') => corpus(config[p
 class Recorder implements Run {
   readonly records: StepRecord[] = [];
   readonly saved: [phase: string, model: Transformer][] = [];
+  readonly suspended: number[] = [];
   readonly last: number;
 
   constructor(last = Infinity) {
@@ -56,6 +57,10 @@ class Recorder implements Run {
 
   async save(phase: string, model: Transformer): Promise<void> {
     this.saved.push([phase, model]);
+  }
+
+  async suspend({ step }: PhaseState): Promise<void> {
+    this.suspended.push(step);
   }
 }
 
@@ -178,12 +183,13 @@ describe('the whole pipeline', () => {
 });
 
 describe('an end before the end', () => {
-  test('a run that wants to stop ends after the step in hand, and what there is is saved', async () => {
+  test('a run that wants to stop ends after the step in hand, and can store where the phase stands; that is no result of the phase', async () => {
     const config = budget(), run = new Recorder(7), whole = new Recorder();
-    const model = await pretrain(config, rows(config, 'pretrain'), newModel(config, 70), run);
+    await pretrain(config, rows(config, 'pretrain'), newModel(config, 70), run);
     expect(run.records.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7]);
-    expect(run.saved).toEqual([['pretrain', model]]);
+    expect([run.saved, run.suspended]).toEqual([[], [7]]);
     await pretrain(config, rows(config, 'pretrain'), newModel(config, 70), whole);
+    expect([whole.saved.length, whole.suspended]).toEqual([1, []]);
     expect(whole.records.slice(0, 7)).toEqual(run.records);
   });
 

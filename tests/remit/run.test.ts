@@ -81,7 +81,7 @@ describe('a run folder', () => {
     expect(readdirSync(run.path).sort()).toEqual(['checkpoints', 'config.json', 'env.json', 'evaluation.json', 'metrics.jsonl', 'timing.jsonl']);
     expect(readdirSync(join(run.path, 'checkpoints'))).toEqual(['pretrain.safetensors']);
     const { place } = readCheckpoint(run.checkpoint('pretrain'));
-    expect(place).toEqual({ phase: 'pretrain', step: 3, configHash: sha256(read('config.json')) });
+    expect(place).toEqual({ phase: 'pretrain', step: 3, seed: 0, configHash: sha256(read('config.json')) });
   });
 
   test('a stop is seen by the phase, and its save is the last thing that happens', async () => {
@@ -91,7 +91,7 @@ describe('a run folder', () => {
     run.stop();
     run.log(record(2));
     expect(run.stopping).toBe(true);
-    await expect(run.save('pretrain', model())).rejects.toThrow(new StoppedError('stopped in pretrain after step 2 of 3'));
+    await expect(run.save('pretrain', model())).rejects.toThrow(new StoppedError('stopped after pretrain'));
     run.close();
     expect(readFileSync(join(run.path, 'metrics.jsonl'), 'utf8').trim().split('\n')).toHaveLength(2);
     expect(readCheckpoint(run.checkpoint('pretrain')).place.step).toBe(2);
@@ -99,7 +99,7 @@ describe('a run folder', () => {
 });
 
 describe('a checkpoint', () => {
-  const place = { phase: 'midtrain', step: 7, configHash: 'abc' };
+  const place = { phase: 'midtrain', step: 7, seed: 3, configHash: 'abc' };
 
   test('brings back the same model, from the file, its folder or the run folder', async () => {
     const folder = join(scratch, 'run-with-model', 'checkpoints');
