@@ -35,7 +35,10 @@ export class AdamW {
     for (const moment of Object.values(this.moments)) backend().dispatch(fillKernel, { out: moment }, { n: size, value: 0 });
   }
 
-  /** Applies the gradients at `rate`. `step` counts from 0. Returns the gradients' norm before clipping, []. */
+  /**
+   * Applies the gradients at `rate`. `step` counts from 0. Returns the gradients' norm before clipping, []. When that is not finite, weights
+   * and moments stay as they are: the device sees to it, nothing is read back.
+   */
   update(step: number, rate: number): Tensor {
     const { values, gradients, size: n, decayed: nDecay } = this.#parameters.flat;
     const { beta1, beta2, epsilon, weightDecay, clip } = this.options;

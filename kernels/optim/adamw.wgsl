@@ -18,7 +18,7 @@ struct Params {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
   let i = flatGroup(group, groups) * 64u + thread;
-  if (i < p.n) {
+  if (i < p.n && norm[1] > 0.0) {
     let g = gradients[i] * norm[1];
     let mean = p.beta1 * m[i] + (1.0 - p.beta1) * g;
     let square = p.beta2 * v[i] + (1.0 - p.beta2) * g * g;

@@ -83,27 +83,37 @@ function readOptions(args: Arguments): StudyOptions {
   };
 }
 
-/** The same program again, for one cell; what it says goes to the cell's log. */
+/** The same program again, for one cell; what it says goes to the cell's log. Detached: Ctrl-C reaches it through this process alone, once. */
 function startCell(folder: StudyFolder, cell: Cell, args: Arguments) {
   const passed = args.given.filter(([flag]) => ['arms', 'turns', 'light'].includes(flag)).flatMap(([flag, text]) => (flag === 'light' ? [`--${flag}`] : [`--${flag}`, text]));
   mkdirSync(dirname(folder.log(cell)), { recursive: true });
   const log = openSync(folder.log(cell), 'w');
   try {
-    return spawn(process.execPath, [...process.execArgv, process.argv[1]!, 'study', '--out', folder.path, '--cell', cell.name, ...passed], { stdio: ['ignore', log, log] });
+    return spawn(process.execPath, [...process.execArgv, process.argv[1]!, 'study', '--out', folder.path, '--cell', cell.name, ...passed], { stdio: ['ignore', log, log], detached: true });
   } finally {
     closeSync(log);
   }
 }
 
-/** Does a cell unless it is done; goes on where a process before was interrupted. */
+/** Does a cell unless it is done; from where a process before was interrupted, if there was one. Ends when the study that started it does. */
 async function oneCell(folder: StudyFolder, name: string, options: StudyOptions): Promise<number> {
   const seed = Number(/^seed-(\d+)\//.exec(name)?.[1]), cell = allCells({ ...options, seeds: [seed] }).find((one) => one.name === name);
   if (cell === undefined) throw new ConfigError(`study: --cell ${name}: no such cell: they are like seed-1/remit.2`);
   if (folder.isDone(cell)) return EXIT.ok;
+  endWith(process.ppid);
   const config = configOf(cell, folder.config), device = await openDevice(config.device), model = newModel(config, tinyWorldTokenizer.vocabulary);
   return inRunFolder({ config, device, model, tokenizer: tinyWorldTokenizer, out: folder.cell(cell), name, resume: 'if-there' }, async (run) => {
     run.report('result', await runCell(cell, config, folder.equip(run, cell.seed), options));
   });
+}
+
+/** Asks this process to end, as a signal would, when its parent is gone. */
+function endWith(parent: number): void {
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    process.kill(process.pid, 'SIGTERM');
+  }, 500).unref();
 }
 
 function lastLine(path: string): string {

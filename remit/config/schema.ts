@@ -90,6 +90,7 @@ function optimiser({ steps, rate, warmup, schedule, weightDecay }: OptimiserDefa
     clip: real({ above: 0, to: 1e9, about: 'largest global gradient norm' }).default(1),
     beta1: real({ from: 0, below: 1, about: 'AdamW memory of the gradient' }).default(0.9),
     beta2: real({ from: 0, below: 1, about: 'AdamW memory of its square' }).default(0.95),
+    diverged: choice(['stop', 'skip'], 'when a gradient is no number: end the run, or leave that step out and count it').default('stop'),
   };
 }
 

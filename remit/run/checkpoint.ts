@@ -99,8 +99,7 @@ export function readCheckpoint(path: string): Checkpoint {
 }
 
 function placeFrom(metadata: ReadonlyMap<string, string>, path: string): Place {
-  const note = noteOf(metadata, path);
-  const loss = metadata.get('loss');
+  const note = noteOf(metadata, path), loss = metadata.get('loss');
   return { phase: note('phase'), step: whole(note('step'), path), seed: whole(note('seed'), path), configHash: note('config'), ...(loss !== undefined && { loss: Number(loss) }) };
 }
 
