@@ -4,6 +4,7 @@
 import './methods.ts';
 import type { Backend } from './backend.ts';
 import { CpuBackend } from './cpu/backend.ts';
+import { defaultThreads } from './cpu/threads.ts';
 import { DeviceError } from './errors.ts';
 import { useBackend } from './runtime.ts';
 import { mayHaveGpu, openGpu, type Gpu } from './webgpu/adapter.ts';
@@ -13,6 +14,8 @@ import type { Tuned } from './webgpu/variants.ts';
 export type DeviceKind = 'auto' | 'cpu' | 'webgpu';
 
 export interface DeviceOptions {
+  /** Threads of the CPU, this one included; one per core unless given. Results do not depend on it. */
+  readonly threads?: number;
   /** Told why, when 'auto' looked for a GPU and came back with the CPU. */
   readonly notice?: (why: string) => void;
   /** Which programs proved fastest on the adapter of this key (Gpu.key); undefined if nobody measured. */
@@ -29,21 +32,22 @@ export async function createDevice(kind: DeviceKind = 'auto', options: DeviceOpt
   return device;
 }
 
-async function open(kind: DeviceKind, { notice, tuned }: DeviceOptions): Promise<Backend> {
+async function open(kind: DeviceKind, { threads = defaultThreads(), notice, tuned }: DeviceOptions): Promise<Backend> {
+  const cpu = (): Backend => new CpuBackend({ threads });
   switch (kind) {
     case 'cpu':
-      return new CpuBackend();
+      return cpu();
     case 'webgpu': {
       const gpu = await openGpu({ software: 'allowed' });
       if (typeof gpu === 'string') throw new DeviceError(`device: webgpu: ${gpu}; or use --device cpu`);
       return webgpu(gpu, tuned);
     }
     case 'auto': {
-      if (!(await mayHaveGpu())) return new CpuBackend();
+      if (!(await mayHaveGpu())) return cpu();
       const gpu = await openGpu({ software: 'never' });
       if (typeof gpu !== 'string') return webgpu(gpu, tuned);
       notice?.(gpu);
-      return new CpuBackend();
+      return cpu();
     }
     default:
       throw new DeviceError(`device: ${kind satisfies never}: must be auto, cpu or webgpu`);

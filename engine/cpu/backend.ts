@@ -41,6 +41,7 @@ export class CpuBackend implements Backend {
   readonly #kept: Block[] = []; // what the programs hold by address alone
   #scratch: Block | null = null;
   #lastBreath = 0;
+  #stopWorkers: () => void = () => {};
 
   constructor({ precision = 'f32', wasm = true, threads = 1 }: CpuOptions = {}) {
     this.name = precision === 'f32' ? 'cpu' : 'cpu-f64';
@@ -86,12 +87,19 @@ export class CpuBackend implements Backend {
     this.#lastBreath = performance.now();
   }
 
-  /** Compiles the programs and starts the other threads. */
+  /** Compiles the programs; other threads are started when there is work for them. */
   #compile(heap: Heap, wanted: number): ReadonlyMap<Kernel, WasmRunner> {
     const { memory, shared, maximumPages } = heap, threads = shared ? wanted : 1;
-    const compiled = compileKernels(kernelsWithWasm, { memory, shared, maximumPages, threads, scratch: (bytes) => this.#scratchAt(bytes) }, (bytes) => this.#forever(bytes));
-    startWorkers(threads, memory, compiled);
-    return compiled.runners;
+    return compileKernels(kernelsWithWasm, {
+      memory, shared, maximumPages, threads,
+      onShare: (compiled) => (this.#stopWorkers = startWorkers(threads, memory, compiled)),
+      scratch: (bytes) => this.#scratchAt(bytes),
+    }, (bytes) => this.#forever(bytes)).runners;
+  }
+
+  /** Ends the other threads. What is dispatched afterwards, this one computes alone. */
+  close(): void {
+    this.#stopWorkers();
   }
 
   #count(name: string, how: keyof KernelCalls): void {

@@ -6,23 +6,29 @@ import type { CompiledKernels } from './wasm/compile.ts';
 
 const PROGRAM = 'new WebAssembly.Instance(data.module, { env: { memory: data.memory } }).exports.crewWork(data.place, data.thread)';
 
+const MOST = 8; // by default: beyond, small models gain nothing
+
 /** How many threads there are by default: one per core. */
-export function availableThreads(): number {
+export function defaultThreads(): number {
   const { process, navigator } = globalThis;
-  return process?.getBuiltinModule?.('node:os').availableParallelism() ?? navigator?.hardwareConcurrency ?? 1;
+  return Math.min(MOST, process?.getBuiltinModule?.('node:os').availableParallelism() ?? navigator?.hardwareConcurrency ?? 1);
 }
 
-/** Starts threads 1, 2, ... up to `count` - 1; thread 0 is the caller's. */
-export function startWorkers(count: number, memory: WebAssembly.Memory, { module, place }: CompiledKernels): void {
-  for (let thread = 1; thread < count; thread++) start({ module, memory, place, thread });
+/** Starts threads 1, 2, ... up to `count` - 1; thread 0 is the caller's. Returns what ends them. */
+export function startWorkers(count: number, memory: WebAssembly.Memory, { module, place }: CompiledKernels): () => void {
+  const workers = Array.from({ length: count - 1 }, (_, i) => start({ module, memory, place, thread: i + 1 }));
+  return () => workers.forEach((worker) => void worker.terminate());
 }
 
-function start(data: object): void {
+function start(data: object): { terminate(): unknown } {
   const threads = globalThis.process?.getBuiltinModule?.('node:worker_threads');
   if (threads) {
-    new threads.Worker(`const data = require('node:worker_threads').workerData; ${PROGRAM}`, { eval: true, workerData: data, execArgv: [], env: {} }).unref();
-    return;
+    const worker = new threads.Worker(`const data = require('node:worker_threads').workerData; ${PROGRAM}`, { eval: true, workerData: data, execArgv: [], env: {} });
+    worker.unref();
+    return worker;
   }
   const url = URL.createObjectURL(new Blob([`onmessage = ({ data }) => ${PROGRAM}`], { type: 'text/javascript' }));
-  new Worker(url).postMessage(data);
+  const worker = new Worker(url);
+  worker.postMessage(data);
+  return worker;
 }

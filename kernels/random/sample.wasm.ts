@@ -10,7 +10,10 @@ import { GROUPS, PARITY, rotationsOf } from './threefry.ts';
 type Int = Local<'i32'>;
 type Vector = Local<'v128'>;
 
-const LOWEST = -3.4e38, SIGN = -0x80000000;
+/** Below whatever is drawn from. */
+export const LOWEST = -3.4e38;
+
+const SIGN = -0x80000000;
 
 export const sampleWasm = program({
   buffers: ['logits', 'tokens', 'next'],
@@ -70,7 +73,7 @@ function order(x: Expr<'v128'>): Expr<'v128'> {
 }
 
 /** The k-th largest of V floats: the highest bound that k of them reach, found bit by bit. */
-function kthLargest(f: FunctionBuilder, x: Int, V: Int, k: Int): Expr<'f32'> {
+export function kthLargest(f: FunctionBuilder, x: Int, V: Int, k: Int): Expr<'f32'> {
   const bound = f.keep(i32.of(SIGN)), bit = f.keep(i32.of(SIGN)), higher = f.local('i32'), count = f.local('i32'), at = f.local('i32'), result = f.local('v128');
   f.while(i32.ne(bit, 0), () => {
     f.set(higher, i32.xor(bound, bit)); // the sign's bit first: from the lowest integer to 0

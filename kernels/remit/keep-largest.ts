@@ -3,6 +3,7 @@
 import { defineKernel } from '../kernel.ts';
 import { keepLargestWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid } from '../wgsl.ts';
+import { keepLargestWasm } from './remit.wasm.ts';
 
 /** x, targets [n] -> out [n]: 1 for the `keep` largest x whose target is counted (of equals, the first), else 0. */
 export const keepLargestKernel = defineKernel({
@@ -15,5 +16,6 @@ export const keepLargestKernel = defineKernel({
     out.fill(0, 0, n);
     for (const i of counted.slice(0, keep)) out[i] = 1;
   },
+  wasm: keepLargestWasm,
   wgsl: { shader: keepLargestWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
 });

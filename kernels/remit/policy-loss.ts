@@ -7,6 +7,7 @@
 import { defineKernel } from '../kernel.ts';
 import { policyLossWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid } from '../wgsl.ts';
+import { policyLossWasm } from './remit.wasm.ts';
 
 /**
  * logProb, old, reference [rows,T], advantage [rows], targets [rows,T] (below 0: not counted) -> losses [rows,T], times `factor`;
@@ -31,5 +32,6 @@ export const policyLossKernel = defineKernel({
       diagnostics[n + i] = cut ? 1 : 0;
     }
   },
+  wasm: policyLossWasm,
   wgsl: { shader: policyLossWgsl, grid: ({ rows, T }) => flatGrid(ceilDiv(rows * T, 64)) },
 });

@@ -7,6 +7,7 @@
 import { defineKernel, type HostArray } from '../kernel.ts';
 import { tokenWeightsBackwardWgsl, tokenWeightsWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid } from '../wgsl.ts';
+import { tokenWeightsBackwardWasm, tokenWeightsWasm } from './remit.wasm.ts';
 
 /** reference, model, targets [rows,T] -> weights [rows,T]. centre 0 leaves the row's mean gap in. */
 export const tokenWeightsKernel = defineKernel({
@@ -22,6 +23,7 @@ export const tokenWeightsKernel = defineKernel({
       }
     }
   },
+  wasm: tokenWeightsWasm,
   wgsl: { shader: tokenWeightsWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
 });
 
@@ -41,6 +43,7 @@ export const tokenWeightsBackwardKernel = defineKernel({
       for (let i = start; i < start + T; i++) dModel[i] = targets[i]! < 0 ? 0 : (centre ? meanOfGradients : 0) - dGap(i);
     }
   },
+  wasm: tokenWeightsBackwardWasm,
   wgsl: { shader: tokenWeightsBackwardWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
 });
 

@@ -73,6 +73,7 @@ export const f32 = {
   zero: expr('f32', 0x43, 0, 0, 0, 0),
   add: float2(0x92), sub: float2(0x93), mul: float2(0x94), div: float2(0x95), min: float2(0x96), max: float2(0x97),
   sqrt: (x: Expr<'f32'>) => expr('f32', x.code, 0x91),
+  eq: (a: Expr<'f32'>, b: Expr<'f32'>) => expr('i32', a.code, b.code, 0x5b),
   ge: (a: Expr<'f32'>, b: Expr<'f32'>) => expr('i32', a.code, b.code, 0x60),
   gt: (a: Expr<'f32'>, b: Expr<'f32'>) => expr('i32', a.code, b.code, 0x5e),
   select: (condition: Expr<'i32'>, yes: Expr<'f32'>, no: Expr<'f32'>) => expr('f32', yes.code, no.code, condition.code, 0x1b),

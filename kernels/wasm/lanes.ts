@@ -1,7 +1,7 @@
 // Loops over floats whose number need not be a multiple of four: the body is written once, for vectors and for single floats.
 // Read after: assembler.ts, math.ts. Read next: program.ts.
 
-import { f32, i32, v128, type Expr, type FunctionBuilder, type Local } from './assembler.ts';
+import { f32, i32, i32x4, v128, type Expr, type FunctionBuilder, type Local } from './assembler.ts';
 import { exp, log } from './math.ts';
 
 export type Number = 'f32' | 'v128';
@@ -12,6 +12,8 @@ export interface Lanes<T extends Number> {
   readonly zero: Expr<T>;
   of(x: number): Expr<T>;
   load(address: Expr<'i32'>): Expr<T>;
+  /** Whole numbers from memory, as floats. */
+  loadIntegers(address: Expr<'i32'>): Expr<T>;
   /** One float, in every lane. */
   splat(x: Expr<'f32'>): Expr<T>;
   add(a: Expr<T>, b: Expr<T>): Expr<T>;
@@ -85,6 +87,7 @@ function reduce(
 function vectors(f: FunctionBuilder): Lanes<'v128'> {
   return {
     type: 'v128', ...v128,
+    loadIntegers: (address) => i32x4.toFloats(v128.load(address)),
     madd: (a, b, c) => f.madd(a, b, c),
     whereAtLeast: (a, b, yes, no) => v128.select(v128.ge(a, b), yes, no),
     whereAbove: (a, b, yes, no) => v128.select(v128.gt(a, b), yes, no),
@@ -101,6 +104,7 @@ function singles(f: FunctionBuilder): Lanes<'f32'> {
   return {
     type: 'f32', ...f32,
     splat: (x) => x,
+    loadIntegers: (address) => f32.fromInt(i32.load(address)),
     madd: (a, b, c) => (f.module.relaxed ? lane(f.madd(splat(a), splat(b), splat(c)), 0) : f32.add(f32.mul(a, b), c)),
     whereAtLeast: (a, b, yes, no) => f32.select(f32.ge(a, b), yes, no),
     whereAbove: (a, b, yes, no) => f32.select(f32.gt(a, b), yes, no),

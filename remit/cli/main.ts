@@ -5,6 +5,7 @@
 import { ConfigError, RemitError } from '../../engine/errors.ts';
 import { nearest } from '../config/nearest.ts';
 import { EXIT, exitCode } from './exit.ts';
+import { takeThreads } from './threads.ts';
 import { version } from './version.ts';
 
 export interface Command {
@@ -35,6 +36,7 @@ const help = `remit-mini <command> [flags]
 ${Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`).join('\n')}
 
   remit-mini <command> --help   what a command takes
+  --threads <n>                 threads of the CPU, for any command; one per core by default; results do not depend on it
   remit-mini --version
 
 Start with: remit-mini train
@@ -58,7 +60,7 @@ async function dispatch([name, ...rest]: readonly string[]): Promise<number> {
     throw new ConfigError(`remit-mini: ${name}: no such command: did you mean ${nearest(name, Object.keys(commands))}? See remit-mini --help`);
   }
   const command = await entry.load();
-  return asksForHelp(rest) ? print(command.help) : command.run(rest);
+  return asksForHelp(rest) ? print(command.help) : command.run(takeThreads(name, rest));
 }
 
 function asksForHelp(argv: readonly string[]): boolean {

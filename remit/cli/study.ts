@@ -60,7 +60,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const signal = await runCells(cells, {
     jobs,
     isDone: (one) => folder.isDone(one),
-    start: (one) => startCell(folder, one, args),
+    start: (one) => startCell(folder, one, args, Math.max(1, Math.floor(availableParallelism() / jobs))),
     explain: (one) => lastLine(folder.log(one)),
     onDone: ({ name }, done, seconds) => {
       const perCell = (performance.now() - started) / 1000 / (done - before), left = perCell * (cells.length - done);
@@ -84,12 +84,12 @@ function readOptions(args: Arguments): StudyOptions {
 }
 
 /** The same program again, for one cell; what it says goes to the cell's log. Detached: Ctrl-C reaches it through this process alone, once. */
-function startCell(folder: StudyFolder, cell: Cell, args: Arguments) {
+function startCell(folder: StudyFolder, cell: Cell, args: Arguments, threads: number) {
   const passed = args.given.filter(([flag]) => ['arms', 'turns', 'light'].includes(flag)).flatMap(([flag, text]) => (flag === 'light' ? [`--${flag}`] : [`--${flag}`, text]));
   mkdirSync(dirname(folder.log(cell)), { recursive: true });
   const log = openSync(folder.log(cell), 'w');
   try {
-    return spawn(process.execPath, [...process.execArgv, process.argv[1]!, 'study', '--out', folder.path, '--cell', cell.name, ...passed], { stdio: ['ignore', log, log], detached: true });
+    return spawn(process.execPath, [...process.execArgv, process.argv[1]!, 'study', '--out', folder.path, '--cell', cell.name, '--threads', `${threads}`, ...passed], { stdio: ['ignore', log, log], detached: true });
   } finally {
     closeSync(log);
   }

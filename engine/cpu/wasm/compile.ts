@@ -17,6 +17,8 @@ export interface CompileOptions {
   readonly relaxed?: boolean;
   /** Threads that will share the work, the calling one included. */
   readonly threads: number;
+  /** Told once, when the first work is to be shared: the time to start the others. */
+  readonly onShare?: (compiled: CompiledKernels) => void;
   /** Cost of a part from which on they share it, in multiply-adds of four floats. */
   readonly worthSharing?: number;
   /** Byte address of at least `bytes` bytes, 64-byte aligned, whose contents last only until the next call. */
@@ -36,7 +38,7 @@ const RANGES_PER_THREAD = 4; // so that a thread that was held up does not hold 
 
 /** Compiles every program among `kernels` and returns what runs each. Synchronous: the module is a few tens of kilobytes. */
 export function compileKernels(kernels: readonly Kernel[], options: CompileOptions, alloc: (bytes: number) => number): CompiledKernels {
-  const { memory, shared, maximumPages, relaxed = relaxedSimd(), threads, worthSharing = WORTH_SHARING, scratch } = options;
+  const { memory, shared, maximumPages, relaxed = relaxedSimd(), threads, onShare, worthSharing = WORTH_SHARING, scratch } = options;
   const emitted = new WasmModule({ shared, maximumPages, relaxed });
   const programs = kernels.flatMap((kernel) => (kernel.wasm ? [{ kernel, program: kernel.wasm as WasmProgram<string, string> }] : []));
   const tasks = programs.map(({ program }) => program.parts.map((part) => emitted.task(
@@ -44,10 +46,11 @@ export function compileKernels(kernels: readonly Kernel[], options: CompileOptio
   )));
   emitCrew(emitted);
   const module = new WebAssembly.Module(emitted.bytes()), { exports } = new WebAssembly.Instance(module, { env: { memory } });
-  const functions = exports as Readonly<Record<string, (...integers: number[]) => void>>, fork = functions.crewFork!;
+  const functions = exports as Readonly<Record<string, (...integers: number[]) => void>>, fork = functions.crewFork!, maySleep = 'document' in globalThis ? 0 : 1; // a page's main thread may only spin
 
   const place = alloc(PLACE_BYTES), args = place + PLACE.args;
   let words = new Int32Array(memory.buffer, place, PLACE_BYTES / 4), floats = new Float32Array(memory.buffer, place, PLACE_BYTES / 4);
+  let alone = true;
   const put = (name: keyof typeof PLACE, value: number): void => void (words[PLACE[name] / 4] = value);
 
   const runnerOf = ({ buffers, counts, derived, floats: numbers, shared: sharedBytes, parts }: WasmProgram<string, string>, partTasks: readonly number[]): WasmRunner => (addresses, params) => {
@@ -67,6 +70,8 @@ export function compileKernels(kernels: readonly Kernel[], options: CompileOptio
         functions[name]!(args, 0, units, start + common);
         continue;
       }
+      if (alone) onShare?.(compiled);
+      alone = false;
       const most = setup ? threads : Math.max(threads, Math.min(threads * RANGES_PER_THREAD, Math.floor(cost / Math.min(worthSharing, SMALLEST_RANGE) || 0)));
       const perRange = Math.ceil(units / most);
       put('task', partTasks[i]!);
@@ -75,10 +80,11 @@ export function compileKernels(kernels: readonly Kernel[], options: CompileOptio
       put('ranges', Math.ceil(units / perRange));
       put('scratch', start + common);
       put('scratchStride', own);
-      fork(place);
+      fork(place, maySleep);
     }
   };
-  return { module, place, runners: new Map(programs.map(({ kernel, program }, i) => [kernel, runnerOf(program, tasks[i]!)])) };
+  const compiled = { module, place, runners: new Map(programs.map(({ kernel, program }, i) => [kernel, runnerOf(program, tasks[i]!)])) };
+  return compiled;
 }
 
 /** Whole cache lines. */
