@@ -1,7 +1,7 @@
 // `remit-mini train`: reads the settings, then trains on the tiny world or on your own text.
 // Read next: train-world.ts, train-text.ts; remit/config/schema.ts for the settings.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../engine/errors.ts';
 import { resolveConfig, type Resolved } from '../config/config.ts';
@@ -136,9 +136,12 @@ function toSetting(command: string, flag: string, text: string): [name: string, 
   return [[text.slice(0, equals), text.slice(equals + 1)]];
 }
 
+const MAX_CONFIG_BYTES = 2 ** 20;
+
 function readJson(path: string): unknown {
   let text: string;
   try {
+    if (statSync(path).size > MAX_CONFIG_BYTES) throw new Error(`is longer than ${MAX_CONFIG_BYTES} bytes: no configuration of this program`);
     text = readFileSync(path, 'utf8');
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : (error as Error).message;
