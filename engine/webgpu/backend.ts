@@ -8,6 +8,7 @@ import type { Backend, Storage } from '../backend.ts';
 import { DeviceError } from '../errors.ts';
 import type { DType } from '../shape.ts';
 import { Pipelines } from './pipelines.ts';
+import { Profiler, type Spent } from './profiler.ts';
 import { Recorder, type Binding } from './recorder.ts';
 import { Variants, type AdapterKind, type Tuned } from './variants.ts';
 
@@ -143,6 +144,23 @@ export class WebGpuBackend implements Backend {
     done.catch(() => {}); // a device that was lost says so in #wait
     this.#inFlight.push(done);
     await this.#wait(this.#inFlight.length >= STEPS_IN_FLIGHT ? this.#inFlight.shift() : undefined);
+  }
+
+  /** From now on, times every dispatch. Throws DeviceError where the adapter has no clock that can be read. */
+  startProfile(): void {
+    if (!this.#device.features.has('timestamp-query')) throw new DeviceError(`${this.name}: this adapter has no timestamps, so dispatches cannot be timed`);
+    this.#recorder.flush();
+    this.#recorder.profiler = new Profiler(this.#device);
+  }
+
+  /** GPU milliseconds and calls by program (its file and variant) since startProfile(), the longest first. */
+  async endProfile(): Promise<ReadonlyMap<string, Readonly<Spent>>> {
+    const { profiler } = this.#recorder;
+    if (!profiler) throw new Error('internal: endProfile() without startProfile()');
+    this.#recorder.flush();
+    this.#recorder.profiler = null;
+    await this.#wait(this.#device.queue.onSubmittedWorkDone());
+    return profiler.end();
   }
 
   /** Waits for the device and gives it back. Leaving with work in flight can crash the process. What went wrong before is not told again. */

@@ -70,9 +70,12 @@ async function loadDawn(): Promise<Dawn | string> {
   }
 }
 
+/** Timestamps as the GPU takes them: coarse ones protect a browser's user from pages, and hide what a dispatch takes. */
+const TOGGLES = ['disable-dawn-features=timestamp_quantization'];
+
 /** Each call makes a new instance: an old one never sees a driver that came later. */
 async function ask({ create }: Dawn, options: GPURequestAdapterOptions = {}): Promise<GPUAdapter | null> {
-  const gpu = create([]);
+  const gpu = create(TOGGLES);
   instances.push(gpu);
   return gpu.requestAdapter({ powerPreference: 'high-performance', ...options });
 }
