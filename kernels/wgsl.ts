@@ -12,6 +12,12 @@ export interface Wgsl<B extends string = string, P extends string = string> {
   readonly params: readonly { readonly name: P; readonly type: 'u32' | 'i32' | 'f32' }[];
 }
 
+/**
+ * What an adapter may have beyond the least that WebGPU promises. subgroup4, subgroup8: all subgroups have this size. A kernel whose
+ * program needs one has another program without.
+ */
+export type Ability = 'shader-f16' | 'subgroups' | 'subgroup4' | 'subgroup8' | 'subgroup-matrix';
+
 export type Grid = readonly [x: number, y: number, z: number];
 
 /** A kernel's GPU program. B and P are the kernel's names, of which the shader may use some. */
@@ -21,6 +27,8 @@ export interface WgslProgram<B extends string, P extends string> {
   grid(params: Readonly<Record<P, number>>): Grid;
   /** New right-hand sides for the shader's lines marked `//#param NAME`, possibly by the sizes. One pipeline per combination. */
   readonly substitutions?: Readonly<Record<string, string>> | ((params: Readonly<Record<P, number>>) => Readonly<Record<string, string>>);
+  /** It runs only where the adapter has this. */
+  readonly needs?: Ability;
   /** Values of `override` constants, possibly chosen by the sizes. One pipeline per combination. */
   constants?(params: Readonly<Record<P, number>>): Readonly<Record<string, number>>;
 }

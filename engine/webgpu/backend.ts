@@ -10,7 +10,7 @@ import type { DType } from '../shape.ts';
 import { Pipelines } from './pipelines.ts';
 import { Profiler, type Spent } from './profiler.ts';
 import { Recorder, type Binding } from './recorder.ts';
-import { Variants, type AdapterKind, type Tuned } from './variants.ts';
+import { abilitiesOf, canRun, Variants, type AdapterKind, type Tuned } from './variants.ts';
 
 const ALIGNMENT = 256; // bytes: where a part of a buffer may begin
 const STEPS_IN_FLIGHT = 3;
@@ -64,7 +64,7 @@ export class WebGpuBackend implements Backend {
     const { name, software, kind = software ? 'software' : 'integrated', tuned, waitLimitMs = WAIT_LIMIT_MS } = options;
     this.name = `webgpu (${name}${tuned ? ', tuned' : ''})`; // a run's env.json holds it: tuning changes the last bits
     this.software = software;
-    this.#variants = new Variants(kind, tuned);
+    this.#variants = new Variants(kind, tuned, abilitiesOf(device));
     this.#waitLimitMs = waitLimitMs;
     this.#device = device;
     this.#pipelines = new Pipelines(device, (message) => this.#fail(message, { isCause: true }));
@@ -81,6 +81,16 @@ export class WebGpuBackend implements Backend {
   /** Counters for tests and benches: in a warm step only submits grow. */
   get counters(): { readonly buffers: number; readonly bindGroups: number; readonly pipelines: number; readonly submits: number } {
     return { buffers: this.#buffersMade, bindGroups: this.#recorder.groupsMade, pipelines: this.#pipelines.count, submits: this.#recorder.submits };
+  }
+
+  /** Whether this adapter has what a program needs. */
+  canRun(program: Pick<WgslProgram<string, string>, 'needs'>): boolean {
+    return canRun(program, abilitiesOf(this.#device));
+  }
+
+  /** The name of the program that runs a kernel at these sizes. */
+  chosen(kernel: Kernel, params: Readonly<Record<string, number>>): string {
+    return this.#variants.nameOf(kernel, params);
   }
 
   alloc(size: number, dtype: DType): GpuStorage {

@@ -3,7 +3,7 @@
 // Read after: kernels/kernel.ts, kernels/matmul/matmul.ts. Used by: backend.ts.
 
 import type { Kernel } from '../../kernels/kernel.ts';
-import type { WgslProgram } from '../../kernels/wgsl.ts';
+import type { Ability, WgslProgram } from '../../kernels/wgsl.ts';
 
 /** software: a CPU pretending to be a GPU. integrated: a GPU of few units that shares the CPU's memory, or one that nothing is known of. */
 export type AdapterKind = 'software' | 'integrated' | 'discrete';
@@ -19,7 +19,8 @@ type Params = Readonly<Record<string, number>>;
 interface Rule {
   /** What the choice may depend on, as text. */
   shape(params: Params): string;
-  choose(params: Params, kind: AdapterKind): string;
+  /** The first of these that the adapter can run; the portable program if none. */
+  choose(params: Params, kind: AdapterKind): readonly string[];
 }
 
 const FEW_ROWS = 4; // what gemv makes in one go
@@ -31,11 +32,11 @@ const rules: Readonly<Record<string, Rule>> = {
   matmul: {
     shape: ({ batch, M, N, K, transA, transB }) => `${batch! > 1 ? `${batch} x ` : ''}${M}x${N}x${K} ${transA ? 'T' : 'N'}${transB ? 'T' : 'N'}`,
     choose({ batch, M, N, K }, kind) {
-      if (kind === 'software') return PORTABLE; // the others have barriers, which cost too much there
-      if (M! <= FEW_ROWS) return 'gemv';
+      if (kind === 'software') return ['subgroup8', 'subgroup4']; // the others have barriers, which cost too much there
+      if (M! <= FEW_ROWS) return ['gemv'];
       const tiles = (side: number): number => batch! * Math.ceil(M! / side) * Math.ceil(N! / side);
-      if (K! < LONG_K || tiles(64) >= BUSY[kind]) return 'tiled';
-      return tiles(32) >= BUSY[kind] ? 'split32' : 'split16';
+      if (K! < LONG_K || tiles(64) >= BUSY[kind]) return ['tiled'];
+      return [tiles(32) >= BUSY[kind] ? 'split32' : 'split16'];
     },
   },
 };
@@ -46,22 +47,29 @@ export function shapeKey({ name }: Pick<Kernel, 'name'>, params: Params): string
   return rule ? `${name} ${rule.shape(params)}` : name;
 }
 
-/** The name of the program to run: what was measured, else what the table says, else the portable one. */
-export function chooseVariant({ name, variants }: Pick<Kernel, 'name' | 'variants'>, params: Params, kind: AdapterKind, tuned: Tuned = {}): string {
-  if (!variants) return PORTABLE;
-  const key = shapeKey({ name }, params), measured = Object.hasOwn(tuned, key) ? tuned[key] : undefined;
-  const exists = (wanted: string | undefined): boolean => wanted === PORTABLE || (wanted !== undefined && Object.hasOwn(variants, wanted));
-  return [measured, rules[name]?.choose(params, kind)].find(exists) ?? PORTABLE;
+const NONE: ReadonlySet<Ability> = new Set();
+
+/** The name of the program to run: what was measured, else what the table says, else the portable one; none that needs what is not there. */
+export function chooseVariant({ name, variants = {} }: Pick<Kernel, 'name' | 'variants'>, params: Params, kind: AdapterKind, tuned: Tuned = {}, abilities = NONE): string {
+  const key = shapeKey({ name }, params), measured = Object.hasOwn(tuned, key) ? [tuned[key]!] : [];
+  const runs = (wanted: string): boolean => wanted === PORTABLE || (Object.hasOwn(variants, wanted) && canRun(variants[wanted]!, abilities));
+  return [...measured, ...(rules[name]?.choose(params, kind) ?? [])].find(runs) ?? PORTABLE;
+}
+
+export function canRun({ needs }: Pick<WgslProgram<string, string>, 'needs'>, abilities: ReadonlySet<Ability>): boolean {
+  return needs === undefined || abilities.has(needs);
 }
 
 /** Remembers every choice, so that none is made twice. */
 export class Variants {
   readonly #kind: AdapterKind;
   readonly #tuned: Tuned;
+  readonly #abilities: ReadonlySet<Ability>;
   readonly #chosen = new WeakMap<object, Map<string, WgslProgram<string, string>>>();
 
-  constructor(kind: AdapterKind, tuned: Tuned = {}) {
+  constructor(kind: AdapterKind, tuned: Tuned = {}, abilities = NONE) {
     this.#kind = kind;
+    this.#abilities = abilities;
     this.#tuned = { ...tuned };
   }
 
@@ -72,8 +80,12 @@ export class Variants {
     if (!chosen) this.#chosen.set(kernel, (chosen = new Map()));
     const key = rules[kernel.name]?.shape(params) ?? '';
     let program = chosen.get(key);
-    if (!program) chosen.set(key, (program = kernel.variants[chooseVariant(kernel, params, this.#kind, this.#tuned)] ?? kernel.wgsl));
+    if (!program) chosen.set(key, (program = kernel.variants[this.nameOf(kernel, params)] ?? kernel.wgsl));
     return program;
+  }
+
+  nameOf(kernel: Kernel, params: Params): string {
+    return chooseVariant(kernel, params, this.#kind, this.#tuned, this.#abilities);
   }
 }
 
@@ -82,6 +94,17 @@ export function adapterKind({ vendor, description, device }: Pick<GPUAdapterInfo
   if (software) return 'software';
   const name = `${vendor} ${device} ${description}`;
   return /nvidia|geforce|quadro|tesla|radeon (rx|pro|vii)|instinct|intel\W*(r\W*)?arc/i.test(name) && !/tegra|orin|xavier/i.test(name) ? 'discrete' : 'integrated';
+}
+
+/** What the device that was opened may use, by the features that were asked for. */
+export function abilitiesOf({ features, adapterInfo }: Pick<GPUDevice, 'features' | 'adapterInfo'>): ReadonlySet<Ability> {
+  const found = new Set<Ability>(), { subgroupMinSize, subgroupMaxSize }: Partial<GPUAdapterInfo> = adapterInfo ?? {}; // some browsers have none
+  if (features.has('shader-f16')) found.add('shader-f16');
+  if (features.has('subgroups')) {
+    found.add('subgroups');
+    if (subgroupMinSize === subgroupMaxSize && (subgroupMinSize === 4 || subgroupMinSize === 8)) found.add(`subgroup${subgroupMinSize}`);
+  }
+  return found;
 }
 
 /** Names an adapter in what is kept on disk. */

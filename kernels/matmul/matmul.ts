@@ -3,7 +3,7 @@
 // Source of the fast program: matmul.wasm.ts beside this file.
 
 import { defineKernel } from '../kernel.ts';
-import { matmulBlockedWgsl, matmulGemvWgsl, matmulNaiveWgsl, matmulSplitWgsl, matmulTiledWgsl } from '../generated.ts';
+import { matmulBlockedWgsl, matmulGemvWgsl, matmulNaiveWgsl, matmulSplitWgsl, matmulSubgroupWgsl, matmulTiledWgsl } from '../generated.ts';
 import { ceilDiv, type Grid } from '../wgsl.ts';
 import { matmulWasm } from './matmul.wasm.ts';
 
@@ -11,6 +11,8 @@ import { matmulWasm } from './matmul.wasm.ts';
 export const ladder = {
   naive: { shader: matmulNaiveWgsl, grid: tiles(8, 8) },
   blocked: { shader: matmulBlockedWgsl, grid: tiles(16, 64) },
+  subgroup4: { shader: matmulSubgroupWgsl, grid: tiles(16, 16), substitutions: { LANES: '4u' }, needs: 'subgroup4' },
+  subgroup8: { shader: matmulSubgroupWgsl, grid: tiles(16, 32), substitutions: { LANES: '8u' }, needs: 'subgroup8' },
   tiled: { shader: matmulTiledWgsl, grid: tiles(64, 64) },
   split16: { shader: matmulSplitWgsl, grid: tiles(16, 16), constants: () => ({ SIDE: 4 }) },
   split32: { shader: matmulSplitWgsl, grid: tiles(32, 32), constants: () => ({ SIDE: 8 }) },
@@ -45,7 +47,7 @@ export const matmulKernel = defineKernel({
   },
   wasm: matmulWasm,
   wgsl: ladder.blocked,
-  variants: { tiled: ladder.tiled, split16: ladder.split16, split32: ladder.split32, gemv: ladder.gemv },
+  variants: { subgroup4: ladder.subgroup4, subgroup8: ladder.subgroup8, tiled: ladder.tiled, split16: ladder.split16, split32: ladder.split32, gemv: ladder.gemv },
 });
 
 type Sizes = Readonly<Record<'batch' | 'M' | 'N' | 'transB', number>>;

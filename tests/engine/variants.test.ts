@@ -1,8 +1,9 @@
 // Which program runs where: the table by kind of adapter and size, what was measured before it, and that no choice is made twice.
 
 import { describe, expect, test } from 'vitest';
-import { adapterKey, adapterKind, chooseVariant, shapeKey, Variants } from '../../engine/webgpu/variants.ts';
+import { abilitiesOf, adapterKey, adapterKind, chooseVariant, shapeKey, Variants } from '../../engine/webgpu/variants.ts';
 import { affineKernel } from '../../kernels/elementwise/elementwise.ts';
+import type { Ability } from '../../kernels/wgsl.ts';
 import { ladder, matmulKernel } from '../../kernels/matmul/matmul.ts';
 
 const sizes = (M: number, N: number, K: number, more: { readonly batch?: number; readonly transA?: number; readonly transB?: number } = {}) =>
@@ -23,6 +24,13 @@ describe('the table', () => {
     ['integrated', [gradient, sizes(256, 64, 736)], 'split'],
   ] as const)('%s: sizes %j run %s', (kind, shapes, name) => {
     for (const params of shapes) expect(chooseVariant(matmulKernel, params, kind)).toMatch(new RegExp(`^${name}${name === 'split' ? '(16|32)' : ''}$`));
+  });
+
+  test('takes what needs more than WebGPU promises only where that is', () => {
+    const choose = (...has: readonly Ability[]): string => chooseVariant(matmulKernel, large, 'software', {}, new Set(has));
+    expect([choose(), choose('subgroups'), choose('subgroup4'), choose('subgroup8')]).toEqual(['portable', 'portable', 'subgroup4', 'subgroup8']);
+    expect(chooseVariant(matmulKernel, large, 'discrete', { [shapeKey(matmulKernel, large)]: 'subgroup8' })).toBe('tiled');
+    expect(matmulKernel.wgsl).not.toHaveProperty('needs');
   });
 
   test('names programs that there are, whatever the sizes', () => {
@@ -68,6 +76,15 @@ describe('what was measured', () => {
     expect(variants.programOf(kernel, large)).toBe(ladder.tiled);
     expect(variants.programOf(kernel, row)).toBe(ladder.gemv);
   });
+});
+
+test('abilities are those of the features that the device was opened with', () => {
+  const of = (features: readonly string[], subgroupMinSize: number, subgroupMaxSize: number) => [...abilitiesOf({ features: new Set(features), adapterInfo: { subgroupMinSize, subgroupMaxSize } } as never)];
+  expect(of([], 8, 8)).toEqual([]);
+  expect(of(['shader-f16', 'timestamp-query'], 32, 32)).toEqual(['shader-f16']);
+  expect(of(['subgroups'], 4, 4)).toEqual(['subgroups', 'subgroup4']);
+  expect(of(['subgroups'], 8, 32)).toEqual(['subgroups']);
+  expect(of(['subgroups'], 32, 32)).toEqual(['subgroups']);
 });
 
 test('adapters are sorted by what they say of themselves', () => {
