@@ -33,6 +33,14 @@ export interface WgslProgram<B extends string, P extends string> {
   constants?(params: Readonly<Record<P, number>>): Readonly<Record<string, number>>;
 }
 
+/** The programs of a shader that works in subgroups of one size, its `LANES`: a variant for each size that software adapters have. */
+export function bySubgroup<B extends string, P extends string>(make: (lanes: number) => WgslProgram<B, P>): Readonly<Record<'subgroup4' | 'subgroup8', WgslProgram<B, P>>> {
+  return {
+    subgroup4: { ...make(4), substitutions: { LANES: '4u' }, needs: 'subgroup4' },
+    subgroup8: { ...make(8), substitutions: { LANES: '8u' }, needs: 'subgroup8' },
+  };
+}
+
 export function ceilDiv(n: number, by: number): number {
   return Math.ceil(n / by);
 }

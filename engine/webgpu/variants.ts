@@ -27,8 +27,13 @@ const FEW_ROWS = 4; // what gemv makes in one go
 const LONG_K = 128; // from here on dividing K among threads pays
 const BUSY = { integrated: 16, discrete: 96 } as const; // workgroups that keep such a GPU busy
 
+/** Kernels whose choice depends on the adapter alone. */
+const bySubgroups: Rule = { shape: () => '', choose: (_, kind) => (kind === 'software' ? ['subgroup8', 'subgroup4'] : []) };
+
 /** By the kernel's name. Kernels that are not in here run their portable program everywhere. */
 const rules: Readonly<Record<string, Rule>> = {
+  attentionForward: bySubgroups,
+  attentionBackward: bySubgroups,
   matmul: {
     shape: ({ batch, M, N, K, transA, transB }) => `${batch! > 1 ? `${batch} x ` : ''}${M}x${N}x${K} ${transA ? 'T' : 'N'}${transB ? 'T' : 'N'}`,
     choose({ batch, M, N, K }, kind) {
@@ -44,7 +49,7 @@ const rules: Readonly<Record<string, Rule>> = {
 /** The kernel and what its choice depends on, such as `matmul 736x192x64 NT`: M x N x K, and which operand is transposed. */
 export function shapeKey({ name }: Pick<Kernel, 'name'>, params: Params): string {
   const rule = rules[name];
-  return rule ? `${name} ${rule.shape(params)}` : name;
+  return rule ? `${name} ${rule.shape(params)}`.trimEnd() : name;
 }
 
 const NONE: ReadonlySet<Ability> = new Set();

@@ -7,8 +7,10 @@
 // arXiv 2307.08691, section 3.1. Read first: attentionInSmallOps in engine/ops/attention.ts, the same maths step by step.
 
 import { defineKernel, type HostArray } from '../kernel.ts';
-import { attentionBackwardWgsl, attentionCachedWgsl, attentionForwardWgsl } from '../generated.ts';
-import { ceilDiv, flatGrid } from '../wgsl.ts';
+import {
+  attentionBackwardSubgroupWgsl, attentionBackwardWgsl, attentionCachedWgsl, attentionForwardSubgroupWgsl, attentionForwardWgsl,
+} from '../generated.ts';
+import { bySubgroup, ceilDiv, flatGrid, type Grid } from '../wgsl.ts';
 import { rotate } from '../rope/rope.ts';
 import { attentionBackwardWasm, attentionForwardWasm } from './attention.wasm.ts';
 
@@ -39,6 +41,7 @@ export const attentionForwardKernel = defineKernel({
   },
   wasm: attentionForwardWasm,
   wgsl: { shader: attentionForwardWgsl, grid: ({ B, T, H }) => flatGrid(ceilDiv(B * T * H, 64)), substitutions: headSize },
+  variants: bySubgroup((lanes) => ({ shader: attentionForwardSubgroupWgsl, grid: ({ B, T, H, D }: Sizes) => tiles(B * H, T, D, lanes) })),
 });
 
 /**
@@ -100,6 +103,7 @@ export const attentionBackwardKernel = defineKernel({
   },
   wasm: attentionBackwardWasm,
   wgsl: { shader: attentionBackwardWgsl, grid: ({ B, T, H, KV }) => flatGrid(ceilDiv(B * T * (H + KV), 64)), substitutions: headSize },
+  variants: bySubgroup((lanes) => ({ shader: attentionBackwardSubgroupWgsl, grid: ({ B, T, H, KV, D }: Sizes) => tiles(B * (H + KV), T, D, lanes) })),
 });
 
 /**
@@ -171,6 +175,13 @@ function load(x: HostArray, from: number, out: HostArray, to: number, table: Hos
 function store(x: HostArray, from: number, out: HostArray, to: number, table: HostArray, position: number, D: number, rotary: number): void {
   if (rotary) rotate(x, from, out, to, table, position, D, -1);
   else for (let d = 0; d < D; d++) out[to + d] = x[from + d]!;
+}
+
+type Sizes = Readonly<Record<'B' | 'T' | 'H' | 'KV' | 'D', number>>;
+
+/** A workgroup for each tile of a head, times those that share the head's channels (lib/head-tile.wgsl). */
+function tiles(heads: number, T: number, D: number, lanes: number): Grid {
+  return flatGrid(heads * ceilDiv(T, lanes) * ceilDiv(D, 4 * lanes));
 }
 
 const MOST_D = 128; // a thread holds up to four heads

@@ -4,15 +4,14 @@
 
 import { defineKernel } from '../kernel.ts';
 import { matmulBlockedWgsl, matmulGemvWgsl, matmulNaiveWgsl, matmulSplitWgsl, matmulSubgroupWgsl, matmulTiledWgsl } from '../generated.ts';
-import { ceilDiv, type Grid } from '../wgsl.ts';
+import { bySubgroup, ceilDiv, type Grid } from '../wgsl.ts';
 import { matmulWasm } from './matmul.wasm.ts';
 
 /** The GPU programs, from the plainest to those for real GPUs, and then for shapes that need their own: tested and timed side by side. */
 export const ladder = {
   naive: { shader: matmulNaiveWgsl, grid: tiles(8, 8) },
   blocked: { shader: matmulBlockedWgsl, grid: tiles(16, 64) },
-  subgroup4: { shader: matmulSubgroupWgsl, grid: tiles(16, 16), substitutions: { LANES: '4u' }, needs: 'subgroup4' },
-  subgroup8: { shader: matmulSubgroupWgsl, grid: tiles(16, 32), substitutions: { LANES: '8u' }, needs: 'subgroup8' },
+  ...bySubgroup((lanes) => ({ shader: matmulSubgroupWgsl, grid: tiles(16, 4 * lanes) })),
   tiled: { shader: matmulTiledWgsl, grid: tiles(64, 64) },
   split16: { shader: matmulSplitWgsl, grid: tiles(16, 16), constants: () => ({ SIDE: 4 }) },
   split32: { shader: matmulSplitWgsl, grid: tiles(32, 32), constants: () => ({ SIDE: 8 }) },
