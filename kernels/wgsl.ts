@@ -27,6 +27,8 @@ export interface WgslProgram<B extends string, P extends string> {
   grid(params: Readonly<Record<P, number>>): Grid;
   /** New right-hand sides for the shader's lines marked `//#param NAME`, possibly by the sizes. One pipeline per combination. */
   readonly substitutions?: Readonly<Record<string, string>> | ((params: Readonly<Record<P, number>>) => Readonly<Record<string, string>>);
+  /** It is right at these sizes only. Default: at all. */
+  fits?(params: Readonly<Record<P, number>>): boolean;
   /** It runs only where the adapter has this. */
   readonly needs?: Ability;
   /** Values of `override` constants, possibly chosen by the sizes. One pipeline per combination. */

@@ -83,9 +83,9 @@ export class WebGpuBackend implements Backend {
     return { buffers: this.#buffersMade, bindGroups: this.#recorder.groupsMade, pipelines: this.#pipelines.count, submits: this.#recorder.submits };
   }
 
-  /** Whether this adapter has what a program needs. */
-  canRun(program: Pick<WgslProgram<string, string>, 'needs'>): boolean {
-    return canRun(program, abilitiesOf(this.#device));
+  /** Whether this adapter has what a program needs, and the program is right at these sizes, if any are given. */
+  canRun(program: Pick<WgslProgram<string, string>, 'needs' | 'fits'>, params?: Readonly<Record<string, number>>): boolean {
+    return canRun(program, abilitiesOf(this.#device), params);
   }
 
   /** The name of the program that runs a kernel at these sizes. */

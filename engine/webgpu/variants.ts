@@ -2,6 +2,7 @@
 // The table below is by hand, from the ladder's figures; `remit-mini tune` measures instead, and what it found comes before the table.
 // Read after: kernels/kernel.ts, kernels/matmul/matmul.ts. Used by: backend.ts.
 
+import { binary, isFlat } from '../../kernels/elementwise/elementwise.ts';
 import type { Kernel } from '../../kernels/kernel.ts';
 import type { Ability, WgslProgram } from '../../kernels/wgsl.ts';
 
@@ -27,11 +28,15 @@ const FEW_ROWS = 4; // what gemv makes in one go
 const LONG_K = 128; // from here on dividing K among threads pays
 const BUSY = { integrated: 16, discrete: 96 } as const; // workgroups that keep such a GPU busy
 
-/** Kernels whose choice depends on the adapter alone. */
+/** For kernels whose choice depends on the adapter alone. */
 const bySubgroups: Rule = { shape: () => '', choose: (_, kind) => (kind === 'software' ? ['subgroup8', 'subgroup4'] : []) };
+
+/** For kernels of two operands: whatever the adapter. */
+const flat: Rule = { shape: (params) => (isFlat(params) ? 'flat' : ''), choose: () => ['flat'] };
 
 /** By the kernel's name. Kernels that are not in here run their portable program everywhere. */
 const rules: Readonly<Record<string, Rule>> = {
+  ...Object.fromEntries(Object.keys(binary).map((name) => [name, flat])),
   attentionForward: bySubgroups,
   attentionBackward: bySubgroups,
   matmul: {
@@ -57,12 +62,13 @@ const NONE: ReadonlySet<Ability> = new Set();
 /** The name of the program to run: what was measured, else what the table says, else the portable one; none that needs what is not there. */
 export function chooseVariant({ name, variants = {} }: Pick<Kernel, 'name' | 'variants'>, params: Params, kind: AdapterKind, tuned: Tuned = {}, abilities = NONE): string {
   const key = shapeKey({ name }, params), measured = Object.hasOwn(tuned, key) ? [tuned[key]!] : [];
-  const runs = (wanted: string): boolean => wanted === PORTABLE || (Object.hasOwn(variants, wanted) && canRun(variants[wanted]!, abilities));
+  const runs = (wanted: string): boolean => wanted === PORTABLE || (Object.hasOwn(variants, wanted) && canRun(variants[wanted]!, abilities, params));
   return [...measured, ...(rules[name]?.choose(params, kind) ?? [])].find(runs) ?? PORTABLE;
 }
 
-export function canRun({ needs }: Pick<WgslProgram<string, string>, 'needs'>, abilities: ReadonlySet<Ability>): boolean {
-  return needs === undefined || abilities.has(needs);
+/** Whether a program is right at these sizes, and has what it needs. */
+export function canRun({ needs, fits }: Pick<WgslProgram<string, string>, 'needs' | 'fits'>, abilities: ReadonlySet<Ability>, params?: Params): boolean {
+  return (needs === undefined || abilities.has(needs)) && (params === undefined || !fits || fits(params));
 }
 
 /** Remembers every choice, so that none is made twice. */

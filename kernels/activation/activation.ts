@@ -56,7 +56,7 @@ export const geluKernel = defineKernel({
       out[i] = v / (1 + Math.exp(-TWICE_ROOT * v * (1 + CUBE * v * v)));
     }
   },
-  wgsl: { shader: geluWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
+  wgsl: { shader: geluWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });
 
 /** dx = dOut (s + x s (1 - s) d(2u)/dx), with s = s(2u). */
@@ -70,5 +70,5 @@ export const geluBackwardKernel = defineKernel({
       dx[i] = dOut[i]! * (s + v * s * (1 - s) * TWICE_ROOT * (1 + 3 * CUBE * v * v));
     }
   },
-  wgsl: { shader: geluBackwardWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
+  wgsl: { shader: geluBackwardWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });

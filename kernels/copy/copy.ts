@@ -12,7 +12,7 @@ export const fillKernel = defineKernel({
   reference({ out }, { n, value }) {
     out.fill(value, 0, n);
   },
-  wgsl: { shader: fillWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
+  wgsl: { shader: fillWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });
 
 /** out[i] = x[i]. */
@@ -23,7 +23,7 @@ export const copyKernel = defineKernel({
   reference({ x, out }, { n }) {
     for (let i = 0; i < n; i++) out[i] = x[i]!;
   },
-  wgsl: { shader: copyWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
+  wgsl: { shader: copyWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });
 
 /** out[i] += x[i]: adds a gradient to its parameter's slot. */
@@ -34,7 +34,7 @@ export const accumulateKernel = defineKernel({
   reference({ x, out }, { n }) {
     for (let i = 0; i < n; i++) out[i] = out[i]! + x[i]!;
   },
-  wgsl: { shader: accumulateWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
+  wgsl: { shader: accumulateWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });
 
 /**

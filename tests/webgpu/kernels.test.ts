@@ -64,7 +64,7 @@ describeGpu('every kernel', () => {
 
 /** The case for each of the kernel's GPU programs. */
 function eachProgram(one: Case): Case[] {
-  const { wgsl, variants } = one.kernel, programs = [wgsl!, ...Object.values(variants ?? {})].filter((program) => gpu.canRun(program));
+  const { wgsl, variants } = one.kernel, programs = [wgsl!, ...Object.values(variants ?? {})].filter((program) => gpu.canRun(program, one.params));
   return programs.map((program) => ({ ...one, kernel: { ...one.kernel, wgsl: program, variants: {} } }));
 }
 
