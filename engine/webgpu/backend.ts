@@ -14,6 +14,7 @@ import { abilitiesOf, canRun, Variants, type AdapterKind, type Tuned } from './v
 
 const ALIGNMENT = 256; // bytes: where a part of a buffer may begin
 const STEPS_IN_FLIGHT = 3;
+const NAP = 0.8, SHORTEST_NAP_MS = 2, SLOWER = 1.05; // of the time that a step is expected to take on a software adapter; its growth from call to call
 const WAIT_LIMIT_MS = 60_000;
 
 const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array } as const;
@@ -56,6 +57,8 @@ export class WebGpuBackend implements Backend {
   readonly #idle = new Map<number, GPUBuffer[]>(); // bytes -> buffers to use again
   readonly #forgotten = new FinalizationRegistry<GPUBuffer>((buffer) => this.#recycle(buffer));
   readonly #inFlight: Promise<unknown>[] = [];
+  readonly #expectedMs = new WeakMap<object, number>(); // a step's last call, on a software adapter
+  #step: object = this;
   #buffersMade = 0;
   #fault: DeviceError | null = null;
   #closed = false;
@@ -144,12 +147,14 @@ export class WebGpuBackend implements Backend {
   }
 
   beginStep(owner: object): void {
+    this.#step = owner;
     this.#recorder.begin(owner);
   }
 
   async endStep(): Promise<void> {
     this.#check();
     this.#recorder.end();
+    if (this.software) return this.#sleepThrough(this.#step);
     const done = this.#device.queue.onSubmittedWorkDone();
     done.catch(() => {}); // a device that was lost says so in #wait
     this.#inFlight.push(done);
@@ -180,6 +185,14 @@ export class WebGpuBackend implements Backend {
     this.#fault = new DeviceError('webgpu: this device was closed: open another with createDevice()');
     this.#closed = true;
     this.#device.destroy();
+  }
+
+  /** Waits for a step. In Node, a promise of Dawn's that is pending keeps a core busy with asking, which a software adapter computes on: so sleep first. */
+  async #sleepThrough(step: object): Promise<void> {
+    const start = performance.now(), expected = this.#expectedMs.get(step), nap = NAP * (expected ?? 0);
+    if (nap >= SHORTEST_NAP_MS) await new Promise((resolve) => setTimeout(resolve, nap));
+    await this.#wait(this.#device.queue.onSubmittedWorkDone());
+    this.#expectedMs.set(step, Math.min(performance.now() - start, SLOWER * (expected ?? Infinity)));
   }
 
   #newBuffer(bytes: number, usage: number = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST): GPUBuffer {
