@@ -15,6 +15,8 @@ export type DeviceKind = 'auto' | 'cpu' | 'webgpu';
 export interface DeviceOptions {
   /** Told why, when 'auto' looked for a GPU and came back with the CPU. */
   readonly notice?: (why: string) => void;
+  /** The most bytes of GPU memory to use; more is refused with DeviceError. Default: three quarters of the machine's for a software adapter, else no limit. */
+  readonly budgetBytes?: number;
   /** Which programs proved fastest on the adapter of this key (Gpu.key); undefined if nobody measured. */
   readonly tuned?: (adapter: string) => Tuned | undefined;
 }
@@ -29,20 +31,20 @@ export async function createDevice(kind: DeviceKind = 'auto', options: DeviceOpt
   return device;
 }
 
-async function open(kind: DeviceKind, { notice, tuned }: DeviceOptions): Promise<Backend> {
+async function open(kind: DeviceKind, options: DeviceOptions): Promise<Backend> {
   switch (kind) {
     case 'cpu':
       return new CpuBackend();
     case 'webgpu': {
       const gpu = await openGpu({ software: 'allowed' });
       if (typeof gpu === 'string') throw new DeviceError(`device: webgpu: ${gpu}; or use --device cpu`);
-      return webgpu(gpu, tuned);
+      return webgpu(gpu, options);
     }
     case 'auto': {
       if (!(await mayHaveGpu())) return new CpuBackend();
       const gpu = await openGpu({ software: 'never' });
-      if (typeof gpu !== 'string') return webgpu(gpu, tuned);
-      notice?.(gpu);
+      if (typeof gpu !== 'string') return webgpu(gpu, options);
+      options.notice?.(gpu);
       return new CpuBackend();
     }
     default:
@@ -50,7 +52,7 @@ async function open(kind: DeviceKind, { notice, tuned }: DeviceOptions): Promise
   }
 }
 
-function webgpu(gpu: Gpu, tuned: DeviceOptions['tuned']): Backend {
+function webgpu(gpu: Gpu, { tuned, budgetBytes }: DeviceOptions): Backend {
   const found = tuned?.(gpu.key);
-  return new WebGpuBackend(gpu.device, { ...gpu, ...(found && { tuned: found }) });
+  return new WebGpuBackend(gpu.device, { ...gpu, ...(found && { tuned: found }), ...(budgetBytes !== undefined && { budgetBytes }) });
 }

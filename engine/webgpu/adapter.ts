@@ -14,6 +14,8 @@ export interface Gpu {
   /** A CPU pretending to be a GPU: right, but slower than the CPU backend. */
   readonly software: boolean;
   readonly kind: AdapterKind;
+  /** How much memory its buffers may take, where more could end the process: a software adapter uses the machine's own. */
+  readonly budgetBytes?: number;
   /** Names adapter and driver in what is kept on disk. */
   readonly key: string;
 }
@@ -39,7 +41,8 @@ export async function openGpu({ software }: { readonly software: Software }): Pr
     const requiredLimits = Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]]));
     const requiredFeatures = FEATURES.filter((feature) => adapter.features.has(feature));
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
-    return { device, adapter, name, software: isSoftware, kind: adapterKind(adapter.info, isSoftware), key: adapterKey(adapter.info) };
+    const budget = isSoftware && isNode() ? { budgetBytes: (await import('./node-adapter.ts')).memoryBudget() } : {};
+    return { device, adapter, name, software: isSoftware, ...budget, kind: adapterKind(adapter.info, isSoftware), key: adapterKey(adapter.info) };
   } catch (error) {
     return `${name} gave no device: ${messageOf(error)}`;
   }

@@ -7,6 +7,7 @@ import type { WgslProgram } from '../../kernels/wgsl.ts';
 import type { Backend, Storage } from '../backend.ts';
 import { DeviceError } from '../errors.ts';
 import type { DType } from '../shape.ts';
+import { Buffers } from './buffers.ts';
 import { Pipelines } from './pipelines.ts';
 import { Profiler, type Spent } from './profiler.ts';
 import { Recorder, type Binding } from './recorder.ts';
@@ -42,6 +43,8 @@ export interface WebGpuOptions {
   readonly kind?: AdapterKind;
   /** Which of them proved fastest at which shape, as measured by `remit-mini tune`. */
   readonly tuned?: Tuned;
+  /** The most bytes that all buffers together may take. Default: no limit, which leaves it to the driver to say no. */
+  readonly budgetBytes?: number;
   /** How long the device may take to answer, in milliseconds; longer means a kernel that does not end. Default: a minute. */
   readonly waitLimitMs?: number;
 }
@@ -54,17 +57,16 @@ export class WebGpuBackend implements Backend {
   readonly #device: GPUDevice;
   readonly #pipelines: Pipelines;
   readonly #recorder: Recorder;
-  readonly #idle = new Map<number, GPUBuffer[]>(); // bytes -> buffers to use again
-  readonly #forgotten = new FinalizationRegistry<GPUBuffer>((buffer) => this.#recycle(buffer));
+  readonly #buffers: Buffers;
+  readonly #forgotten = new FinalizationRegistry<GPUBuffer>((buffer) => this.#buffers.giveBack(buffer));
   readonly #inFlight: Promise<unknown>[] = [];
   readonly #expectedMs = new WeakMap<object, number>(); // a step's last call, on a software adapter
   #step: object = this;
-  #buffersMade = 0;
   #fault: DeviceError | null = null;
   #closed = false;
 
   constructor(device: GPUDevice, options: WebGpuOptions) {
-    const { name, software, kind = software ? 'software' : 'integrated', tuned, waitLimitMs = WAIT_LIMIT_MS } = options;
+    const { name, software, kind = software ? 'software' : 'integrated', tuned, budgetBytes = Infinity, waitLimitMs = WAIT_LIMIT_MS } = options;
     this.name = `webgpu (${name}${tuned ? ', tuned' : ''})`; // a run's env.json holds it: tuning changes the last bits
     this.software = software;
     this.#variants = new Variants(kind, tuned, abilitiesOf(device));
@@ -72,6 +74,7 @@ export class WebGpuBackend implements Backend {
     this.#device = device;
     this.#pipelines = new Pipelines(device, (message) => this.#fail(message, { isCause: true }));
     this.#recorder = new Recorder(device);
+    this.#buffers = new Buffers(device, { budgetBytes, flush: () => this.#recorder.flush() });
     device.addEventListener('uncapturederror', (event) => {
       event.preventDefault();
       this.#fail(`webgpu: ${event.error.message.split('\n')[0]}`);
@@ -83,7 +86,7 @@ export class WebGpuBackend implements Backend {
 
   /** Counters for tests and benches: in a warm step only submits grow. */
   get counters(): { readonly buffers: number; readonly bindGroups: number; readonly pipelines: number; readonly submits: number } {
-    return { buffers: this.#buffersMade, bindGroups: this.#recorder.groupsMade, pipelines: this.#pipelines.count, submits: this.#recorder.submits };
+    return { buffers: this.#buffers.made, bindGroups: this.#recorder.groupsMade, pipelines: this.#pipelines.count, submits: this.#recorder.submits };
   }
 
   /** Whether this adapter has what a program needs, and the program is right at these sizes, if any are given. */
@@ -96,9 +99,14 @@ export class WebGpuBackend implements Backend {
     return this.#variants.nameOf(kernel, params);
   }
 
+  /** Bytes of GPU memory that tensors hold, recycled ones included. */
+  get bytes(): number {
+    return this.#buffers.bytes;
+  }
+
   alloc(size: number, dtype: DType): GpuStorage {
     this.#check();
-    const bytes = bytesOf(size), buffer = this.#idle.get(bytes)?.pop() ?? this.#newBuffer(bytes), storage = new GpuStorage(buffer, 0, size, dtype);
+    const buffer = this.#buffers.take(bytesOf(size)), storage = new GpuStorage(buffer, 0, size, dtype);
     this.#forgotten.register(storage, buffer, storage);
     return storage;
   }
@@ -111,7 +119,7 @@ export class WebGpuBackend implements Backend {
 
   free(storage: Storage): void {
     this.#forgotten.unregister(storage);
-    this.#recycle((storage as GpuStorage).binding.buffer);
+    this.#buffers.giveBack((storage as GpuStorage).binding.buffer);
   }
 
   write(to: Storage, data: ArrayLike<number>): void {
@@ -134,15 +142,17 @@ export class WebGpuBackend implements Backend {
     this.#check();
     const { binding: { buffer, offset, bytes }, size, dtype } = from as GpuStorage;
     this.#recorder.flush();
-    const staging = this.#newBuffer(bytes, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
+    const staging = this.#buffers.takeStaging(bytes);
     try {
       const encoder = this.#device.createCommandEncoder();
       encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
       this.#device.queue.submit([encoder.finish()]);
-      await this.#wait(staging.mapAsync(GPUMapMode.READ));
-      return new ARRAYS[dtype](staging.getMappedRange().slice(0, 4 * size)); // a copy: the mapping ends with the buffer
+      await this.#wait(staging.mapAsync(GPUMapMode.READ, 0, bytes));
+      const values = new ARRAYS[dtype](staging.getMappedRange(0, bytes).slice(0, 4 * size)); // a copy: the mapping ends here
+      staging.unmap();
+      return values;
     } finally {
-      staging.destroy();
+      this.#buffers.giveBackStaging(staging);
     }
   }
 
@@ -193,19 +203,6 @@ export class WebGpuBackend implements Backend {
     if (nap >= SHORTEST_NAP_MS) await new Promise((resolve) => setTimeout(resolve, nap));
     await this.#wait(this.#device.queue.onSubmittedWorkDone());
     this.#expectedMs.set(step, Math.min(performance.now() - start, SLOWER * (expected ?? Infinity)));
-  }
-
-  #newBuffer(bytes: number, usage: number = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST): GPUBuffer {
-    const limit = Math.min(this.#device.limits.maxBufferSize, this.#device.limits.maxStorageBufferBindingSize);
-    if (bytes > limit) throw new DeviceError(`webgpu: a tensor of ${bytes} bytes: this adapter holds at most ${limit} in one: use a smaller batch, or --device cpu`);
-    if (usage & GPUBufferUsage.STORAGE) this.#buffersMade++;
-    return this.#device.createBuffer({ size: bytes, usage });
-  }
-
-  #recycle(buffer: GPUBuffer): void {
-    const list = this.#idle.get(buffer.size);
-    if (list) list.push(buffer);
-    else this.#idle.set(buffer.size, [buffer]);
   }
 
   /** Waits for work, if there is any, and for the verdict on new pipelines; throws what went wrong until then. */

@@ -95,6 +95,12 @@ describeGpu('a warm step', () => {
     expect(total).toBeLessThanOrEqual(MOST_PER_LAYER);
   });
 
+  test('and reading what it made, makes no buffer either', async () => {
+    const run = step(() => tensor([1, 2, 3, 4, 5]).storage), costs = [];
+    for (let i = 0; i < 4; i++) costs.push(await costOf(async () => Promise.all([read(await run()), read(await run())])));
+    expect(costs.slice(2).map(({ buffers }) => buffers)).toEqual([0, 0]);
+  });
+
   test('that takes another branch is right, and warm again afterwards', async () => {
     const run = step((bend: boolean, values: readonly number[]) => {
       const x = tensor(values).storage, y = gpu.alloc(N, 'f32'), out = gpu.alloc(N, 'f32');
