@@ -43,6 +43,33 @@ export function bySubgroup<B extends string, P extends string>(make: (lanes: num
   };
 }
 
+const GROUP = 256; // threads of a workgroup that share rows
+const COLUMNS = 16;
+
+/**
+ * The programs of a shader that includes lib/share.wgsl: `wgsl`, where a thread makes a row, and among the variants `workgroup`, where the
+ * more threads share one the longer it is. `columns`, if any: how many are summed besides, in workgroups after those of the rows.
+ */
+export function sharedRows<B extends string, P extends string>(
+  shader: Wgsl<B, P>, sizes: (params: Readonly<Record<P, number>>) => { readonly rows: number; readonly length: number; readonly columns?: number },
+): { readonly wgsl: WgslProgram<B, P>; readonly variants: { readonly workgroup: WgslProgram<B, P> } } {
+  const share = (length: number): number => (length >= 1024 ? GROUP : length >= 128 ? 64 : 16);
+  const grid = (threads: number, columnsEach: number, share: (length: number) => number) => (params: Readonly<Record<P, number>>): Grid => {
+    const { rows, length, columns = 0 } = sizes(params);
+    return flatGrid(ceilDiv(rows * share(length), threads) + ceilDiv(columns, columnsEach));
+  };
+  return {
+    wgsl: { shader, grid: grid(64, 64, () => 1) },
+    variants: { workgroup: {
+      shader, grid: grid(GROUP, COLUMNS, share),
+      substitutions: (params) => ({
+        THREADS: `${GROUP}u`, SHARE: `${share(sizes(params).length)}u`, COLUMNS: `${COLUMNS}u`,
+        ROW_SUM: 'treeSum(thread, value, SHARE, 1u)', ROW_LARGEST: 'treeLargest(thread, value)', COLUMN_SUM: 'treeSum(thread, value, THREADS / COLUMNS, COLUMNS)',
+      }),
+    } },
+  };
+}
+
 export function ceilDiv(n: number, by: number): number {
   return Math.ceil(n / by);
 }

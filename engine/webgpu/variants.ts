@@ -28,17 +28,15 @@ const FEW_ROWS = 4; // what gemv makes in one go
 const LONG_K = 128; // from here on dividing K among threads pays
 const BUSY = { integrated: 16, discrete: 96 } as const; // workgroups that keep such a GPU busy
 
-/** For kernels whose choice depends on the adapter alone. */
-const bySubgroups: Rule = { shape: () => '', choose: (_, kind) => (kind === 'software' ? ['subgroup8', 'subgroup4'] : []) };
+/** For kernels that are not in the table: barriers are for GPUs, where many threads wait for memory anyway; on a CPU they cost too much. */
+const usual: Rule = { shape: () => '', choose: (_, kind) => (kind === 'software' ? ['subgroup8', 'subgroup4'] : ['workgroup']) };
 
 /** For kernels of two operands: whatever the adapter. */
 const flat: Rule = { shape: (params) => (isFlat(params) ? 'flat' : ''), choose: () => ['flat'] };
 
-/** By the kernel's name. Kernels that are not in here run their portable program everywhere. */
+/** By the kernel's name. */
 const rules: Readonly<Record<string, Rule>> = {
   ...Object.fromEntries(Object.keys(binary).map((name) => [name, flat])),
-  attentionForward: bySubgroups,
-  attentionBackward: bySubgroups,
   matmul: {
     shape: ({ batch, M, N, K, transA, transB }) => `${batch! > 1 ? `${batch} x ` : ''}${M}x${N}x${K} ${transA ? 'T' : 'N'}${transB ? 'T' : 'N'}`,
     choose({ batch, M, N, K }, kind) {
@@ -51,10 +49,13 @@ const rules: Readonly<Record<string, Rule>> = {
   },
 };
 
+function ruleOf(name: string): Rule {
+  return rules[name] ?? usual;
+}
+
 /** The kernel and what its choice depends on, such as `matmul 736x192x64 NT`: M x N x K, and which operand is transposed. */
 export function shapeKey({ name }: Pick<Kernel, 'name'>, params: Params): string {
-  const rule = rules[name];
-  return rule ? `${name} ${rule.shape(params)}`.trimEnd() : name;
+  return `${name} ${ruleOf(name).shape(params)}`.trimEnd();
 }
 
 const NONE: ReadonlySet<Ability> = new Set();
@@ -63,7 +64,7 @@ const NONE: ReadonlySet<Ability> = new Set();
 export function chooseVariant({ name, variants = {} }: Pick<Kernel, 'name' | 'variants'>, params: Params, kind: AdapterKind, tuned: Tuned = {}, abilities = NONE): string {
   const key = shapeKey({ name }, params), measured = Object.hasOwn(tuned, key) ? [tuned[key]!] : [];
   const runs = (wanted: string): boolean => wanted === PORTABLE || (Object.hasOwn(variants, wanted) && canRun(variants[wanted]!, abilities, params));
-  return [...measured, ...(rules[name]?.choose(params, kind) ?? [])].find(runs) ?? PORTABLE;
+  return [...measured, ...ruleOf(name).choose(params, kind)].find(runs) ?? PORTABLE;
 }
 
 /** Whether a program is right at these sizes, and has what it needs. */
@@ -89,7 +90,7 @@ export class Variants {
     if (!kernel.variants || !kernel.wgsl) return kernel.wgsl;
     let chosen = this.#chosen.get(kernel);
     if (!chosen) this.#chosen.set(kernel, (chosen = new Map()));
-    const key = rules[kernel.name]?.shape(params) ?? '';
+    const key = ruleOf(kernel.name).shape(params);
     let program = chosen.get(key);
     if (!program) chosen.set(key, (program = kernel.variants[this.nameOf(kernel, params)] ?? kernel.wgsl));
     return program;

@@ -5,7 +5,7 @@
 
 import { defineKernel } from '../kernel.ts';
 import { crossEntropyWgsl, logProbBackwardWgsl, logProbWgsl } from '../generated.ts';
-import { ceilDiv, flatGrid } from '../wgsl.ts';
+import { ceilDiv, flatGrid, sharedRows } from '../wgsl.ts';
 import { logSumExp } from '../softmax/softmax.ts';
 
 /**
@@ -31,7 +31,7 @@ export const crossEntropyKernel = defineKernel({
       losses[r] = -weight * value;
     }
   },
-  wgsl: { shader: crossEntropyWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
+  ...sharedRows(crossEntropyWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
 /** logits [rows,V], targets [rows] -> logProb [rows], logTotal [rows] = log(sum(exp(logits))). */
@@ -46,7 +46,7 @@ export const logProbKernel = defineKernel({
       logProb[r] = target < 0 ? 0 : logits[r * V + target]! - logTotal[r]!;
     }
   },
-  wgsl: { shader: logProbWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
+  ...sharedRows(logProbWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
 /** dLogits = dLogProb (onehot - softmax) per row; 0 where the target is not counted. */

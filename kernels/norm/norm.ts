@@ -5,7 +5,7 @@
 
 import { defineKernel } from '../kernel.ts';
 import { layerNormBackwardWgsl, layerNormWgsl, rmsNormBackwardWgsl, rmsNormWgsl } from '../generated.ts';
-import { ceilDiv, flatGrid } from '../wgsl.ts';
+import { sharedRows } from '../wgsl.ts';
 
 /** rstd [rows] = 1 / sqrt(mean(x²) + epsilon); out = x rstd weight. weight [C]. */
 export const rmsNormKernel = defineKernel({
@@ -22,7 +22,7 @@ export const rmsNormKernel = defineKernel({
       rstd[r] = scale;
     }
   },
-  wgsl: { shader: rmsNormWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
+  ...sharedRows(rmsNormWgsl, ({ rows, C }) => ({ rows, length: C })),
 });
 
 /**
@@ -48,7 +48,7 @@ export const rmsNormBackwardKernel = defineKernel({
     }
     for (let c = 0; c < C; c++) dWeight[c] = (accumulate ? dWeight[c]! : 0) + sums[c]!;
   },
-  wgsl: { shader: rmsNormBackwardWgsl, grid: ({ rows, C }) => flatGrid(ceilDiv(rows + C, 64)) },
+  ...sharedRows(rmsNormBackwardWgsl, ({ rows, C }) => ({ rows, length: C, columns: C })),
 });
 
 /** mean [rows]; rstd [rows] = 1 / sqrt(variance + epsilon); out = (x - mean) rstd weight + bias. weight, bias [C]. */
@@ -69,7 +69,7 @@ export const layerNormKernel = defineKernel({
       rstd[r] = scale;
     }
   },
-  wgsl: { shader: layerNormWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
+  ...sharedRows(layerNormWgsl, ({ rows, C }) => ({ rows, length: C })),
 });
 
 /**
@@ -102,5 +102,5 @@ export const layerNormBackwardKernel = defineKernel({
       dBias[c] = (accumulateBias ? dBias[c]! : 0) + forBias[c]!;
     }
   },
-  wgsl: { shader: layerNormBackwardWgsl, grid: ({ rows, C }) => flatGrid(ceilDiv(rows + C, 64)) },
+  ...sharedRows(layerNormBackwardWgsl, ({ rows, C }) => ({ rows, length: C, columns: C })),
 });

@@ -2,7 +2,7 @@
 
 import { defineKernel, type HostArray } from '../kernel.ts';
 import { logSoftmaxBackwardWgsl, logSoftmaxWgsl, softmaxBackwardWgsl, softmaxWgsl } from '../generated.ts';
-import { ceilDiv, flatGrid } from '../wgsl.ts';
+import { sharedRows } from '../wgsl.ts';
 
 /** out = exp(x) / sum(exp(x)) per row. */
 export const softmaxKernel = defineKernel({
@@ -15,7 +15,7 @@ export const softmaxKernel = defineKernel({
       for (let p = r * V; p < (r + 1) * V; p++) out[p] = Math.exp(x[p]! - logTotal);
     }
   },
-  wgsl: { shader: softmaxWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
+  ...sharedRows(softmaxWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
 /** dx = y (dy - sum(dy y)) per row. */
@@ -30,7 +30,7 @@ export const softmaxBackwardKernel = defineKernel({
       for (let p = r * V; p < (r + 1) * V; p++) dx[p] = y[p]! * (dy[p]! - dot);
     }
   },
-  wgsl: { shader: softmaxBackwardWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
+  ...sharedRows(softmaxBackwardWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
 /** out = x - log(sum(exp(x))) per row, in nats. */
@@ -44,7 +44,7 @@ export const logSoftmaxKernel = defineKernel({
       for (let p = r * V; p < (r + 1) * V; p++) out[p] = x[p]! - logTotal;
     }
   },
-  wgsl: { shader: logSoftmaxWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
+  ...sharedRows(logSoftmaxWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
 /** dx = dy - exp(y) sum(dy) per row. */
@@ -59,7 +59,7 @@ export const logSoftmaxBackwardKernel = defineKernel({
       for (let p = r * V; p < (r + 1) * V; p++) dx[p] = dy[p]! - Math.exp(y[p]!) * total;
     }
   },
-  wgsl: { shader: logSoftmaxBackwardWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
+  ...sharedRows(logSoftmaxBackwardWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
 /** log(sum(exp(x))) of `count` elements from `start`. */

@@ -91,6 +91,7 @@ export function everyCase(): readonly Case[] {
   for (const [batch, M, N, K] of [[1, 1, 1, 1], [2, 65, 67, 13], [1, 1, 129, 65], [3, 7, 5, 131]] as const) matmuls(batch, M, N, K);
   optimisers();
   for (const [B, V, T] of [[1, 1, 1], [1, 65, 3], [67, 13, 5], [17, 1009, 4], [3, 4099, 9]] as const) samples(B, V, T);
+  fourAxes([2, 3, 5, 8]); // whose last axis is a multiple of 4
   return kernelCases;
 }
 
