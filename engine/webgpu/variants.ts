@@ -2,7 +2,7 @@
 // The table below is by hand, from the ladder's figures; `remit-mini tune` measures instead, and what it found comes before the table.
 // Read after: kernels/kernel.ts, kernels/matmul/matmul.ts. Used by: backend.ts.
 
-import { binary, isFlat } from '../../kernels/elementwise/elementwise.ts';
+import { binary } from '../../kernels/elementwise/elementwise.ts';
 import type { Kernel } from '../../kernels/kernel.ts';
 import type { Ability, WgslProgram } from '../../kernels/wgsl.ts';
 
@@ -16,6 +16,7 @@ export const PORTABLE = 'portable';
 export type Tuned = Readonly<Record<string, string>>;
 
 type Params = Readonly<Record<string, number>>;
+type Program = WgslProgram<string, string>;
 
 interface Rule {
   /** What the choice may depend on, as text. */
@@ -31,8 +32,8 @@ const BUSY = { integrated: 16, discrete: 96 } as const; // workgroups that keep 
 /** For kernels that are not in the table: barriers are for GPUs, where many threads wait for memory anyway; on a CPU they cost too much. */
 const usual: Rule = { shape: () => '', choose: (_, kind) => (kind === 'software' ? ['subgroup8', 'subgroup4'] : ['workgroup']) };
 
-/** For kernels of two operands: whatever the adapter. */
-const flat: Rule = { shape: (params) => (isFlat(params) ? 'flat' : ''), choose: () => ['flat'] };
+/** For kernels of two operands: whatever the adapter, where it fits. */
+const flat: Rule = { shape: () => '', choose: () => ['flat'] };
 
 /** By the kernel's name. */
 const rules: Readonly<Record<string, Rule>> = {
@@ -68,7 +69,7 @@ export function chooseVariant({ name, variants = {} }: Pick<Kernel, 'name' | 'va
 }
 
 /** Whether a program is right at these sizes, and has what it needs. */
-export function canRun({ needs, fits }: Pick<WgslProgram<string, string>, 'needs' | 'fits'>, abilities: ReadonlySet<Ability>, params?: Params): boolean {
+export function canRun({ needs, fits }: Pick<Program, 'needs' | 'fits'>, abilities: ReadonlySet<Ability>, params?: Params): boolean {
   return (needs === undefined || abilities.has(needs)) && (params === undefined || !fits || fits(params));
 }
 
@@ -77,7 +78,7 @@ export class Variants {
   readonly #kind: AdapterKind;
   readonly #tuned: Tuned;
   readonly #abilities: ReadonlySet<Ability>;
-  readonly #chosen = new WeakMap<object, Map<string, WgslProgram<string, string>>>();
+  readonly #chosen = new WeakMap<object, { readonly particular: readonly Program[]; readonly programs: Map<string, Program> }>();
 
   constructor(kind: AdapterKind, tuned: Tuned = {}, abilities = NONE) {
     this.#kind = kind;
@@ -86,13 +87,14 @@ export class Variants {
   }
 
   /** Undefined when the kernel has no GPU program at all. */
-  programOf(kernel: Kernel, params: Params): WgslProgram<string, string> | undefined {
+  programOf(kernel: Kernel, params: Params): Program | undefined {
     if (!kernel.variants || !kernel.wgsl) return kernel.wgsl;
     let chosen = this.#chosen.get(kernel);
-    if (!chosen) this.#chosen.set(kernel, (chosen = new Map()));
-    const key = ruleOf(kernel.name).shape(params);
-    let program = chosen.get(key);
-    if (!program) chosen.set(key, (program = kernel.variants[this.nameOf(kernel, params)] ?? kernel.wgsl));
+    if (!chosen) this.#chosen.set(kernel, (chosen = { particular: Object.values(kernel.variants).filter(({ fits }) => fits), programs: new Map() }));
+    let key = ruleOf(kernel.name).shape(params);
+    for (const { fits } of chosen.particular) key += fits!(params) ? '+' : '-';
+    let program = chosen.programs.get(key);
+    if (!program) chosen.programs.set(key, (program = kernel.variants[this.nameOf(kernel, params)] ?? kernel.wgsl));
     return program;
   }
 

@@ -8,7 +8,8 @@
 
 import { defineKernel, type HostArray } from '../kernel.ts';
 import {
-  attentionBackwardSubgroupWgsl, attentionBackwardWgsl, attentionCachedWgsl, attentionForwardSubgroupWgsl, attentionForwardWgsl,
+  attentionBackwardSubgroupWgsl, attentionBackwardWgsl, attentionBackwardWorkgroupWgsl,
+  attentionCachedWgsl, attentionForwardSubgroupWgsl, attentionForwardWgsl, attentionForwardWorkgroupWgsl,
 } from '../generated.ts';
 import { bySubgroup, ceilDiv, flatGrid, type Grid } from '../wgsl.ts';
 import { rotate } from '../rope/rope.ts';
@@ -41,7 +42,10 @@ export const attentionForwardKernel = defineKernel({
   },
   wasm: attentionForwardWasm,
   wgsl: { shader: attentionForwardWgsl, grid: ({ B, T, H }) => flatGrid(ceilDiv(B * T * H, 64)), substitutions: headSize },
-  variants: bySubgroup((lanes) => ({ shader: attentionForwardSubgroupWgsl, grid: ({ B, T, H, D }: Sizes) => tiles(B * H, T, D, lanes) })),
+  variants: {
+    ...bySubgroup((lanes) => ({ shader: attentionForwardSubgroupWgsl, grid: ({ B, T, H, D }: Sizes) => tiles(B * H, T, D, lanes) })),
+    workgroup: { shader: attentionForwardWorkgroupWgsl, grid: ({ B, T, H }) => flatGrid(B * H * ceilDiv(T, 64)), substitutions: headInRegisters, fits: fitsRegisters },
+  },
 });
 
 /**
@@ -103,7 +107,10 @@ export const attentionBackwardKernel = defineKernel({
   },
   wasm: attentionBackwardWasm,
   wgsl: { shader: attentionBackwardWgsl, grid: ({ B, T, H, KV }) => flatGrid(ceilDiv(B * T * (H + KV), 64)), substitutions: headSize },
-  variants: bySubgroup((lanes) => ({ shader: attentionBackwardSubgroupWgsl, grid: ({ B, T, H, KV, D }: Sizes) => tiles(B * (H + KV), T, D, lanes) })),
+  variants: {
+    ...bySubgroup((lanes) => ({ shader: attentionBackwardSubgroupWgsl, grid: ({ B, T, H, KV, D }: Sizes) => tiles(B * (H + KV), T, D, lanes) })),
+    workgroup: { shader: attentionBackwardWorkgroupWgsl, grid: ({ B, T, H, KV }) => flatGrid(B * (H + KV) * ceilDiv(T, 64)), substitutions: headInRegisters, fits: fitsRegisters },
+  },
 });
 
 /**
@@ -182,6 +189,16 @@ type Sizes = Readonly<Record<'B' | 'T' | 'H' | 'KV' | 'D', number>>;
 /** A workgroup for each tile of a head, times those that share the head's channels (lib/head-tile.wgsl). */
 function tiles(heads: number, T: number, D: number, lanes: number): Grid {
   return flatGrid(heads * ceilDiv(T, lanes) * ceilDiv(D, 4 * lanes));
+}
+
+/** Heads that lib/head-rows.wgsl takes: whole vec4s in either half, and a thread's registers hold four of them. */
+function fitsRegisters({ D }: Pick<Sizes, 'D'>): boolean {
+  return D % 8 === 0 && D <= 64;
+}
+
+/** Its constants. Two tiles and a little more lie in the 16 KiB of workgroup memory that WebGPU promises. */
+function headInRegisters({ D }: Pick<Sizes, 'D'>): { D4: string; TILE: string } {
+  return { D4: `${D / 4}u`, TILE: D <= 32 ? '32u' : '16u' };
 }
 
 const MOST_D = 128; // a thread holds up to four heads

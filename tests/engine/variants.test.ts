@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from 'vitest';
 import { abilitiesOf, adapterKey, adapterKind, chooseVariant, shapeKey, Variants } from '../../engine/webgpu/variants.ts';
-import { affineKernel } from '../../kernels/elementwise/elementwise.ts';
+import { attentionForwardKernel } from '../../kernels/attention/attention.ts';
+import { affineKernel, binaryKernels } from '../../kernels/elementwise/elementwise.ts';
 import type { Ability } from '../../kernels/wgsl.ts';
 import { ladder, matmulKernel } from '../../kernels/matmul/matmul.ts';
 
@@ -31,6 +32,20 @@ describe('the table', () => {
     expect([choose(), choose('subgroups'), choose('subgroup4'), choose('subgroup8')]).toEqual(['portable', 'portable', 'subgroup4', 'subgroup8']);
     expect(chooseVariant(matmulKernel, large, 'discrete', { [shapeKey(matmulKernel, large)]: 'subgroup8' })).toBe('tiled');
     expect(matmulKernel.wgsl).not.toHaveProperty('needs');
+  });
+
+  test('takes what fits some sizes only where it does, each time anew', () => {
+    const sizes = (D: number) => ({ B: 1, T: 8, H: 1, KV: 1, D, rotary: 0 }), { variants, wgsl } = attentionForwardKernel, chosen = new Variants('discrete');
+    const programs = [16, 6, 72, 64].map((D) => chosen.programOf(attentionForwardKernel as never, sizes(D)));
+    expect(programs.map((program) => [variants!.workgroup, wgsl].indexOf(program as never))).toEqual([0, 1, 1, 0]);
+    const steps = { d0: 1, d1: 1, a0: 0, a1: 0, b0: 0, b1: 0 }, choose = (d2: number, d3: number, [a2, a3]: number[], [b2, b3]: number[]) =>
+      chooseVariant(binaryKernels.add, { ...steps, d2, d3, a2: a2!, a3: a3!, b2: b2!, b3: b3! }, 'software');
+    expect(choose(3, 5, [5, 1], [5, 1])).toBe('flat');
+    expect(choose(3, 8, [8, 1], [0, 1])).toBe('flat');     // rows of 8, one of them repeated
+    expect(choose(3, 5, [5, 1], [0, 1])).toBe('portable'); // a row that is no whole number of vec4s
+    expect(choose(3, 8, [0, 0], [8, 1])).toBe('flat');     // one number
+    expect(choose(3, 8, [1, 0], [8, 1])).toBe('portable'); // a column
+    expect(choose(8, 3, [3, 1], [1, 8])).toBe('portable'); // transposed
   });
 
   test('names programs that there are, whatever the sizes', () => {
