@@ -85,8 +85,9 @@ export class WebGpuBackend implements Backend {
   }
 
   /** Counters for tests and benches: in a warm step only submits grow. */
-  get counters(): { readonly buffers: number; readonly bindGroups: number; readonly pipelines: number; readonly submits: number } {
-    return { buffers: this.#buffers.made, bindGroups: this.#recorder.groupsMade, pipelines: this.#pipelines.count, submits: this.#recorder.submits };
+  get counters(): { readonly buffers: number; readonly forReading: number; readonly bindGroups: number; readonly pipelines: number; readonly submits: number } {
+    const { made: buffers, madeForReading: forReading } = this.#buffers;
+    return { buffers, forReading, bindGroups: this.#recorder.groupsMade, pipelines: this.#pipelines.count, submits: this.#recorder.submits };
   }
 
   /** Whether this adapter has what a program needs, and the program is right at these sizes, if any are given. */

@@ -19,8 +19,9 @@ export class Buffers {
   readonly #idle = new Map<number, GPUBuffer[]>(); // bytes -> buffers to use again
   readonly #staging = new Map<number, GPUBuffer[]>();
   #bytes = 0;
-  /** Buffers for tensors and for reading made so far: constant in a warm step. */
+  /** Buffers for tensors made so far, and for reading: constant in a warm step. */
   made = 0;
+  madeForReading = 0;
 
   constructor(device: GPUDevice, { budgetBytes, flush }: BuffersOptions) {
     this.#device = device;
@@ -61,7 +62,8 @@ export class Buffers {
     if (this.#bytes + bytes > this.#budgetBytes) {
       throw new DeviceError(`webgpu: ${bytes} bytes more than the ${this.#bytes} in use: the budget for GPU memory is ${this.#budgetBytes}: use a smaller batch, or --device cpu`);
     }
-    this.made++;
+    if (usage & GPUBufferUsage.STORAGE) this.made++;
+    else this.madeForReading++;
     this.#bytes += bytes;
     return this.#device.createBuffer({ size: bytes, usage });
   }
