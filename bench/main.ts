@@ -4,6 +4,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(argv: readonly string
   dispatch: () => import('./dispatch.bench.ts'),
   kernels: () => import('./kernels.bench.ts'),
   matmul: () => import('./matmul.bench.ts'),
+  peers: () => import('./peers.bench.ts'),
   step: () => import('./step.bench.ts'),
 };
 

@@ -1,4 +1,5 @@
-// npm run bench step [tiny-world | bench | tiny] [cpu | webgpu]: a training step; milliseconds and shares kernel by kernel, on a GPU program by program.
+// npm run bench step [tiny-world | bench | tiny] [cpu | webgpu] [threads]: a training step; milliseconds and shares kernel by kernel, on a GPU
+// program by program.
 // tiny-world is the default recipe; bench and tiny are the GPT-2-shaped models on which peers are compared.
 
 import { createDevice } from '../engine/device.ts';
@@ -23,8 +24,8 @@ const models: Readonly<Record<string, { readonly batch: number; readonly T: numb
 
 const WARM = 10, STEPS = 30;
 
-export async function run([name = 'tiny-world', device = 'cpu']: readonly string[]): Promise<void> {
-  const { batch, T, config } = models[name] ?? models['tiny-world']!, backend = await createDevice(device === 'webgpu' ? 'webgpu' : 'cpu'), onCpu = device !== 'webgpu';
+export async function run([name = 'tiny-world', device = 'cpu', threads]: readonly string[]): Promise<void> {
+  const { batch, T, config } = models[name] ?? models['tiny-world']!, onCpu = device !== 'webgpu', backend = await createDevice(onCpu ? 'cpu' : 'webgpu', threads === undefined ? {} : { threads: Number(threads) });
   const model = new Transformer(config, rng(1)), optimiser = new AdamW(model.parameters), stream = rng(2).stream();
   const tokens = (): Int32Array => Int32Array.from({ length: batch * T }, () => stream.int(config.vocabulary));
   const train = step((x: Int32Array, y: Int32Array, i: number) => {

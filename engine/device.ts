@@ -4,6 +4,7 @@
 import './methods.ts';
 import type { Backend } from './backend.ts';
 import { CpuBackend } from './cpu/backend.ts';
+import { defaultThreads } from './cpu/threads.ts';
 import { DeviceError } from './errors.ts';
 import { useBackend } from './runtime.ts';
 import { mayHaveGpu, openGpu, type Gpu } from './webgpu/adapter.ts';
@@ -13,6 +14,8 @@ import type { Tuned } from './webgpu/variants.ts';
 export type DeviceKind = 'auto' | 'cpu' | 'webgpu';
 
 export interface DeviceOptions {
+  /** Threads of the CPU, this one included; one per core unless given. Results do not depend on it. */
+  readonly threads?: number;
   /** Told why, when 'auto' looked for a GPU and came back with the CPU. */
   readonly notice?: (why: string) => void;
   /** The most bytes of GPU memory to use; more is refused with DeviceError. Default: three quarters of the machine's for a software adapter, else no limit. */
@@ -32,20 +35,21 @@ export async function createDevice(kind: DeviceKind = 'auto', options: DeviceOpt
 }
 
 async function open(kind: DeviceKind, options: DeviceOptions): Promise<Backend> {
+  const { threads = defaultThreads(), notice } = options, cpu = (): Backend => new CpuBackend({ threads });
   switch (kind) {
     case 'cpu':
-      return new CpuBackend();
+      return cpu();
     case 'webgpu': {
       const gpu = await openGpu({ software: 'allowed' });
       if (typeof gpu === 'string') throw new DeviceError(`device: webgpu: ${gpu}; or use --device cpu`);
       return webgpu(gpu, options);
     }
     case 'auto': {
-      if (!(await mayHaveGpu())) return new CpuBackend();
+      if (!(await mayHaveGpu())) return cpu();
       const gpu = await openGpu({ software: 'never' });
       if (typeof gpu !== 'string') return webgpu(gpu, options);
-      options.notice?.(gpu);
-      return new CpuBackend();
+      notice?.(gpu);
+      return cpu();
     }
     default:
       throw new DeviceError(`device: ${kind satisfies never}: must be auto, cpu or webgpu`);

@@ -107,18 +107,22 @@ export class Parameters {
     return this.#slots.flatMap(({ parts }) => parts.map(({ name, shape }) => ({ name, shape })));
   }
 
-  /** Host copies of the values, by name. */
-  toHost(): Promise<Map<string, { shape: Shape; data: Float32Array }>> {
-    return this.#read(this.flat.values);
+  /** Host copies, by name, of the values or of another buffer laid out like them. */
+  async toHost(of: Storage = this.flat.values): Promise<Map<string, { shape: Shape; data: Float32Array }>> {
+    const all = await backend().read(of);
+    return new Map([...this.#placed()].map(({ part: { name, shape }, offset }) => [name, { shape, data: Float32Array.from(all.subarray(offset, offset + sizeOf(shape))) }]));
   }
 
   /** Host copies of the gradients, by name. */
   gradientsToHost(): Promise<Map<string, { shape: Shape; data: Float32Array }>> {
-    return this.#read(this.flat.gradients);
+    return this.toHost(this.flat.gradients);
   }
 
-  /** Replaces all values. Throws FormatError, naming `where`, unless exactly the declared names come with their shapes. */
-  load(tensors: ReadonlyMap<string, HostTensor>, where: string): void {
+  /**
+   * Replaces all values, or all of another buffer laid out like them. Throws FormatError, naming `where`, unless exactly the declared names
+   * come with their shapes.
+   */
+  load(tensors: ReadonlyMap<string, HostTensor>, where: string, into: Storage = this.flat.values): void {
     const values = new Float64Array(this.flat.size), known = new Set<string>();
     for (const { part, offset } of this.#placed()) {
       const given = tensors.get(part.name);
@@ -129,7 +133,7 @@ export class Parameters {
     }
     const extra = [...tensors.keys()].find((name) => !known.has(name));
     if (extra !== undefined) throw new FormatError(`${where}: has a tensor "${extra}" that the model does not`);
-    backend().write(this.flat.values, values);
+    backend().write(into, values);
   }
 
   /** Gives the memory back. */
@@ -158,10 +162,5 @@ export class Parameters {
       else values.set(rng.fold(name).normals(count, initial.deviation), offset);
     }
     return values;
-  }
-
-  async #read(flat: Storage): Promise<Map<string, { shape: Shape; data: Float32Array }>> {
-    const all = await backend().read(flat);
-    return new Map([...this.#placed()].map(({ part: { name, shape }, offset }) => [name, { shape, data: Float32Array.from(all.subarray(offset, offset + sizeOf(shape))) }]));
   }
 }

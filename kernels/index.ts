@@ -7,16 +7,20 @@ import * as copy from './copy/copy.ts';
 import * as crossEntropy from './cross-entropy/cross-entropy.ts';
 import * as elementwise from './elementwise/elementwise.ts';
 import * as embedding from './embedding/embedding.ts';
+import * as keepLargest from './remit/keep-largest.ts';
 import * as matmul from './matmul/matmul.ts';
 import * as norm from './norm/norm.ts';
 import * as optim from './optim/adamw.ts';
+import * as policyLoss from './remit/policy-loss.ts';
 import * as random from './random/random.ts';
 import * as reduce from './reduce/reduce.ts';
 import * as rope from './rope/rope.ts';
 import * as softmax from './softmax/softmax.ts';
+import * as tokenWeights from './remit/token-weights.ts';
 
 export const kernels: readonly Kernel[] = [
-  activation, attention, copy, crossEntropy, elementwise, embedding, matmul, norm, optim, random, reduce, rope, softmax,
+  activation, attention, copy, crossEntropy, elementwise, embedding, keepLargest, matmul, norm, optim, policyLoss, random, reduce, rope, softmax,
+  tokenWeights,
 ].flatMap(kernelsOf);
 
 export const kernelsWithWasm: readonly Kernel[] = kernels.filter((kernel) => kernel.wasm);

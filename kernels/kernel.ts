@@ -2,7 +2,7 @@
 // The reference is the specification. Faster programs (WASM here, WGSL beside it) must agree with it, and a test compares them.
 // Read after: nothing. Read next: kernels/matmul/matmul.ts, then engine/backend.ts.
 
-import type { WasmModule } from './wasm/assembler.ts';
+import type { WasmProgram } from './wasm/program.ts';
 import type { WgslProgram } from './wgsl.ts';
 
 /** What a buffer holds on the host. Real numbers are Float32Array in use and Float64Array in gradient checks. */
@@ -19,26 +19,11 @@ export interface Kernel<B extends string = string, P extends string = string> {
   /** The specification, as plain loops. Sums are taken in double precision. */
   reference(buffers: Readonly<Record<B, HostArray>>, params: Readonly<Record<P, number>>): void;
   /** Optional: the same program for the CPU, emitted as WASM SIMD. */
-  readonly wasm?: WasmProgram<B, P>;
+  readonly wasm?: WasmProgram<NoInfer<B>, NoInfer<P>>;
   /** Optional: the same program for the GPU; one that is right, and not slow, on every adapter and at every size. */
   readonly wgsl?: WgslProgram<NoInfer<B>, NoInfer<P>>;
   /** Optional: others by name, each right wherever it `fits` and has what it `needs`, and fast at some sizes on some adapters. Who runs where: engine/webgpu/variants.ts. */
   readonly variants?: Readonly<Record<string, WgslProgram<NoInfer<B>, NoInfer<P>>>>;
-}
-
-/** A program emitted at run time into a WebAssembly module that shares the CPU backend's memory. Float32 only. */
-export interface WasmProgram<B extends string, P extends string> {
-  /** Adds the program's functions to the module. `relaxed`: fused multiply-add is available. */
-  emit(module: WasmModule, options: { readonly relaxed: boolean }): void;
-  /** Given the compiled functions, returns what runs one dispatch. Buffers are byte addresses in the shared memory. */
-  bind(functions: Readonly<Record<string, WasmFunction>>, env: WasmEnvironment): (buffers: Readonly<Record<B, number>>, params: Readonly<Record<P, number>>) => void;
-}
-
-export type WasmFunction = (...args: number[]) => void;
-
-export interface WasmEnvironment {
-  /** Byte address of at least `bytes` bytes, 64-byte aligned, whose contents last only until the next dispatch. */
-  scratch(bytes: number): number;
 }
 
 /** Types a kernel's record from its literal: binding and parameter names are checked wherever it is dispatched. */

@@ -23,25 +23,28 @@ export const adamwDefaults: AdamWOptions = { beta1: 0.9, beta2: 0.95, epsilon: 1
 
 export class AdamW {
   readonly options: AdamWOptions;
+  /** Running means of the gradients and of their squares, laid out like the parameters: Parameters.toHost() and load() take them out and bring them back. */
+  readonly moments: { readonly m: Storage; readonly v: Storage };
   readonly #parameters: Parameters;
-  readonly #m: Storage;
-  readonly #v: Storage;
 
   constructor(parameters: Parameters, options: Partial<AdamWOptions> = {}) {
     this.options = { ...adamwDefaults, ...options };
     this.#parameters = parameters;
     const { size } = parameters.flat;
-    [this.#m, this.#v] = [backend().alloc(size, 'f32'), backend().alloc(size, 'f32')];
-    for (const moment of [this.#m, this.#v]) backend().dispatch(fillKernel, { out: moment }, { n: size, value: 0 });
+    this.moments = { m: backend().alloc(size, 'f32'), v: backend().alloc(size, 'f32') };
+    for (const moment of Object.values(this.moments)) backend().dispatch(fillKernel, { out: moment }, { n: size, value: 0 });
   }
 
-  /** Applies the gradients at `rate`. `step` counts from 0. Returns the gradients' norm before clipping, []. */
+  /**
+   * Applies the gradients at `rate`. `step` counts from 0. Returns the gradients' norm before clipping, []. When that is not finite, weights
+   * and moments stay as they are: the device sees to it, nothing is read back.
+   */
   update(step: number, rate: number): Tensor {
     const { values, gradients, size: n, decayed: nDecay } = this.#parameters.flat;
     const { beta1, beta2, epsilon, weightDecay, clip } = this.options;
     const norm = empty({ shape: [2], dtype: 'f32' });
     backend().dispatch(gradientNormKernel, { x: gradients, norm: norm.storage }, { n, limit: clip });
-    backend().dispatch(adamwKernel, { values, m: this.#m, v: this.#v, gradients, norm: norm.storage }, {
+    backend().dispatch(adamwKernel, { values, ...this.moments, gradients, norm: norm.storage }, {
       n, nDecay, rate, beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2, epsilon, weightDecay, correction1: 1 - beta1 ** (step + 1), correction2: 1 - beta2 ** (step + 1),
     });
     return reshape(slice(norm, { axis: 0, start: 0, end: 1 }), { shape: [] });
@@ -49,6 +52,6 @@ export class AdamW {
 
   /** Gives the moments' memory back. */
   free(): void {
-    for (const moment of [this.#m, this.#v]) backend().free(moment);
+    for (const moment of Object.values(this.moments)) backend().free(moment);
   }
 }

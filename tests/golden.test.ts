@@ -5,8 +5,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { add, affine, clamp, minimum, mul, sub } from '../engine/ops/arithmetic.ts';
 import { logProb, weightedCrossEntropy } from '../engine/ops/cross-entropy.ts';
+import { policyLoss } from '../engine/ops/policy-loss.ts';
 import { sum } from '../engine/ops/reduce.ts';
 import { logSoftmax } from '../engine/ops/softmax.ts';
+import { tokenWeights } from '../engine/ops/token-weights.ts';
 import { exp } from '../engine/ops/unary.ts';
 import { rng } from '../engine/rng.ts';
 import { noGrad, useBackend } from '../engine/runtime.ts';
@@ -17,6 +19,7 @@ import { generate } from '../nn/generate.ts';
 import { Transformer } from '../nn/transformer.ts';
 import { AdamW } from '../optim/adamw.ts';
 import { schedule } from '../optim/schedule.ts';
+import { remitLoss } from '../remit/weights.ts';
 import { golden, type GoldenLoss, type GoldenModel } from './golden/golden.ts';
 import { backendAt, gpu, places } from './support/gpu.ts';
 
@@ -62,6 +65,8 @@ describe.each(places)('in %s', (precision) => {
 
   const inputs = (): Tensor => tensor(golden.tensor('input.tokens'), [B, T], 'i32');
   const targets = (): Tensor => tensor(golden.tensor('input.targets'), [B, T], 'i32');
+  /** Targets, -1 where the vectors do not count one. */
+  const counted = (): Tensor => tensor(golden.tensor('input.targets').map((target, i) => (mask[i] === 1 ? target : -1)), [B, T], 'i32');
   const perToken = (values: ArrayLike<number>): Tensor => tensor(values, [B, T]);
 
   /** Mean over the counted tokens of [B,T]. */
@@ -80,9 +85,11 @@ describe.each(places)('in %s', (precision) => {
     for (const [parameter, { data }] of theirs) within('gradient', name, distance(ours.get(parameter)!.data, data));
   }
 
+  /** log p of the targets under a model that is not trained, [B,T]. */
+  const score = (which: GoldenModel): Tensor => noGrad(() => logProb(load(which).forward(inputs()), targets()));
+
   /** ReMiT's weights: 2 sigmoid of the gap, centred over the counted tokens of each sequence, within 1 - eps and 1 + eps. */
   async function remitWeights(eps: number): Promise<Float64Array> {
-    const score = (which: GoldenModel): Tensor => noGrad(() => logProb(load(which).forward(inputs()), targets()));
     const [reference, theta] = [await score('rl').read(), await score('theta').read()];
     const weights = new Float64Array(B * T);
     for (let b = 0; b < B; b++) {
@@ -103,13 +110,22 @@ describe.each(places)('in %s', (precision) => {
   test('next-token prediction', () => compare('ntp', scalars['loss.ntp'], nextTokenLoss));
 
   test.each([0.1, 0.2, 0.5] as const)('the ReMiT-weighted loss, eps %d', async (eps) => {
-    const weights = await remitWeights(eps), theirs = golden.tensor(`remit.weights.eps${eps}`);
-    const counted = [...mask.keys()].filter((i) => mask[i] === 1);
-    for (const i of counted) within('weights', '', Math.abs(weights[i]! - theirs[i]!));
-    expect(counted.some((i) => weights[i]! > 1) && counted.some((i) => weights[i]! < 1)).toBe(true);
-    const lossOf = (model: Transformer): Tensor => nextTokenLoss(model, weights);
-    if (eps === 0.2) await compare('remit', scalars['loss.remit.eps0.2'], lossOf);
-    else within('loss', 'remit', relative(await lossOf(load('theta')).item(), scalars[`loss.remit.eps${eps}`]));
+    const weights = await remitWeights(eps), fused = await tokenWeights(score('rl'), score('theta'), counted(), { epsilon: eps }).read();
+    const theirs = golden.tensor(`remit.weights.eps${eps}`), places = [...mask.keys()].filter((i) => mask[i] === 1);
+    for (const i of places) {
+      within('weights', '', Math.abs(weights[i]! - theirs[i]!));
+      within('weights', 'fused', Math.abs(fused[i]! - theirs[i]!));
+    }
+    expect(places.some((i) => weights[i]! > 1) && places.some((i) => weights[i]! < 1)).toBe(true);
+    expect(fused.every((w, i) => mask[i] === 1 || w === 0)).toBe(true);
+    const routes = [
+      (model: Transformer): Tensor => nextTokenLoss(model, weights),
+      (model: Transformer): Tensor => remitLoss(model.forward(inputs()), counted(), score('rl'), { epsilon: eps, count }).loss,
+    ];
+    for (const lossOf of routes) {
+      if (eps === 0.2) await compare('remit', scalars['loss.remit.eps0.2'], lossOf);
+      else within('loss', 'remit', relative(await lossOf(load('theta')).item(), scalars[`loss.remit.eps${eps}`]));
+    }
   });
 
   test('distillation: the divergence KL(p_rl || p_theta) over the vocabulary', () => compare('kd', scalars['loss.kd'], (model) => {
@@ -118,7 +134,12 @@ describe.each(places)('in %s', (precision) => {
     return countedMean(sum(mul(exp(wanted), gap), { axis: -1 }));
   }));
 
-  test('the clipped policy loss with the k3 penalty', () => compare('pg', scalars['loss.pg'], (model) => {
+  test('the clipped policy loss with the k3 penalty', () => compare('pg', scalars['loss.pg'], (model) =>
+    policyLoss(logProb(model.forward(inputs()), targets()), perToken(oldLogProb), perToken(golden.tensor('logprob.rl')), tensor(advantage, [B]), counted(), {
+      clip: scalars['pg.clip'], klWeight: scalars['pg.kl_beta'], count,
+    })));
+
+  test('the same in small ops', () => compare('pg', scalars['loss.pg'], (model) => {
     const clip = scalars['pg.clip'], ours = logProb(model.forward(inputs()), targets()); // [B,T]
     const ratio = exp(sub(ours, perToken(oldLogProb))), gain = tensor(advantage, [B, 1]);
     const surrogate = minimum(mul(ratio, gain), mul(clamp(ratio, { low: 1 - clip, high: 1 + clip }), gain));

@@ -19,6 +19,7 @@ const RUNS = 24;          // sizes drawn per op and variant
 /** Inputs that an op documents as constants, by position. */
 const constants: Readonly<Record<string, readonly number[]>> = {
   attention: [1],              // the table of angles
+  policyLoss: [1, 2, 3],       // what wrote the tokens, what is kept close to, how good they were
   rope: [1],
   weightedCrossEntropy: [2],   // the weights of the step
 };
@@ -69,7 +70,7 @@ describe('one tensor fed in twice', () => {
 
   test('covers every op that takes two real tensors', () => {
     expect([...new Set(pairs.map(({ cases }) => cases[0]!.op.def.name))].sort())
-      .toEqual(['add', 'concat', 'div', 'layerNorm', 'matmul', 'maximum', 'minimum', 'mul', 'sub']);
+      .toEqual(['add', 'concat', 'div', 'layerNorm', 'matmul', 'maximum', 'minimum', 'mul', 'sub', 'tokenWeights']);
   });
 
   /** Pairs of inputs that can be one tensor, each with the cases in which they can. */

@@ -61,6 +61,12 @@ const shapes: Record<string, readonly (readonly [() => Tensor, Shape])[]> = {
   rope: [[() => ops.rope(t(2, 3, 8), t(9, 2), { heads: 4 }), [2, 3, 8]]],
   weightedCrossEntropy: [[() => ops.weightedCrossEntropy(t(2, 3, 9), ids(2, 3), t(2, 3)), []], [() => ops.crossEntropy(t(3, 9), ids(3)), []]],
   logProb: [[() => ops.logProb(t(2, 3, 9), ids(2, 3)), [2, 3]], [() => ops.logProb(t(9), ids()), []]],
+  tokenWeights: [[() => ops.tokenWeights(t(2, 3), t(2, 3), ids(2, 3)), [2, 3]], [() => ops.tokenWeights(t(3), t(3), ids(3)), [3]]],
+  policyLoss: [
+    [() => ops.policyLoss(t(2, 3), t(2, 3), t(2, 3), t(2), ids(2, 3)), []],
+    [() => ops.policyLoss.all(t(2, 3), t(2, 3), t(2, 3), t(2), ids(2, 3))[3]!, [2, 2, 3]],
+    [() => ops.policyLoss(t(3), t(3), t(3), t(), ids(3)), []],
+  ],
 };
 
 const sumsBack: readonly (readonly [from: Shape, to: Shape])[] = [[[2, 3, 4], [3, 1]], [[2, 3, 4], [2, 1, 1]], [[2, 1], [2, 1]], [[2, 3], []]];
@@ -177,6 +183,13 @@ const errors: readonly (readonly [message: string, call: () => unknown])[] = [
   ['logProb: logits [2,3,5], targets [2,5]: targets must be [2,3]', () => ops.logProb(t(2, 3, 5), ids(2, 5))],
   ['logProb: targets are f32: must be i32', () => ops.logProb(t(2, 5), t(2))],
   ['logProb: logits []: need a last axis, one score per token of the vocabulary', () => ops.logProb(t(), ids())],
+  ['tokenWeights: reference [3,2], targets [2,3]: shapes differ', () => ops.tokenWeights(t(3, 2), t(2, 3), ids(2, 3))],
+  ['tokenWeights: model [6], targets [2,3]: shapes differ', () => ops.tokenWeights(t(2, 3), t(6), ids(2, 3))],
+  ['tokenWeights: targets are f32: must be i32', () => ops.tokenWeights(t(2), t(2), t(2))],
+  ['tokenWeights: targets []: need a last axis, the tokens of a sequence', () => ops.tokenWeights(t(), t(), ids())],
+  ['keepLargest: x [2], targets [3]: shapes differ', () => ops.keepLargest(t(2), ids(3), { keep: 1 })],
+  ['policyLoss: old [3], targets [2]: shapes differ', () => ops.policyLoss(t(2), t(3), t(2), t(), ids(2))],
+  ['policyLoss: advantage [2,3] for tokens [2,3]: must be [2], one per sequence', () => ops.policyLoss(t(2, 3), t(2, 3), t(2, 3), t(2, 3), ids(2, 3))],
 
   ...(['attention', 'attentionInSmallOps'] as const).flatMap((name): (readonly [string, () => unknown])[] => [
     ['attention: heads 3, kvHeads 2: heads must be a multiple of kvHeads', () => ops[name](t(1, 2, 14), t(2, 2), { heads: 3, kvHeads: 2 })],

@@ -8,12 +8,15 @@ import type { Backend, Storage } from '../backend.ts';
 import type { DType } from '../shape.ts';
 import { Heap, type Block } from './memory.ts';
 import { compileKernels, type WasmRunner } from './wasm/compile.ts';
+import { startWorkers } from './threads.ts';
 
 export interface CpuOptions {
   /** 'f32' to work in, 'f64' to check gradients in. */
   readonly precision?: 'f32' | 'f64';
   /** false runs every kernel's reference, to compare with. */
   readonly wasm?: boolean;
+  /** Threads to compute on, the calling one included; 1 unless given, and where memory cannot be shared. Results do not depend on it. */
+  readonly threads?: number;
 }
 
 /** How often each kernel ran, and as what. */
@@ -35,13 +38,15 @@ export class CpuBackend implements Backend {
   readonly calls = new Map<string, KernelCalls>();
   readonly #heap: Heap | null;
   readonly #programs: ReadonlyMap<Kernel, WasmRunner>;
+  readonly #kept: Block[] = []; // what the programs hold by address alone
   #scratch: Block | null = null;
   #lastBreath = 0;
+  #stopWorkers: () => void = () => {};
 
-  constructor({ precision = 'f32', wasm = true }: CpuOptions = {}) {
+  constructor({ precision = 'f32', wasm = true, threads = 1 }: CpuOptions = {}) {
     this.name = precision === 'f32' ? 'cpu' : 'cpu-f64';
     this.#heap = precision === 'f32' ? new Heap() : null;
-    this.#programs = this.#heap && wasm ? compileKernels(kernelsWithWasm, this.#heap, { scratch: (bytes) => this.#scratchAt(bytes) }) : new Map();
+    this.#programs = this.#heap && wasm ? this.#compile(this.#heap, threads) : new Map();
   }
 
   alloc(size: number, dtype: DType): CpuStorage {
@@ -82,10 +87,31 @@ export class CpuBackend implements Backend {
     this.#lastBreath = performance.now();
   }
 
+  /** Compiles the programs; other threads are started when there is work for them. */
+  #compile(heap: Heap, wanted: number): ReadonlyMap<Kernel, WasmRunner> {
+    const { memory, shared, maximumPages } = heap, threads = shared ? wanted : 1;
+    return compileKernels(kernelsWithWasm, {
+      memory, shared, maximumPages, threads,
+      onShare: (compiled) => (this.#stopWorkers = startWorkers(threads, memory, compiled)),
+      scratch: (bytes) => this.#scratchAt(bytes),
+    }, (bytes) => this.#forever(bytes)).runners;
+  }
+
+  /** Ends the other threads. What is dispatched afterwards, this one computes alone. */
+  close(): void {
+    this.#stopWorkers();
+  }
+
   #count(name: string, how: keyof KernelCalls): void {
     let calls = this.calls.get(name);
     if (!calls) this.calls.set(name, (calls = { wasm: 0, reference: 0 }));
     calls[how]++;
+  }
+
+  #forever(bytes: number): number {
+    const block = this.#heap!.alloc(bytes / 4, 'i32');
+    this.#kept.push(block);
+    return block.address;
   }
 
   #scratchAt(bytes: number): number {

@@ -39,11 +39,11 @@ export const weightedCrossEntropy: Op<readonly [logits: Tensor, targets: Tensor,
   },
 });
 
-/** Mean negative log-likelihood in nats over all targets, each with weight 1: logits [...,V], targets [...] i32 -> []. */
-export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
+/** Mean negative log-likelihood in nats, every target with weight 1: logits [...,V], targets [...] i32 -> []. `count`: see weightedCrossEntropy. */
+export function crossEntropy(logits: Tensor, targets: Tensor, options: { readonly count?: number } = {}): Tensor {
   const ones = empty({ shape: targets.shape, dtype: 'f32' });
   run(fillKernel, { out: ones.storage }, { n: ones.size, value: 1 });
-  return weightedCrossEntropy(logits, targets, ones);
+  return weightedCrossEntropy(logits, targets, ones, options);
 }
 
 /** Log-probability of each target in nats: logits [...,V] f32, targets [...] i32 -> [...]; 0 where not counted. */

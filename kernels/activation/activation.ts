@@ -5,7 +5,7 @@
 import { defineKernel } from '../kernel.ts';
 import { geluBackwardWgsl, geluWgsl, swigluBackwardWgsl, swigluWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid } from '../wgsl.ts';
-import { swigluBackwardWasm, swigluWasm } from './activation.wasm.ts';
+import { geluBackwardWasm, geluWasm, swigluBackwardWasm, swigluWasm } from './activation.wasm.ts';
 
 /** gateUp [rows,2F], the gate first, then up -> out [rows,F] = gate s(gate) up. */
 export const swigluKernel = defineKernel({
@@ -56,6 +56,7 @@ export const geluKernel = defineKernel({
       out[i] = v / (1 + Math.exp(-TWICE_ROOT * v * (1 + CUBE * v * v)));
     }
   },
+  wasm: geluWasm(TWICE_ROOT, CUBE),
   wgsl: { shader: geluWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });
 
@@ -70,5 +71,6 @@ export const geluBackwardKernel = defineKernel({
       dx[i] = dOut[i]! * (s + v * s * (1 - s) * TWICE_ROOT * (1 + 3 * CUBE * v * v));
     }
   },
+  wasm: geluBackwardWasm(TWICE_ROOT, CUBE),
   wgsl: { shader: geluBackwardWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });

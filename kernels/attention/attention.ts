@@ -12,6 +12,7 @@ import {
   attentionCachedWgsl, attentionForwardSubgroupWgsl, attentionForwardWgsl, attentionForwardWorkgroupWgsl,
 } from '../generated.ts';
 import { bySubgroup, ceilDiv, flatGrid, type Grid } from '../wgsl.ts';
+import { attentionCachedWasm } from './cached.wasm.ts';
 import { rotate } from '../rope/rope.ts';
 import { attentionBackwardWasm, attentionForwardWasm } from './attention.wasm.ts';
 
@@ -142,6 +143,7 @@ export const attentionCachedKernel = defineKernel({
       }
     }
   },
+  wasm: attentionCachedWasm,
   wgsl: { shader: attentionCachedWgsl, grid: ({ B, N, H, KV }) => flatGrid(ceilDiv(B * N * (H + KV), 64)), substitutions: headSize },
 });
 

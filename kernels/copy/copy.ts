@@ -3,6 +3,7 @@
 import { defineKernel } from '../kernel.ts';
 import { accumulateWgsl, copyRowsWgsl, copyWgsl, fillWgsl, permuteWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid } from '../wgsl.ts';
+import { accumulateWasm, copyRowsWasm, copyWasm, fillWasm, permuteWasm } from './copy.wasm.ts';
 
 /** out[i] = value. */
 export const fillKernel = defineKernel({
@@ -12,6 +13,7 @@ export const fillKernel = defineKernel({
   reference({ out }, { n, value }) {
     out.fill(value, 0, n);
   },
+  wasm: fillWasm,
   wgsl: { shader: fillWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });
 
@@ -23,6 +25,7 @@ export const copyKernel = defineKernel({
   reference({ x, out }, { n }) {
     for (let i = 0; i < n; i++) out[i] = x[i]!;
   },
+  wasm: copyWasm,
   wgsl: { shader: copyWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });
 
@@ -34,6 +37,7 @@ export const accumulateKernel = defineKernel({
   reference({ x, out }, { n }) {
     for (let i = 0; i < n; i++) out[i] = out[i]! + x[i]!;
   },
+  wasm: accumulateWasm,
   wgsl: { shader: accumulateWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });
 
@@ -55,6 +59,7 @@ export const permuteKernel = defineKernel({
       }
     }
   },
+  wasm: permuteWasm,
   wgsl: { shader: permuteWgsl, grid: ({ d0, d1, d2, d3 }) => flatGrid(ceilDiv(d0 * d1 * d2 * d3, 64)) },
 });
 
@@ -73,5 +78,6 @@ export const copyRowsKernel = defineKernel({
       for (let j = 0; j < block; j++) out[to + j] = x[from + j]!;
     }
   },
+  wasm: copyRowsWasm,
   wgsl: { shader: copyRowsWgsl, grid: ({ outer, inner, count }) => flatGrid(ceilDiv(outer * count * inner, 64)) },
 });

@@ -6,6 +6,7 @@
 import { defineKernel } from '../kernel.ts';
 import { crossEntropyWgsl, logProbBackwardWgsl, logProbWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid, sharedRows } from '../wgsl.ts';
+import { crossEntropyWasm, logProbBackwardWasm, logProbWasm } from './cross-entropy.wasm.ts';
 import { logSumExp } from '../softmax/softmax.ts';
 
 /**
@@ -31,6 +32,7 @@ export const crossEntropyKernel = defineKernel({
       losses[r] = -weight * value;
     }
   },
+  wasm: crossEntropyWasm,
   ...sharedRows(crossEntropyWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
@@ -46,6 +48,7 @@ export const logProbKernel = defineKernel({
       logProb[r] = target < 0 ? 0 : logits[r * V + target]! - logTotal[r]!;
     }
   },
+  wasm: logProbWasm,
   ...sharedRows(logProbWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
@@ -61,5 +64,6 @@ export const logProbBackwardKernel = defineKernel({
       if (target >= 0) dLogits[start + target] = d * (1 - Math.exp(logits[start + target]! - total));
     }
   },
+  wasm: logProbBackwardWasm,
   wgsl: { shader: logProbBackwardWgsl, grid: ({ rows, V }) => flatGrid(ceilDiv(rows * V, 64)) },
 });

@@ -4,49 +4,54 @@
 import { defineKernel, type Kernel } from '../kernel.ts';
 import { affineWgsl, binaryFlatWgsl, binaryWgsl, clampBackwardWgsl, clampWgsl, unaryBackwardWgsl, unaryWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid } from '../wgsl.ts';
-import { binaryWasm } from './elementwise.wasm.ts';
+import { affineWasm, binaryWasm, clampBackwardWasm, clampWasm, unaryBackwardWasm, unaryWasm, type BinaryLanes, type DerivativeLanes, type UnaryLanes } from './elementwise.wasm.ts';
 
-/** A function of one number: its value, its derivative in terms of the input x and the result y, and both in WGSL. */
+/** A function of one number: its value, its derivative in terms of the input x and the result y, and both in WGSL and for the CPU. */
 interface Unary {
   readonly f: (x: number) => number;
   readonly df: (x: number, y: number) => number;
   readonly wgsl: { readonly f: string; readonly df: string };
+  readonly lanes?: { readonly f: UnaryLanes; readonly df: DerivativeLanes };
 }
 
 // In WGSL, exp is kept from overflowing and tanh from large arguments, for which a driver may return anything.
 export const unary = {
-  exp: { f: Math.exp, df: (_, y) => y, wgsl: { f: 'exp(min(x, 88.72))', df: 'y' } },
-  log: { f: Math.log, df: (x) => 1 / x, wgsl: { f: 'log(x)', df: '1.0 / x' } },
-  sqrt: { f: Math.sqrt, df: (_, y) => 0.5 / y, wgsl: { f: 'sqrt(x)', df: '0.5 / y' } },
-  square: { f: (x) => x * x, df: (x) => 2 * x, wgsl: { f: 'x * x', df: '2.0 * x' } },
+  exp: { f: Math.exp, df: (_, y) => y, wgsl: { f: 'exp(min(x, 88.72))', df: 'y' }, lanes: { f: (l, x) => l.exp(x), df: (_, __, y) => y } },
+  log: { f: Math.log, df: (x) => 1 / x, wgsl: { f: 'log(x)', df: '1.0 / x' } }, // no fast program: that one is right for normal x > 0 only
+  sqrt: { f: Math.sqrt, df: (_, y) => 0.5 / y, wgsl: { f: 'sqrt(x)', df: '0.5 / y' }, lanes: { f: (l, x) => l.sqrt(x), df: (l, _, y) => l.div(l.of(0.5), y) } },
+  square: { f: (x) => x * x, df: (x) => 2 * x, wgsl: { f: 'x * x', df: '2.0 * x' }, lanes: { f: (l, x) => l.mul(x, x), df: (l, x) => l.mul(l.of(2), x) } },
   tanh: { f: Math.tanh, df: (_, y) => 1 - y * y, wgsl: { f: 'tanh(clamp(x, -10.0, 10.0))', df: '1.0 - y * y' } },
-  relu: { f: (x) => Math.max(x, 0), df: (x) => (x > 0 ? 1 : 0), wgsl: { f: 'max(x, 0.0)', df: 'select(0.0, 1.0, x > 0.0)' } },
-  sigmoid: { f: (x) => 1 / (1 + Math.exp(-x)), df: (_, y) => y * (1 - y), wgsl: { f: 'logistic(x)', df: 'y * (1.0 - y)' } },
+  relu: { f: (x) => Math.max(x, 0), df: (x) => (x > 0 ? 1 : 0), wgsl: { f: 'max(x, 0.0)', df: 'select(0.0, 1.0, x > 0.0)' }, lanes: { f: (l, x) => l.max(x, l.zero), df: (l, x) => l.whereAbove(x, l.zero, l.of(1), l.zero) } },
+  sigmoid: { f: (x) => 1 / (1 + Math.exp(-x)), df: (_, y) => y * (1 - y), wgsl: { f: 'logistic(x)', df: 'y * (1.0 - y)' }, lanes: { f: (l, x) => l.logistic(x), df: (l, _, y) => l.mul(y, l.sub(l.of(1), y)) } },
 } as const satisfies Record<string, Unary>;
 
 export type UnaryName = keyof typeof unary;
 
-/** A function of two numbers, and the same in WGSL, where it is one of four numbers at a time, too, and 0 and 1 are written ZERO and ONE. Gradients are written with ops, in engine/ops/arithmetic.ts. */
+/**
+ * A function of two numbers, and the same in WGSL and for the CPU. In WGSL it is one of four numbers at a time, too, and 0 and 1 are written ZERO
+ * and ONE. Gradients are written with ops, in engine/ops/arithmetic.ts.
+ */
 interface Binary {
   readonly f: (a: number, b: number) => number;
   readonly wgsl: string;
+  readonly lanes: BinaryLanes;
 }
 
 export const binary = {
-  add: { f: (a, b) => a + b, wgsl: 'a + b' },
-  sub: { f: (a, b) => a - b, wgsl: 'a - b' },
-  mul: { f: (a, b) => a * b, wgsl: 'a * b' },
-  div: { f: (a, b) => a / b, wgsl: 'a / b' },
-  maximum: { f: (a, b) => (a >= b ? a : b), wgsl: 'select(b, a, a >= b)' },
-  minimum: { f: (a, b) => (a <= b ? a : b), wgsl: 'select(b, a, a <= b)' },
+  add: { f: (a, b) => a + b, wgsl: 'a + b', lanes: (l, a, b) => l.add(a, b) },
+  sub: { f: (a, b) => a - b, wgsl: 'a - b', lanes: (l, a, b) => l.sub(a, b) },
+  mul: { f: (a, b) => a * b, wgsl: 'a * b', lanes: (l, a, b) => l.mul(a, b) },
+  div: { f: (a, b) => a / b, wgsl: 'a / b', lanes: (l, a, b) => l.div(a, b) },
+  maximum: { f: (a, b) => (a >= b ? a : b), wgsl: 'select(b, a, a >= b)', lanes: (l, a, b) => l.whereAtLeast(a, b, a, b) },
+  minimum: { f: (a, b) => (a <= b ? a : b), wgsl: 'select(b, a, a <= b)', lanes: (l, a, b) => l.whereAtLeast(b, a, a, b) },
   /** 1 where a >= b, else 0. */
-  atLeast: { f: (a, b) => (a >= b ? 1 : 0), wgsl: 'select(ZERO, ONE, a >= b)' },
+  atLeast: { f: (a, b) => (a >= b ? 1 : 0), wgsl: 'select(ZERO, ONE, a >= b)', lanes: (l, a, b) => l.whereAtLeast(a, b, l.of(1), l.zero) },
 } as const satisfies Record<string, Binary>;
 
 export type BinaryName = keyof typeof binary;
 
 /** out = f(x). */
-export const unaryKernels = eachOf(unary, (name, { f, wgsl }: Unary) => defineKernel({
+export const unaryKernels = eachOf(unary, (name, { f, wgsl, lanes }: Unary) => defineKernel({
   name,
   bindings: { x: 'read', out: 'write' },
   params: ['n'],
@@ -54,10 +59,11 @@ export const unaryKernels = eachOf(unary, (name, { f, wgsl }: Unary) => defineKe
     for (let i = 0; i < n; i++) out[i] = f(x[i]!);
   },
   wgsl: { shader: unaryWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)), substitutions: { F: wgsl.f } },
+  ...(lanes && { wasm: unaryWasm(name, lanes.f) }),
 }));
 
 /** dx = dy f'(x). */
-export const unaryBackwardKernels = eachOf(unary, (name, { df, wgsl }: Unary) => defineKernel({
+export const unaryBackwardKernels = eachOf(unary, (name, { df, wgsl, lanes }: Unary) => defineKernel({
   name: `${name}Backward`,
   bindings: { x: 'read', y: 'read', dy: 'read', dx: 'write' },
   params: ['n'],
@@ -65,13 +71,14 @@ export const unaryBackwardKernels = eachOf(unary, (name, { df, wgsl }: Unary) =>
     for (let i = 0; i < n; i++) dx[i] = dy[i]! * df(x[i]!, y[i]!);
   },
   wgsl: { shader: unaryBackwardWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)), substitutions: { DF: wgsl.df } },
+  ...(lanes && { wasm: unaryBackwardWasm(`${name}Backward`, lanes.df) }),
 }));
 
 /**
  * out = f(a, b) over up to four axes d0..d3 of the result. a0..a3 and b0..b3 are the steps that each operand takes along an axis,
  * 0 where it is broadcast; along the last axis they are 0 or 1.
  */
-export const binaryKernels = eachOf(binary, (name, { f, wgsl }: Binary) => defineKernel({
+export const binaryKernels = eachOf(binary, (name, { f, wgsl, lanes }: Binary) => defineKernel({
   name,
   bindings: { a: 'read', b: 'read', out: 'write' },
   params: ['d0', 'd1', 'd2', 'd3', 'a0', 'a1', 'a2', 'a3', 'b0', 'b1', 'b2', 'b3'],
@@ -90,7 +97,7 @@ export const binaryKernels = eachOf(binary, (name, { f, wgsl }: Binary) => defin
   variants: {
     flat: { shader: binaryFlatWgsl, grid: ({ d0, d1, d2, d3 }) => flatGrid(ceilDiv(d0 * d1 * d2 * d3, 256)), substitutions: { F: wgsl }, fits: isFlat },
   },
-  ...(isArithmetic(name) ? { wasm: binaryWasm(name) } : {}),
+  wasm: binaryWasm(name, lanes),
 }));
 
 /** Whether both operands lie without gaps and repeat, if at all, as a whole: what binary-flat.wgsl needs. */
@@ -112,6 +119,7 @@ export const affineKernel = defineKernel({
   reference({ x, out }, { n, factor, offset }) {
     for (let i = 0; i < n; i++) out[i] = factor * x[i]! + offset;
   },
+  wasm: affineWasm,
   wgsl: { shader: affineWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });
 
@@ -123,6 +131,7 @@ export const clampKernel = defineKernel({
   reference({ x, out }, { n, low, high }) {
     for (let i = 0; i < n; i++) out[i] = Math.min(high, Math.max(low, x[i]!));
   },
+  wasm: clampWasm,
   wgsl: { shader: clampWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
 });
 
@@ -134,12 +143,9 @@ export const clampBackwardKernel = defineKernel({
   reference({ x, dy, dx }, { n, low, high }) {
     for (let i = 0; i < n; i++) dx[i] = x[i]! >= low && x[i]! <= high ? dy[i]! : 0;
   },
+  wasm: clampBackwardWasm,
   wgsl: { shader: clampBackwardWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
 });
-
-function isArithmetic(name: BinaryName): name is 'add' | 'sub' | 'mul' | 'div' {
-  return name === 'add' || name === 'sub' || name === 'mul' || name === 'div';
-}
 
 function eachOf<K extends string, R, T extends Kernel>(table: Readonly<Record<K, R>>, make: (name: K, rule: R) => T): Readonly<Record<K, T>> {
   return Object.fromEntries(Object.entries<R>(table).map(([name, rule]) => [name, make(name as K, rule)])) as Record<K, T>;

@@ -4,6 +4,7 @@
 import { defineKernel } from '../kernel.ts';
 import { embeddingBackwardWgsl, embeddingBackwardWorkgroupWgsl, embeddingWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid } from '../wgsl.ts';
+import { embeddingBackwardWasm, embeddingWasm } from './embedding.wasm.ts';
 
 /** table [V,C], ids [N] i32 -> out [N,C]. */
 export const embeddingKernel = defineKernel({
@@ -15,6 +16,7 @@ export const embeddingKernel = defineKernel({
       for (let c = 0, p = ids[n]! * C; c < C; c++, p++, o++) out[o] = table[p]!;
     }
   },
+  wasm: embeddingWasm,
   wgsl: { shader: embeddingWgsl, grid: ({ N, C }) => flatGrid(ceilDiv(N * C, 64)) },
 });
 
@@ -29,6 +31,7 @@ export const embeddingBackwardKernel = defineKernel({
       for (let c = 0, p = ids[n]! * C; c < C; c++, p++, o++) dTable[p] = dTable[p]! + dOut[o]!;
     }
   },
+  wasm: embeddingBackwardWasm,
   wgsl: { shader: embeddingBackwardWgsl, grid: ({ V, C }) => flatGrid(ceilDiv(V * ceilDiv(C, 8), 64)) },
   variants: { workgroup: { shader: embeddingBackwardWorkgroupWgsl, grid: ({ V, C }) => flatGrid(V * ceilDiv(C, 64)) } },
 });

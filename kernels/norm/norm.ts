@@ -6,6 +6,7 @@
 import { defineKernel } from '../kernel.ts';
 import { layerNormBackwardWgsl, layerNormWgsl, rmsNormBackwardWgsl, rmsNormWgsl } from '../generated.ts';
 import { sharedRows } from '../wgsl.ts';
+import { layerNormBackwardWasm, layerNormWasm, rmsNormBackwardWasm, rmsNormWasm } from './norm.wasm.ts';
 
 /** rstd [rows] = 1 / sqrt(mean(x²) + epsilon); out = x rstd weight. weight [C]. */
 export const rmsNormKernel = defineKernel({
@@ -22,6 +23,7 @@ export const rmsNormKernel = defineKernel({
       rstd[r] = scale;
     }
   },
+  wasm: rmsNormWasm,
   ...sharedRows(rmsNormWgsl, ({ rows, C }) => ({ rows, length: C })),
 });
 
@@ -48,6 +50,7 @@ export const rmsNormBackwardKernel = defineKernel({
     }
     for (let c = 0; c < C; c++) dWeight[c] = (accumulate ? dWeight[c]! : 0) + sums[c]!;
   },
+  wasm: rmsNormBackwardWasm,
   ...sharedRows(rmsNormBackwardWgsl, ({ rows, C }) => ({ rows, length: C, columns: C })),
 });
 
@@ -69,6 +72,7 @@ export const layerNormKernel = defineKernel({
       rstd[r] = scale;
     }
   },
+  wasm: layerNormWasm,
   ...sharedRows(layerNormWgsl, ({ rows, C }) => ({ rows, length: C })),
 });
 
@@ -102,5 +106,6 @@ export const layerNormBackwardKernel = defineKernel({
       dBias[c] = (accumulateBias ? dBias[c]! : 0) + forBias[c]!;
     }
   },
+  wasm: layerNormBackwardWasm,
   ...sharedRows(layerNormBackwardWgsl, ({ rows, C }) => ({ rows, length: C, columns: C })),
 });

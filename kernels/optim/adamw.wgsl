@@ -19,7 +19,7 @@ struct Params {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
   let i = flatGroup(group, groups) * 64u + thread;
-  if (4u * i >= p.n) {
+  if (4u * i >= p.n || !(norm[1] > 0.0)) {
     return;
   }
   let g = gradients[i] * norm[1];

@@ -5,6 +5,7 @@
 import { defineKernel } from '../kernel.ts';
 import { bitsWgsl, sampleWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid } from '../wgsl.ts';
+import { sampleWasm } from './sample.wasm.ts';
 import { threefry2x32 } from './threefry.ts';
 
 /** out[i] (u32) = first word of threefry2x32(key, (first + i, 0)). */
@@ -46,6 +47,7 @@ export const sampleKernel = defineKernel({
       next[row] = token;
     }
   },
+  wasm: sampleWasm,
   wgsl: { shader: sampleWgsl, grid: ({ B }) => flatGrid(ceilDiv(B, 64)) },
 });
 

@@ -3,12 +3,18 @@
 // Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011); checked against its published vectors.
 
 const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24] as const;
+export const GROUPS = 5, PARITY = 0x1bd11bda;
+
+/** The rotations of rounds in group 1, 2, ...: the two halves of the list, in turn. */
+export function rotationsOf(group: number): readonly number[] {
+  return group & 1 ? ROTATIONS.slice(0, 4) : ROTATIONS.slice(4);
+}
 
 /** key (k0, k1) and counter (c0, c1) -> two unsigned 32-bit words. */
 export function threefry2x32(k0: number, k1: number, c0: number, c1: number): readonly [number, number] {
-  const k2 = k0 ^ k1 ^ 0x1bd11bda;
+  const k2 = k0 ^ k1 ^ PARITY;
   let x = (c0 + k0) | 0, y = (c1 + k1) | 0;
-  for (let group = 1; group <= 5; group++) {
+  for (let group = 1; group <= GROUPS; group++) {
     const first = group & 1 ? 0 : 4;
     for (let i = first; i < first + 4; i++) {
       const r = ROTATIONS[i]!;

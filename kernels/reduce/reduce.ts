@@ -3,6 +3,7 @@
 import { defineKernel } from '../kernel.ts';
 import { maxBackwardWgsl, maxWgsl, sumWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid, sharedRows } from '../wgsl.ts';
+import { sumWasm } from './reduce.wasm.ts';
 
 /** out[o,i] = factor * sum over k of x[o,k,i]. */
 export const sumKernel = defineKernel({
@@ -18,6 +19,7 @@ export const sumKernel = defineKernel({
       }
     }
   },
+  wasm: sumWasm,
   ...sharedRows(sumWgsl, ({ outer, length, inner }) => ({ rows: outer * inner, length })),
 });
 

@@ -3,6 +3,7 @@
 import { defineKernel, type HostArray } from '../kernel.ts';
 import { logSoftmaxBackwardWgsl, logSoftmaxWgsl, softmaxBackwardWgsl, softmaxWgsl } from '../generated.ts';
 import { sharedRows } from '../wgsl.ts';
+import { logSoftmaxBackwardWasm, logSoftmaxWasm, softmaxBackwardWasm, softmaxWasm } from './softmax.wasm.ts';
 
 /** out = exp(x) / sum(exp(x)) per row. */
 export const softmaxKernel = defineKernel({
@@ -15,6 +16,7 @@ export const softmaxKernel = defineKernel({
       for (let p = r * V; p < (r + 1) * V; p++) out[p] = Math.exp(x[p]! - logTotal);
     }
   },
+  wasm: softmaxWasm,
   ...sharedRows(softmaxWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
@@ -30,6 +32,7 @@ export const softmaxBackwardKernel = defineKernel({
       for (let p = r * V; p < (r + 1) * V; p++) dx[p] = y[p]! * (dy[p]! - dot);
     }
   },
+  wasm: softmaxBackwardWasm,
   ...sharedRows(softmaxBackwardWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
@@ -44,6 +47,7 @@ export const logSoftmaxKernel = defineKernel({
       for (let p = r * V; p < (r + 1) * V; p++) out[p] = x[p]! - logTotal;
     }
   },
+  wasm: logSoftmaxWasm,
   ...sharedRows(logSoftmaxWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
@@ -59,6 +63,7 @@ export const logSoftmaxBackwardKernel = defineKernel({
       for (let p = r * V; p < (r + 1) * V; p++) dx[p] = dy[p]! - Math.exp(y[p]!) * total;
     }
   },
+  wasm: logSoftmaxBackwardWasm,
   ...sharedRows(logSoftmaxBackwardWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 

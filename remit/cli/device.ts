@@ -4,6 +4,7 @@ import type { Backend } from '../../engine/backend.ts';
 import { createDevice } from '../../engine/device.ts';
 import { WebGpuBackend } from '../../engine/webgpu/backend.ts';
 import type { Config } from '../config/config.ts';
+import { chosenThreads } from './threads.ts';
 import { readTuning } from './tune-cache.ts';
 
 let current: Backend | undefined;
@@ -11,12 +12,14 @@ let current: Backend | undefined;
 /** Makes it current, in place of the last one. Throws DeviceError when there is no such device. */
 export async function openDevice(wanted: Config['device']): Promise<Backend> {
   await closeDevice();
-  return (current = await createDevice(wanted, { notice: (why) => void process.stderr.write(`computing on the CPU: ${why}\n`), tuned: readTuning }));
+  const threads = chosenThreads();
+  return (current = await createDevice(wanted, { ...(threads && { threads }), notice: (why) => void process.stderr.write(`computing on the CPU: ${why}\n`), tuned: readTuning }));
 }
 
-async function closeDevice(): Promise<void> {
+/** Waits for the device and gives it back: to leave with work in flight can crash the process. */
+export async function closeDevice(): Promise<void> {
   if (current instanceof WebGpuBackend) await current.close();
   current = undefined;
 }
 
-process.once('beforeExit', () => void closeDevice().catch(() => {})); // to leave with work in flight can crash the process
+process.once('beforeExit', () => void closeDevice().catch(() => {}));

@@ -5,6 +5,7 @@
 import { ConfigError, RemitError } from '../../engine/errors.ts';
 import { nearest } from '../config/nearest.ts';
 import { EXIT, exitCode } from './exit.ts';
+import { takeThreads } from './threads.ts';
 import { version } from './version.ts';
 
 export interface Command {
@@ -19,7 +20,8 @@ interface Entry {
 }
 
 const commands: Readonly<Record<string, Entry>> = {
-  train: { about: 'pre-train and mid-train a small transformer, then test it', load: () => import('./train.ts') },
+  train: { about: 'train a small transformer: the whole pipeline with ReMiT, or one phase of it', load: () => import('./train.ts') },
+  study: { about: 'the same over arms and seeds, with intervals', load: () => import('./study.ts') },
   evaluate: { about: 'test a trained model on held-out questions', load: () => import('./evaluate.ts') },
   sample: { about: 'let a model continue a prompt', load: () => import('./sample.ts') },
   score: { about: 'loss and log-probabilities of given tokens, as JSON', load: () => import('./score.ts') },
@@ -34,6 +36,7 @@ const help = `remit-mini <command> [flags]
 ${Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`).join('\n')}
 
   remit-mini <command> --help   what a command takes
+  --threads <n>                 threads of the CPU, for any command; one per core by default; results do not depend on it
   remit-mini --version
 
 Start with: remit-mini train
@@ -57,7 +60,7 @@ async function dispatch([name, ...rest]: readonly string[]): Promise<number> {
     throw new ConfigError(`remit-mini: ${name}: no such command: did you mean ${nearest(name, Object.keys(commands))}? See remit-mini --help`);
   }
   const command = await entry.load();
-  return asksForHelp(rest) ? print(command.help) : command.run(rest);
+  return asksForHelp(rest) ? print(command.help) : command.run(takeThreads(name, rest));
 }
 
 function asksForHelp(argv: readonly string[]): boolean {

@@ -1,13 +1,16 @@
 // What surrounds training on the command line: the run folder, the progress bar, and Ctrl-C.
-// The first signal ends the run after the step in hand; the second ends the process at once. Used by: train-world.ts, train-text.ts.
+// The first signal ends the run after the step in hand, with everything on disk that it takes to go on, and says how; between phases there
+// is nothing to lose, and it ends at once. The second signal always ends it at once. Used by: train-world.ts, train-text.ts.
 
 import type { Backend } from '../../engine/backend.ts';
+import { DivergedError } from '../../engine/errors.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import type { Config } from '../config/config.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { environment } from '../run/environment.ts';
-import { claimFolder, RunFolder, StoppedError } from '../run/folder.ts';
+import { claimFolder, RunFolder, StoppedError, type Resume } from '../run/folder.ts';
 import { Progress } from '../run/progress.ts';
+import { closeDevice } from './device.ts';
 import { EXIT, type StopSignal } from './exit.ts';
 import { version } from './version.ts';
 
@@ -19,40 +22,58 @@ export interface Session {
   /** Where the run goes; without it, the first free folder of runs/<name>-1, -2, ... */
   readonly out: string | undefined;
   readonly name: string;
+  /** Whether to go on with a run in `out`; never, unless given. */
+  readonly resume?: Resume;
 }
 
-/** Runs `body` in a fresh run folder; resolves to the exit code. */
-export async function inRunFolder({ config, device, model, tokenizer, out, name }: Session, body: (folder: RunFolder) => Promise<void>): Promise<number> {
-  const progress = new Progress();
-  const folder = new RunFolder(claimFolder(out, name), { config, environment: environment(version(), device.name), tokenizer, progress });
-  process.stderr.write(`${folder.path}: ${model.parameters.count.toLocaleString('en')} parameters, seed ${config.seed}, device ${device.name}\n`);
-  const signals = listen(folder, progress);
+/** Runs `body` in a run folder; resolves to the exit code. Throws ConfigError when the folder is not for this run. */
+export async function inRunFolder({ config, device, model, tokenizer, out, name, resume }: Session, body: (folder: RunFolder) => Promise<void>): Promise<number> {
+  const progress = new Progress(), say = (text: string): void => {
+    progress.endLine();
+    process.stderr.write(`${text}\n`);
+  };
+  const folder = new RunFolder(claimFolder(out, name, resume), { config, environment: environment(version(), device.name), tokenizer, progress, notice: say });
+  say(`${folder.path}: ${model.parameters.count.toLocaleString('en')} parameters, seed ${config.seed}, device ${device.name}`);
+  const signals = listen(folder, say);
   try {
     await body(folder);
     return EXIT.ok;
   } catch (error) {
-    progress.endLine();
+    if (error instanceof DivergedError) throw new DivergedError(`${error.message}: ${folder.good === undefined ? 'no checkpoint was written before' : `the last good checkpoint is ${folder.good}`}`);
     if (!(error instanceof StoppedError)) throw error;
-    process.stderr.write(`${error.message}: see ${folder.path}\n`);
+    say(`${error.message}: ${goOn(folder.path)}`);
     return EXIT[signals.received ?? 'SIGINT'];
   } finally {
+    progress.endLine();
     signals.unlisten();
     folder.close();
   }
 }
 
-function listen(folder: RunFolder, progress: Progress): { readonly received: StopSignal | undefined; unlisten(): void } {
+/** The first signal is heard; after it they mean to Node what they always do, which ends the process even in the middle of a long step. */
+function listen(folder: RunFolder, say: (text: string) => void): { readonly received: StopSignal | undefined; unlisten(): void } {
   let received: StopSignal | undefined;
+  const unlisten = (): void => void process.off('SIGINT', stop).off('SIGTERM', stop);
   const stop = (signal: StopSignal): void => {
-    if (received !== undefined) process.exit(EXIT[signal]);
+    unlisten();
     received = signal;
-    progress.endLine();
-    process.stderr.write('stopping after this step; once more to stop at once\n');
     folder.stop();
+    if (folder.training) return say('stopping after this step; once more to stop at once');
+    say(`stopped between two phases: ${goOn(folder.path)}`);
+    void closeDevice().catch(() => {}).then(() => process.exit(EXIT[signal]));
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
-  return {
-    get received() { return received; },
-    unlisten: () => void process.off('SIGINT', stop).off('SIGTERM', stop),
-  };
+  return { get received() { return received; }, unlisten };
+}
+
+/** The command line of this process, to be given again. */
+function goOn(folder: string): string {
+  const place = /^--(out|resume)$/, words = process.argv.slice(2);
+  const rest = words.filter((word, i) => !/^--(out|resume)(=|$)/.test(word) && (word.startsWith('--') || !place.test(words[i - 1] ?? '')));
+  return `go on with: remit-mini ${[...rest, '--resume', folder].map(quoted).join(' ')}`;
+}
+
+/** As a shell wants it. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

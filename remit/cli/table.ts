@@ -7,7 +7,8 @@ export interface Stage {
   readonly evaluation: Evaluation;
 }
 
-const VIEWS: readonly (readonly [key: keyof Scores, title: string])[] = [
+/** The views of an evaluation and what they are called in tables. */
+export const VIEWS: readonly (readonly [key: keyof Scores, title: string])[] = [
   ['cued', 'cued'],
   ['samp', 'sampled'],
   ['free', 'greedy'],

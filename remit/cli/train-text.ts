@@ -8,6 +8,7 @@ import { textCorpus, type TextCorpus } from '../data/text.ts';
 import { byteTokenizer } from '../data/tokenizer.ts';
 import { pretrain } from '../phases/pretrain.ts';
 import { textLoss } from '../phases/text-loss.ts';
+import type { Place } from '../run/checkpoint.ts';
 import { openDevice } from './device.ts';
 import { startFrom } from './init.ts';
 import { inRunFolder } from './session.ts';
@@ -16,29 +17,38 @@ import type { TrainOptions } from './train.ts';
 /** Enough for three digits, and seconds of work at most. */
 const MAX_VALIDATION_TOKENS = 2 ** 17;
 
+/** While it trains, the loss is looked at so many times, on so many tokens: the best model is kept. */
+const LOOKS = 20, GLANCE = 2 ** 13;
+
 /** Resolves to the exit code; the validation loss is on stdout. */
-export async function trainText({ resolved, init, out }: TrainOptions, path: string): Promise<number> {
+export async function trainText({ resolved, init, out, resume }: TrainOptions, path: string): Promise<number> {
   const text = readText(path, resolved.config.data.field);
   const device = await openDevice(resolved.config.device);
   const { model, tokenizer, config } = startFrom(init, resolved, byteTokenizer);
   const { context } = config.model, { validation } = config.data;
   const data = textCorpus(tokenizer.encode(text), { context, validation }, rng(config.seed).fold('text'));
 
-  return inRunFolder({ config, device, model, tokenizer, out, name: resolved.preset }, async (folder) => {
+  return inRunFolder({ config, device, model, tokenizer, out, resume, name: resolved.preset }, async (folder) => {
     const unit = `bits per ${tokenizer.name}`;
     const before = await bits(model, data, context);
     process.stderr.write(`${data.trainTokens} ${tokenizer.name}s to train on, ${data.validationTokens} to validate on; at first ${before.toFixed(3)} ${unit}\n`);
+    const { steps } = config.pretrain, every = Math.ceil(steps / LOOKS);
+    let best: Place | undefined;
+    const look = async (step: number): Promise<void> => { best = await folder.saveBest('pretrain', step, model, await bits(model, data, context, GLANCE)); };
+    folder.watch = async (_, step) => { if (step % every === 0 && step < steps) await look(step); };
     await pretrain(config, data, model, folder);
+    await look(steps);
     const after = await bits(model, data, context);
-    folder.report('evaluation', { unit, before, after });
+    folder.report('evaluation', { unit, before, after, best: { step: best!.step, quick: best!.loss } });
     process.stdout.write(`validation: ${before.toFixed(3)} -> ${after.toFixed(3)} ${unit}\n`);
+    if (best!.step < steps) process.stderr.write(`the model of step ${best!.step} did better: checkpoints/pretrain.best.safetensors\n`);
     process.stderr.write(`try: remit-mini sample --model ${folder.path} --prompt "..."\n`);
   });
 }
 
 /** Validation loss in bits per token, over rows spread evenly when there are very many. */
-async function bits(model: Transformer, data: TextCorpus, context: number): Promise<number> {
-  const rows = spread(data.validationRows(), context + 1, Math.ceil(MAX_VALIDATION_TOKENS / context));
+async function bits(model: Transformer, data: TextCorpus, context: number, tokens = MAX_VALIDATION_TOKENS): Promise<number> {
+  const rows = spread(data.validationRows(), context + 1, Math.ceil(tokens / context));
   return (await textLoss(model, rows, context + 1)) / Math.LN2;
 }
 

@@ -1,17 +1,22 @@
 // `remit-mini train`: reads the settings, then trains on the tiny world or on your own text.
 // Read next: train-world.ts, train-text.ts; remit/config/schema.ts for the settings.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { ConfigError } from '../../engine/errors.ts';
 import { resolveConfig, type Resolved } from '../config/config.ts';
 import { presetsHelp, printConfig, settingsHelp } from '../config/help.ts';
+import { nearest } from '../config/nearest.ts';
 import { settings } from '../config/schema.ts';
-import { readArguments, type Arguments, type Flags } from './arguments.ts';
+import type { Resume } from '../run/claim.ts';
+import { readArguments, required, type Arguments, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
 
-export const help = `remit-mini train [pretrain | midtrain] [flags]
+export const help = `remit-mini train [pretrain | midtrain | sft | rl | remit] [flags]
 
-Without a phase: pre-trains and mid-trains a small transformer on the tiny world, tests both, and prints a table per task.
+Without a phase, everything: pre-trains, mid-trains and post-trains (SFT, RL) a small transformer on the tiny world, then mid-trains it
+again guided by the RL model (ReMiT) and post-trains that; tests every stage and compares them. With a phase, that phase alone: midtrain,
+sft and rl go on from the model of --init; remit mid-trains it guided by the model of --reference.
 Everything about the run is kept in its folder.
 
   --preset <name>              where to start from, see below
@@ -19,7 +24,10 @@ Everything about the run is kept in its folder.
   --set <setting>=<value>      one setting; may be repeated; --<setting> <value> says the same
   --data <path>                train on your own text instead: a .txt or .jsonl file, or a folder of them
   --init <path>                start from a trained model: a run folder, a checkpoint, or a Hugging Face folder
+  --reference <path>           train remit: the model that guides, for example the checkpoint rl.safetensors of a run
   --out <folder>               where the run goes; runs/<preset>-<number> by default
+  --resume <folder>            go on with the run in this folder, with its settings, from its newest checkpoint
+  --out <folder> --resume      the same if there is a run, else begin one
   --print-config               show every setting and where it came from, and stop
 
 Presets:
@@ -29,16 +37,18 @@ Settings (defaults < preset < file < flags):
 ${settingsHelp()}
 `;
 
-const PHASES = ['pretrain', 'midtrain'] as const;
+const PHASES = ['pretrain', 'midtrain', 'sft', 'rl', 'remit'] as const;
 
-/** What to train: one phase, or both. */
-export type Plan = readonly (typeof PHASES)[number][];
+/** What to train: one phase, or all of them and the flywheel. */
+export type Plan = (typeof PHASES)[number] | 'everything';
 
 export interface TrainOptions {
   readonly resolved: Resolved;
   readonly plan: Plan;
   readonly init: string | undefined;
+  readonly reference: string | undefined;
   readonly out: string | undefined;
+  readonly resume: Resume;
 }
 
 /** The flags that say settings, for readSettings(). */
@@ -53,37 +63,62 @@ export const settingFlags: Flags = {
 const flags: Flags = {
   ...settingFlags,
   init: { type: 'string' },
+  reference: { type: 'string' },
   out: { type: 'string' },
+  resume: { type: 'string' },
   'print-config': { type: 'boolean' },
 };
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const args = readArguments('train', argv, flags, 1);
+  const args = readArguments('train', resumeWithValue(argv), flags, 1);
   const plan = choosePlan(args.positionals[0]);
-  const resolved = readSettings('train', args);
+  const place = choosePlace(args);
+  const resolved = readSettings('train', args, place.resume === 'required' ? join(place.out, 'config.json') : undefined);
   if (args.has('print-config')) {
     process.stdout.write(`${printConfig(resolved)}\n`);
     return EXIT.ok;
   }
-  const options = { resolved, plan, init: args.text('init'), out: args.text('out') };
-  if (resolved.config.data.path === undefined) {
-    if (plan[0] === 'midtrain' && options.init === undefined) throw new ConfigError('train midtrain: needs a model to start from: give --init <run folder>');
-    return (await import('./train-world.ts')).trainWorld(options);
+  const options = { resolved, plan, init: args.text('init'), reference: args.text('reference'), ...place };
+  const { path } = resolved.config.data;
+  if (path !== undefined && plan !== 'everything' && plan !== 'pretrain') {
+    throw new ConfigError(`train ${plan}: --data: your own text is for pretrain: use train pretrain, with --init to go on from a model`);
   }
-  if (args.positionals[0] === 'midtrain') throw new ConfigError('train midtrain: --data: your own text is for pretrain: use train pretrain, with --init to go on from a model');
-  return (await import('./train-text.ts')).trainText(options, resolved.config.data.path);
+  checkModels(options);
+  if (path === undefined) return (await import('./train-world.ts')).trainWorld(options);
+  return (await import('./train-text.ts')).trainText(options, path);
 }
 
 function choosePlan(word: string | undefined): Plan {
-  if (word === undefined) return PHASES;
+  if (word === undefined) return 'everything';
   const phase = PHASES.find((name) => name === word);
-  if (phase === undefined) throw new ConfigError(`train: ${word}: no such phase: there are ${PHASES.join(' and ')}`);
-  return [phase];
+  if (phase === undefined) throw new ConfigError(`train: ${word}: no such phase: there are ${PHASES.join(', ')}: did you mean ${nearest(word, PHASES)}?`);
+  return phase;
 }
 
-/** Throws ConfigError. */
-export function readSettings(command: string, args: Arguments): Resolved {
-  const preset = args.text('preset'), path = args.text('config');
+/** Throws ConfigError when a phase lacks a model to start from or to be guided by, or has one that it would not use. */
+function checkModels({ plan, init, reference }: TrainOptions): void {
+  if (plan !== 'everything' && plan !== 'pretrain' && init === undefined) throw new ConfigError(`train ${plan}: needs a model to start from: give --init <run folder>`);
+  if (plan === 'remit' && reference === undefined) throw new ConfigError('train remit: needs a model to be guided by: give --reference <run folder>/checkpoints/rl.safetensors');
+  if (plan !== 'remit' && reference !== undefined) throw new ConfigError(`train: --reference ${reference}: only train remit is guided by a model: leave it out`);
+}
+
+/** `--resume` without a folder, which node:util does not know, becomes `--resume=`. */
+function resumeWithValue(argv: readonly string[]): string[] {
+  return argv.map((word, i) => (word === '--resume' && (argv[i + 1] ?? '--').startsWith('--') ? '--resume=' : word));
+}
+
+/** Where the run goes, and whether it may be there already. */
+function choosePlace(args: Arguments): { out: string; resume: 'required' } | { out: string | undefined; resume: 'never' | 'if-there' } {
+  const out = args.text('out'), folder = args.text('resume');
+  if (folder === undefined) return { out, resume: 'never' };
+  if (folder === '') return { out: out ?? required('train', args, 'resume', 'which run? Give its folder'), resume: 'if-there' };
+  if (out !== undefined) throw new ConfigError(`train: --out ${out} --resume ${folder}: a run goes on in its own folder: leave --out out`);
+  return { out: folder, resume: 'required' };
+}
+
+/** `defaultFile`: the settings of a run that goes on. Throws ConfigError. */
+export function readSettings(command: string, args: Arguments, defaultFile?: string): Resolved {
+  const preset = args.text('preset'), path = args.text('config') ?? (defaultFile !== undefined && existsSync(defaultFile) ? defaultFile : undefined);
   return resolveConfig({
     ...(preset === undefined ? {} : { preset }),
     ...(path === undefined ? {} : { file: { path, values: readJson(path) } }),

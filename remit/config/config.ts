@@ -7,7 +7,7 @@ import { nearest } from './nearest.ts';
 import { presetNames, presets, type PresetName } from './presets.ts';
 import { type Config, schema, settings } from './schema.ts';
 
-export type { Config, PartialConfig, PhaseConfig } from './schema.ts';
+export type { Config, OptimiserConfig, PartialConfig, PhaseConfig } from './schema.ts';
 export type { PresetName } from './presets.ts';
 
 export interface Sources {
@@ -93,7 +93,7 @@ function roundUp(x: number, multiple: number): number {
 }
 
 /** Settings that must fit each other. */
-function crossCheck({ model, data, pretrain, midtrain }: Config): void {
+function crossCheck({ model, data, pretrain, midtrain, sft, rl }: Config): void {
   const { width, heads, kvHeads, context } = model;
   if (width % heads !== 0) throw new ConfigError(`config: model.width = ${width}, model.heads = ${heads}: width must be a multiple of heads`);
   if (heads % kvHeads !== 0) throw new ConfigError(`config: model.heads = ${heads}, model.kvHeads = ${kvHeads}: heads must be a multiple of kvHeads`);
@@ -103,12 +103,16 @@ function crossCheck({ model, data, pretrain, midtrain }: Config): void {
   if (data.path === undefined && context < WORLD_ROW) {
     throw new ConfigError(`config: model.context = ${context}: rows of the tiny world have ${WORLD_ROW} tokens`);
   }
-  for (const [name, phase] of Object.entries({ pretrain, midtrain })) {
-    const { warmup, steps, corpus } = phase;
+  for (const [name, { warmup, steps }] of Object.entries({ pretrain, midtrain, sft, rl })) {
     if (warmup > steps) throw new ConfigError(`config: ${name}.warmup = ${warmup}, ${name}.steps = ${steps}: warm-up must end within the steps: lower it`);
-    if (corpus.think - corpus.spread < 0 || corpus.think + corpus.spread > 1) {
-      throw new ConfigError(`config: ${name}.corpus.think = ${corpus.think}, ${name}.corpus.spread = ${corpus.spread}: think - spread and think + spread must lie in 0..1`);
+  }
+  for (const [name, { think, spread }] of Object.entries({ 'pretrain.corpus': pretrain.corpus, 'midtrain.corpus': midtrain.corpus, 'sft.demonstrations': sft.demonstrations })) {
+    if (think - spread < 0 || think + spread > 1) {
+      throw new ConfigError(`config: ${name}.think = ${think}, ${name}.spread = ${spread}: think - spread and think + spread must lie in 0..1`);
     }
+  }
+  if (rl.samples < 2 && rl.advantage !== 'reinforce') {
+    throw new ConfigError(`config: rl.samples = ${rl.samples}, rl.advantage = ${rl.advantage}: compares the samples of a question: needs at least 2, or rl.advantage=reinforce`);
   }
 }
 

@@ -2,7 +2,7 @@
 
 /** Words that people bring from elsewhere, by what they are called here. */
 const synonyms: Readonly<Record<string, string>> = {
-  lr: 'rate', learningrate: 'rate', dim: 'width', embd: 'width', batchsize: 'batch', blocksize: 'context', epochs: 'steps', iterations: 'steps',
+  lr: 'rate', learningrate: 'rate', dim: 'width', embd: 'width', batchsize: 'batch', blocksize: 'context', epochs: 'steps', iterations: 'steps', eps: 'epsilon', alpha: 'distil',
 };
 
 /** The entry of `names` closest to `wrong`. Dotted names also match by their last part alone: `width` finds `model.width`. */

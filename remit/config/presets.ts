@@ -17,7 +17,18 @@ export const presets = {
     values: {
       pretrain: { steps: 60, warmup: 10 },
       midtrain: { steps: 30 },
+      sft: { steps: 10 },
+      rl: { steps: 5 },
       evaluate: { questions: 20 },
+    },
+  },
+  'think-only': {
+    about: 'every document thinks: the effect of the weights on skill alone, in a third of the time',
+    values: {
+      pretrain: { steps: 400, corpus: { think: 1, waffle: 0 } },
+      midtrain: { steps: 150, corpus: { think: 1, spread: 0, waffle: 0 } },
+      sft: { demonstrations: { think: 1, waffle: 0 } },
+      evaluate: { questions: 100 },
     },
   },
   text: {

@@ -76,33 +76,85 @@ const data = z.strictObject({
   validation: real({ above: 0, to: 0.5, about: 'share of your text held out to validate on' }).default(0.1),
 });
 
-/** What one training phase needs; the two phases differ in their defaults only. */
-function phase(defaults: { steps: number; warmup: number; schedule: 'constant' | 'linear'; corpus: { density: number; noise: number; wrong: number; spread: number } }) {
-  const { corpus } = defaults;
-  return z.strictObject({
-    steps: whole({ min: 1, max: 100_000_000, about: 'optimiser steps' }).default(defaults.steps),
-    batch: whole({ min: 1, max: 65_536, unit: 'rows', about: 'rows per step' }).default(32),
-    rate: real({ above: 0, to: 1, about: 'learning rate at its peak' }).default(5e-3),
-    warmup: whole({ min: 0, max: 100_000_000, unit: 'steps', about: 'the rate climbs from 0 over these' }).default(defaults.warmup),
-    schedule: choice(['constant', 'linear', 'cosine', 'wsd'], 'the rate after warm-up; wsd: constant, then down to the floor').default(defaults.schedule),
+interface OptimiserDefaults { steps: number; rate: number; warmup: number; schedule: 'constant' | 'linear'; weightDecay: number }
+
+/** What every phase tells its optimiser. */
+function optimiser({ steps, rate, warmup, schedule, weightDecay }: OptimiserDefaults, about = 'optimiser steps') {
+  return {
+    steps: whole({ min: 1, max: 100_000_000, about }).default(steps),
+    rate: real({ above: 0, to: 1, about: 'learning rate at its peak' }).default(rate),
+    warmup: whole({ min: 0, max: 100_000_000, unit: 'steps', about: 'the rate climbs from 0 over these' }).default(warmup),
+    schedule: choice(['constant', 'linear', 'cosine', 'wsd'], 'the rate after warm-up; wsd: constant, then down to the floor').default(schedule),
     floor: share('where a falling schedule ends, as a share of the peak').default(0),
-    weightDecay: real({ from: 0, to: 10, about: 'decoupled weight decay of matrices' }).default(0.05),
+    weightDecay: real({ from: 0, to: 10, about: 'decoupled weight decay of matrices' }).default(weightDecay),
     clip: real({ above: 0, to: 1e9, about: 'largest global gradient norm' }).default(1),
     beta1: real({ from: 0, below: 1, about: 'AdamW memory of the gradient' }).default(0.9),
     beta2: real({ from: 0, below: 1, about: 'AdamW memory of its square' }).default(0.95),
+    diverged: choice(['stop', 'skip'], 'when a gradient is no number: end the run, or leave that step out and count it').default('stop'),
+  };
+}
+
+const batch = whole({ min: 1, max: 65_536, unit: 'rows', about: 'rows per step' });
+
+/** In what styles problems are answered. */
+function styles(defaults: { think: number; spread: number }) {
+  return {
+    think: share('problems solved step by step, on average over the tasks').default(defaults.think),
+    spread: share('how far a task may lie from that average').default(defaults.spread),
+    waffle: share('of the others: filler before the answer').default(0.3),
+  };
+}
+
+/** Pre-training and mid-training differ in their defaults only. */
+function corpusPhase(defaults: OptimiserDefaults, corpus: { density: number; noise: number; wrong: number; spread: number }) {
+  return z.strictObject({
+    ...optimiser(defaults),
+    batch: batch.default(32),
     corpus: z.strictObject({
       density: share('rows that hold a problem; the rest is chatter').default(corpus.density),
       noise: share('characters of chatter replaced at random').default(corpus.noise),
       wrong: share('problems solved wrongly').default(corpus.wrong),
-      think: share('problems solved step by step, on average over the tasks').default(0.35),
-      spread: share('how far a task may lie from that average').default(corpus.spread),
-      waffle: share('of the others: filler before the answer').default(0.3),
+      ...styles({ think: 0.35, spread: corpus.spread }),
     }).prefault({}),
   }).prefault({});
 }
 
-const pretrain = phase({ steps: 1200, warmup: 50, schedule: 'constant', corpus: { density: 0.8, noise: 0.1, wrong: 0.2, spread: 0 } });
-const midtrain = phase({ steps: 300, warmup: 0, schedule: 'linear', corpus: { density: 0.95, noise: 0.05, wrong: 0.1, spread: 0.1 } });
+const pretrain = corpusPhase({ steps: 1200, rate: 5e-3, warmup: 50, schedule: 'constant', weightDecay: 0.05 }, { density: 0.8, noise: 0.1, wrong: 0.2, spread: 0 });
+const midtrain = corpusPhase({ steps: 300, rate: 5e-3, warmup: 0, schedule: 'linear', weightDecay: 0.05 }, { density: 0.95, noise: 0.05, wrong: 0.1, spread: 0.1 });
+
+const sft = z.strictObject({
+  ...optimiser({ steps: 80, rate: 2e-3, warmup: 0, schedule: 'linear', weightDecay: 0 }),
+  batch: batch.default(32),
+  demonstrations: z.strictObject(styles({ think: 0.5, spread: 0 })).prefault({}),
+});
+
+const rl = z.strictObject({
+  ...optimiser({ steps: 100, rate: 6e-4, warmup: 5, schedule: 'constant', weightDecay: 0 }, 'iterations: one batch of samples each'),
+  prompts: whole({ min: 1, max: 4096, about: 'questions per iteration' }).default(16),
+  samples: whole({ min: 1, max: 4096, about: 'answers sampled per question' }).default(8),
+  temperature: real({ above: 0, to: 100, about: 'of the samples' }).default(1),
+  advantage: choice(['rloo', 'grpo', 'dr-grpo', 'reinforce'], 'how rewards are compared: see remit/rl/advantage.ts').default('rloo'),
+  updates: whole({ min: 1, max: 1000, about: 'optimiser steps per batch of samples' }).default(1),
+  ratioClip: real({ above: 0, below: 1, about: 'how far the probability ratio may move before its gradient stops' }).default(0.2),
+  klWeight: real({ from: 0, to: 100, about: 'weight of the k3 estimate of KL to the model that RL began with' }).default(0.02),
+});
+
+const remit = z.strictObject({
+  arm: choice(['remit', 'vanilla', 'sft-guided', 'shuffled', 'kd', 'rho'], 'how mid-training is done the second time').default('remit'),
+  epsilon: real({ above: 0, to: 1, about: 'weights lie in 1 - epsilon .. 1 + epsilon' }).default(0.2),
+  scale: real({ above: 0, to: 1000, about: 'steepness of the sigmoid that turns a gap into a weight' }).default(1),
+  centre: toggle('take the mean gap of its row off each gap').default(true),
+  detach: toggle('weights are constants: no gradient flows through them').default(true),
+  distil: share('kd: weight of KL(reference || model) against next-token prediction').default(0.5),
+  keep: real({ above: 0, to: 1, about: 'rho: share of the tokens that count' }).default(0.6),
+  turns: whole({ min: 0, max: 100, about: 'turns of the flywheel; each takes the last RL model as its reference' }).default(1),
+});
+
+const checkpoint = z.strictObject({
+  seconds: real({ from: 0, to: 1e6, unit: 'seconds', about: 'how often a phase on its way is stored; less, if that cost over 2%; 0: never' }).default(5),
+  every: whole({ min: 0, max: 100_000_000, unit: 'steps', about: 'and after every so many; 0: by the clock alone' }).default(0),
+  keep: whole({ min: 1, max: 1000, about: 'how many of these are kept while the phase lasts' }).default(2),
+});
 
 const evaluate = z.strictObject({
   questions: whole({ min: 1, max: 200, about: 'held-out questions per task' }).default(200),
@@ -117,7 +169,11 @@ export const schema = z.strictObject({
   data: data.prefault({}),
   pretrain,
   midtrain,
+  sft: sft.prefault({}),
+  rl: rl.prefault({}),
+  remit: remit.prefault({}),
   evaluate: evaluate.prefault({}),
+  checkpoint: checkpoint.prefault({}),
 });
 
 /** Any part of a config: what presets and config files hold. */
@@ -130,8 +186,11 @@ export interface Config extends Omit<Settings, 'model'> {
   model: Omit<Settings['model'], 'kvHeads' | 'hidden'> & { kvHeads: number; hidden: number };
 }
 
-/** One phase's settings: `config.pretrain` or `config.midtrain`. */
-export type PhaseConfig = Config['pretrain'];
+/** What a phase tells its optimiser. */
+export type OptimiserConfig = Omit<Config['pretrain'], 'batch' | 'corpus'>;
+
+/** A phase that learns from rows of tokens: pre-training, mid-training, fine-tuning. */
+export type PhaseConfig = Omit<Config['pretrain'], 'corpus'>;
 
 export interface Setting extends Leaf {
   /** Dotted: `model.width`. */

@@ -34,18 +34,27 @@ export interface EvaluateOptions {
 const QUESTIONS_SEED = 777, CHUNK = 500; // questions are fixed, so that models of different seeds answer the same ones
 const [thinkToken, stopToken] = [encode(THINK)[0]!, encode(STOP)[0]!];
 
+/** The ways to ask. */
+const views = { cued: { temperature: 0, force: thinkToken }, samp: { temperature: 1 }, free: { temperature: 0 } } as const;
+
 /** Asks the model every question in the three ways. */
 export async function evaluate(model: Transformer, { questions, split, seed }: EvaluateOptions): Promise<Evaluation> {
   const set = evaluationSet(split, questions, QUESTIONS_SEED), random = rng(seed).fold('evaluate');
-  const cued = await answers(model, set, random, { temperature: 0, force: thinkToken });
-  const samp = await answers(model, set, random, { temperature: 1 });
-  const free = await answers(model, set, random, { temperature: 0 });
+  const cued = await answers(model, set, random, views.cued);
+  const samp = await answers(model, set, random, views.samp);
+  const free = await answers(model, set, random, views.free);
   const tasks = TASKS.map(({ name, group }, task) => {
     const share = (hits: readonly boolean[]): number => hits.filter((hit, i) => hit && set.task[i] === task).length / questions;
     return { name, group, cued: share(cued.correct), samp: share(samp.correct), free: share(free.correct), thinkRate: share(samp.thinks) };
   });
   const mean = (key: keyof Scores): number => tasks.reduce((total, task) => total + task[key], 0) / tasks.length;
   return { cued: mean('cued'), samp: mean('samp'), free: mean('free'), thinkRate: mean('thinkRate'), tasks };
+}
+
+/** The share of right answers in one view alone: for learning curves. */
+export async function accuracy(model: Transformer, view: keyof typeof views, { questions, split, seed }: EvaluateOptions): Promise<number> {
+  const { correct } = await answers(model, evaluationSet(split, questions, QUESTIONS_SEED), rng(seed).fold('evaluate'), views[view]);
+  return correct.filter(Boolean).length / correct.length;
 }
 
 interface Answers {

@@ -1,21 +1,59 @@
 // Phase 2: mid-training (annealing). From a pre-trained checkpoint, on a better corpus, under a rate that falls to 0, with fresh
-// optimiser moments. This is the vanilla arm: next-token prediction, every token with weight 1.
-// Settings: config.midtrain. Read after: pretrain.ts.
+// optimiser moments. Without a guide this is the vanilla arm, next-token prediction; with one, ReMiT or another arm (../arms.ts).
+// Settings: config.midtrain, config.remit. Read after: pretrain.ts. Read next: ../weights.ts, sft.ts.
 
-import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
+import type { HostArray } from '../../kernels/kernel.ts';
+import { rng } from '../../engine/rng.ts';
 import type { Transformer } from '../../nn/transformer.ts';
+import { armLoss } from '../arms.ts';
 import type { Config } from '../config/config.ts';
 import type { Corpus } from '../data/corpus.ts';
+import { nextTokenLoop } from './next-token.ts';
 import type { Run } from './run.ts';
-import { trainLoop } from './train-loop.ts';
 
-/** Trains a copy of `base` and returns it; the base stays as it is, for the other arms to start from. */
-export async function midtrain(config: Config, data: Corpus, base: Transformer, run: Run): Promise<Transformer> {
-  const model = base.clone();
-  await trainLoop({
-    phase: 'midtrain', settings: config.midtrain, model, data, run,
-    loss: ({ inputs, targets }) => crossEntropy(model.forward(inputs), targets),
+/** Mid-training with a frozen reference. */
+export interface Guide {
+  /** Names it in metrics and checkpoints. */
+  readonly phase: string;
+  readonly reference: Transformer;
+}
+
+/** Trains a copy of `base` and returns it; the base stays as it is, for the other arms to start from. With a guide, config.remit says how. */
+export async function midtrain(config: Config, data: Corpus, base: Transformer, run: Run, guide?: Guide): Promise<Transformer> {
+  const model = base.clone(), settings = guide ? config.remit : { ...config.remit, arm: 'vanilla' as const };
+  const lossOf = armLoss(settings, model, guide?.reference, rng(config.seed).fold('arm'));
+  await nextTokenLoop({
+    phase: guide?.phase ?? 'midtrain', section: 'midtrain', settings: config.midtrain, model, run,
+    rows: (i, batch) => ({ rows: data.rows(i, batch) }),
+    loss(batch, i) {
+      const { loss, ...read } = lossOf(batch, i);
+      return { loss, read };
+    },
+    describe: ({ weights, logProb, reference }) => (weights && logProb && reference ? describeWeights(weights, logProb, reference, settings.epsilon) : {}),
   });
-  await run.save('midtrain', model);
   return model;
+}
+
+/**
+ * Of a step's weights: mean, standard deviation, extremes, share at either bound; the unweighted loss, to compare arms by, and how much
+ * better the reference predicts the batch (the mean gap), both in nats per token.
+ */
+function describeWeights(weights: HostArray, logProb: HostArray, reference: HostArray, epsilon: number): Record<string, number> {
+  const n = weights.length, mean = average(weights), tolerance = 1e-6;
+  return {
+    nextToken: -average(logProb),
+    gap: average(reference) - average(logProb),
+    weightMean: mean,
+    weightDeviation: Math.sqrt(average(weights.map((w) => (w - mean) ** 2))),
+    weightLowest: Math.min(...weights),
+    weightHighest: Math.max(...weights),
+    weightsLow: weights.filter((w) => w <= 1 - epsilon + tolerance).length / n,
+    weightsHigh: weights.filter((w) => w >= 1 + epsilon - tolerance).length / n,
+  };
+}
+
+function average(x: HostArray): number {
+  let total = 0;
+  for (const value of x) total += value;
+  return total / x.length;
 }

@@ -1,6 +1,7 @@
-// What a phase reports to while it trains: a run folder, a test, or nobody.
+// What a phase reports to while it trains, and where it can leave itself to be taken up again: a run folder, a test, or nobody.
 
 import type { Transformer } from '../../nn/transformer.ts';
+import type { AdamW } from '../../optim/adamw.ts';
 
 /** One training step, as written to metrics.jsonl. It holds no clock, so that equal runs write equal bytes. */
 export interface StepRecord {
@@ -18,12 +19,34 @@ export interface StepRecord {
   readonly [extra: string]: number | string;
 }
 
+/** A phase between two steps: all that it takes to go on as if nothing had happened, since data and randomness follow from the seed and the step. */
+export interface PhaseState {
+  readonly phase: string;
+  readonly steps: number;
+  readonly model: Transformer;
+  readonly optimiser: AdamW;
+  /** Steps that are done. */
+  step: number;
+  /** Target tokens so far. */
+  tokens: number;
+  /** Numbers that the phase carries from one step to the next. */
+  readonly memory: Record<string, number>;
+}
+
 export interface Run {
-  /** Set when the phase is to end after the step in hand, save, and go no further. */
+  /** Set when the phase is to end after the step in hand, and nothing is to follow. */
   readonly stopping: boolean;
   log(record: StepRecord): void;
   /** Stores the model as the result of a phase. */
   save(phase: string, model: Transformer): Promise<void>;
+  /** Looks at the model after a step, without changing it: learning curves. */
+  watch?(phase: string, step: number, model: Transformer): Promise<void>;
+  /** Before the first step: brings `state` to where the phase was left. True: its result is already stored, and now in the model. */
+  restore?(state: PhaseState): Promise<boolean>;
+  /** After each step but the last: stores the state, as often as the run likes. */
+  keep?(state: PhaseState): Promise<void>;
+  /** Instead of save(), when a stop came before the last step. */
+  suspend?(state: PhaseState): Promise<void>;
 }
 
 /** Reports to nobody. */

@@ -1,49 +1,83 @@
-// The loop that pre-training, mid-training and fine-tuning share: draw a batch, differentiate the phase's loss, clip, AdamW, report.
-// What differs between phases - model, data, loss - stays in the phase. Read after: pretrain.ts.
+// The loop that every phase shares: the phase's own body makes a loss and applies its gradient, the loop counts, checks, reports and saves;
+// and when the run was interrupted before, it goes on where that ended.
+// What differs between phases - model, data, loss - stays in the phase. Read after: pretrain.ts. Read next: next-token.ts.
 
+import { DivergedError } from '../../engine/errors.ts';
 import type { Tensor } from '../../engine/tensor.ts';
-import { step } from '../../engine/step.ts';
-import { backward } from '../../engine/tape.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import { AdamW } from '../../optim/adamw.ts';
 import { schedule } from '../../optim/schedule.ts';
-import type { PhaseConfig } from '../config/config.ts';
-import type { Corpus } from '../data/corpus.ts';
-import { checkFinite, nextTokens, type NextTokenBatch } from './next-token.ts';
-import type { Run } from './run.ts';
+import type { OptimiserConfig } from '../config/config.ts';
+import type { PhaseState, Run } from './run.ts';
 
-export interface TrainLoop {
-  readonly phase: string;
-  readonly settings: PhaseConfig;
-  /** Trained in place. */
-  readonly model: Transformer;
-  readonly data: Corpus;
-  /** The scalar to minimise, in nats per counted token. */
-  readonly loss: (batch: NextTokenBatch) => Tensor;
-  readonly run: Run;
+const SKIPPED = 'skipped steps', IN_A_ROW = 'skipped steps in a row'; // among what a phase remembers
+const MOST_IN_A_ROW = 10; // more is no accident of a batch
+
+/** What one iteration found; further numbers are written to the metrics as they are. */
+export interface Iteration {
+  /** Nats per counted token. */
+  readonly loss: number;
+  /** Global gradient norm before clipping; of the last update, if there were several. */
+  readonly gradNorm: number;
+  /** Tokens it learned from. */
+  readonly tokens: number;
+  readonly [extra: string]: number;
 }
 
-/** Runs all steps of a phase with fresh optimiser moments. Throws DivergedError when loss or gradient is no number any more. */
-export async function trainLoop({ phase, settings, model, data, loss: lossOf, run }: TrainLoop): Promise<void> {
-  const { steps, batch, rate: peak, floor, warmup, schedule: kind } = settings;
+/** Clips the gradients and applies them; to be called in a step, after backward(). Returns their norm before clipping, []. `update`: see TrainLoop.updates. */
+export type Apply = (update?: number) => Tensor;
+
+export interface TrainLoop {
+  /** Names the phase in metrics and checkpoints. */
+  readonly phase: string;
+  /** Where its settings stand in the config, for messages. */
+  readonly section: 'pretrain' | 'midtrain' | 'sft' | 'rl';
+  readonly settings: OptimiserConfig;
+  /** Trained in place. */
+  readonly model: Transformer;
+  readonly run: Run;
+  /** Optimiser updates per iteration; 1 unless given. */
+  readonly updates?: number;
+  /** Numbers that the body carries from one iteration to the next, beside model and moments. */
+  readonly memory?: Record<string, number>;
+  /** Iteration i, from 0. Whatever it draws must be a function of the seed and i. */
+  body(i: number, apply: Apply): Promise<Iteration>;
+}
+
+/**
+ * Runs the iterations of a phase that are still to do, from fresh optimiser moments or from where the run left it, then saves the model.
+ * Throws DivergedError when loss or gradient is no number any more, or with
+ * settings.diverged 'skip' when that went on for too long.
+ */
+export async function trainLoop({ phase, section, settings, model, run, updates = 1, memory = {}, body }: TrainLoop): Promise<void> {
+  const { steps, rate: peak, floor, warmup, schedule: kind } = settings;
   const rate = schedule({ kind, peak, steps, warmup, floor: floor * peak });
-  const optimiser = new AdamW(model.parameters, settings);
-
-  const train = step((rows: Int32Array, i: number) => {
-    const tokens = nextTokens(rows, batch);
-    const loss = lossOf(tokens); // []
-    model.parameters.clearGradients();
-    backward(loss);
-    return { loss, gradNorm: optimiser.update(i, rate(i)), count: tokens.targets.size };
-  });
-
-  for (let i = 0, tokens = 0; i < steps && !run.stopping; i++) {
-    const result = await train(data.rows(i, batch), i);
-    const [loss, gradNorm] = await Promise.all([result.loss.item(), result.gradNorm.item()]);
-    checkFinite(phase, i + 1, { loss, gradNorm });
-    tokens += result.count;
-    run.log({ phase, step: i + 1, steps, loss, rate: rate(i), gradNorm, tokens });
+  const optimiser = new AdamW(model.parameters, settings), state: PhaseState = { phase, steps, model, optimiser, step: 0, tokens: 0, memory };
+  try {
+    if (await run.restore?.(state)) return;
+    while (state.step < steps && !run.stopping) {
+      const i = state.step;
+      const { loss, gradNorm, tokens, ...rest } = await body(i, (update = 0) => optimiser.update(i * updates + update, rate(i)));
+      const skipped = settings.diverged === 'skip' && !Number.isFinite(gradNorm); // the optimiser left everything as it was
+      memory[SKIPPED] = (memory[SKIPPED] ?? 0) + Number(skipped);
+      memory[IN_A_ROW] = skipped ? (memory[IN_A_ROW] ?? 0) + 1 : 0;
+      if (!skipped || memory[IN_A_ROW] > MOST_IN_A_ROW) checkFinite({ phase, section, step: i + 1 }, { loss, gradNorm });
+      state.step++;
+      state.tokens += tokens;
+      run.log({ phase, step: state.step, steps, loss, rate: rate(i), gradNorm, ...rest, ...(memory[SKIPPED] > 0 && { skipped: memory[SKIPPED] }), tokens: state.tokens });
+      await run.watch?.(phase, state.step, model);
+      if (state.step < steps) await run.keep?.(state);
+    }
+    if (state.step === steps) await run.save(phase, model);
+    else await run.suspend?.(state);
+  } finally {
+    optimiser.free();
   }
-  train.free();
-  optimiser.free();
+}
+
+/** Told at the step itself: the weights are still those of the step before. */
+function checkFinite({ phase, section, step }: { phase: string; section: string; step: number }, values: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (!Number.isFinite(value)) throw new DivergedError(`${phase}: ${name} is ${value} at step ${step}: lower ${section}.rate or ${section}.clip`);
+  }
 }

@@ -1,10 +1,11 @@
 // Writes a file so that a reader, or a crash at any moment, finds the old file or the new one and never half of it:
 // write beside it, flush to the disk, rename over. Used by: checkpoint.ts, folder.ts.
 
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { RemitError } from '../../engine/errors.ts';
 
-/** Throws the file system's error, with nothing left behind, when it cannot. */
+/** Throws RemitError, with nothing left behind, when the file system refuses. */
 export function writeAtomically(path: string, contents: Uint8Array | string): void {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
@@ -16,11 +17,16 @@ export function writeAtomically(path: string, contents: Uint8Array | string): vo
       closeSync(file);
     }
     renameSync(temporary, path);
+    flushFolder(dirname(path));
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw error;
+    throw new RemitError(`${path}: cannot be written: ${(error as Error).message}`, { cause: error });
   }
-  flushFolder(dirname(path));
+}
+
+/** Removes what writeAtomically() leaves in a folder when the process is killed. */
+export function sweep(folder: string): void {
+  for (const name of readdirSync(folder)) if (/\.\d+\.tmp$/.test(name)) rmSync(join(folder, name), { force: true });
 }
 
 /** Makes the rename itself last; Windows cannot open a folder, and needs no such thing. */

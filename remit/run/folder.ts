@@ -3,23 +3,33 @@
 //   env.json           versions, machine, device
 //   metrics.jsonl      one line per step, without a clock: equal runs write equal bytes
 //   timing.jsonl       one line per step: seconds and tokens per second
-//   checkpoints/       <phase>.safetensors, the model at the end of a phase
+//   checkpoints/       the model at the end of each phase, and the phase in hand (states.ts)
 //   evaluation.json    scores per task and stage
-// An existing folder with anything in it is refused: nothing is ever overwritten. Read next: checkpoint.ts, model.ts.
+// A run that was interrupted, by whatever, is taken up from its folder and ends with the same bytes as one that was not: every phase asks
+// for its state, the first that is not finished cuts metrics.jsonl back to where its state was stored, and goes on.
+// Nothing else is ever overwritten. Read after: checkpoint.ts, states.ts. Read next: claim.ts, model.ts.
 
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, statSync, writeSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError, RemitError } from '../../engine/errors.ts';
+import { FormatError, RemitError } from '../../engine/errors.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import type { Config } from '../config/config.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
-import type { Run, StepRecord } from '../phases/run.ts';
-import { writeAtomically } from './atomic.ts';
-import { sha256, writeCheckpoint } from './checkpoint.ts';
+import type { PhaseState, Run, StepRecord } from '../phases/run.ts';
+import { sweep, writeAtomically } from './atomic.ts';
+import { readCheckpoint, sha256, writeCheckpoint, type Checkpoint, type Place } from './checkpoint.ts';
+import { storedConfig } from './claim.ts';
 import type { Environment } from './environment.ts';
+import { lock } from './lock.ts';
+import { Lines, readSpans, type Span } from './lines.ts';
 import { Speed, type Progress } from './progress.ts';
+import { States } from './states.ts';
 
-/** Thrown by RunFolder.save() after stop() was called, when the model as it stands is on disk. */
+export { claimFolder, type Resume } from './claim.ts';
+
+const COST = 50; // storing a phase on its way may take one part in so many of the time
+
+/** Thrown when a phase ends because of stop(), when everything that it takes to go on is on disk. */
 export class StoppedError extends RemitError {}
 
 export interface RunFolderOptions {
@@ -28,55 +38,128 @@ export interface RunFolderOptions {
   readonly tokenizer: Tokenizer;
   /** Shows each step; absent: silent. */
   readonly progress?: Progress;
+  /** Told from where the run goes on, and what is damaged. */
+  readonly notice?: (text: string) => void;
 }
 
 export class RunFolder implements Run {
   readonly path: string;
   /** The latest step, for messages. */
   last: StepRecord | undefined;
-  private readonly options: RunFolderOptions;
-  private readonly configHash: string;
-  private readonly metrics: number; // file descriptors
-  private readonly timing: number;
-  private speed = new Speed();
-  private phaseStart = 0;
+  /** The newest checkpoint that this process wrote or read. */
+  good: string | undefined;
+  /** A phase is on its way: to leave now would lose steps. */
+  training = false;
   stopping = false;
+  /** Set by who wants to look at the model while it is trained. */
+  watch?: NonNullable<Run['watch']>;
+  readonly #options: RunFolderOptions;
+  readonly #configHash: string;
+  readonly #states: States;
+  readonly #metrics: Lines;
+  readonly #timing: Lines;
+  readonly #unlock: () => void;
+  readonly #spans: readonly Span[]; // of the metrics that were there
+  #lines = 0; // of them, those that stay
+  #begun = false; // a phase was trained by this process: whatever is stored of later ones is out of date
+  #stored = { at: 0, took: 0 }; // seconds
+  #best: Place | undefined;
+  #speed = new Speed();
+  #phaseStart = 0;
 
-  /** Fills the folder `path`, which claimFolder() has made. */
+  /** Fills the folder `path`, which claimFolder() has made, or takes up the run in it. Throws ConfigError when that has other settings. */
   constructor(path: string, options: RunFolderOptions) {
     this.path = path;
-    this.options = options;
-    const config = toJson(options.config);
-    this.configHash = sha256(config);
-    writeAtomically(join(path, 'config.json'), config);
-    writeAtomically(join(path, 'env.json'), toJson(options.environment));
-    mkdirSync(join(path, 'checkpoints'));
-    this.metrics = openSync(join(path, 'metrics.jsonl'), 'ax');
-    this.timing = openSync(join(path, 'timing.jsonl'), 'ax');
+    this.#options = options;
+    const stored = storedConfig(path, options.config), config = stored ?? toJson(options.config);
+    this.#configHash = sha256(config);
+    this.#states = new States(join(path, 'checkpoints'));
+    this.#unlock = lock(path);
+    try {
+      sweep(path);
+      if (stored === undefined) writeAtomically(join(path, 'config.json'), config);
+      if (!existsSync(join(path, 'env.json'))) writeAtomically(join(path, 'env.json'), toJson(options.environment));
+      mkdirSync(this.#states.folder, { recursive: true });
+      sweep(this.#states.folder);
+      this.#metrics = new Lines(join(path, 'metrics.jsonl'));
+      this.#timing = new Lines(join(path, 'timing.jsonl'));
+      this.#spans = readSpans(this.#metrics.path);
+    } catch (error) {
+      this.#unlock();
+      throw error;
+    }
+  }
+
+  /** See Run. Throws FormatError when checkpoints and metrics do not belong together. */
+  async restore(state: PhaseState): Promise<boolean> {
+    const { phase, steps, model, optimiser, memory } = state;
+    if (this.stopping) throw new StoppedError(`stopped before ${phase}`);
+    const result = this.#open(this.#states.result(phase));
+    if (result !== undefined) {
+      model.parameters.load(result.tensors, this.good!);
+      this.#lines = this.#linesUpTo(result.place);
+      this.#states.prune(phase, 0);
+      return true;
+    }
+    let found: Checkpoint | undefined;
+    for (const path of this.#states.of(phase)) if ((found = this.#open(path)) !== undefined) break;
+    if (found?.unfinished) {
+      model.parameters.load(found.tensors, this.good!);
+      for (const key of ['m', 'v'] as const) model.parameters.load(found.unfinished.moments[key], this.good!, optimiser.moments[key]);
+      Object.assign(memory, found.unfinished.memory);
+      [state.step, state.tokens, this.#lines] = [found.place.step, found.unfinished.tokens, this.#linesUpTo(found.place)];
+      this.#options.notice?.(`going on from ${this.good}: ${phase}, step ${state.step} of ${steps}`);
+    } else this.#states.prune(phase, 0);
+    if (!this.#begun) for (const lines of [this.#metrics, this.#timing]) lines.cut(this.#lines);
+    this.#begun = this.training = true;
+    this.#stored.at = now();
+    return false;
   }
 
   log(record: StepRecord): void {
-    const now = performance.now() / 1000;
-    if (record.phase !== this.last?.phase) this.beginPhase(now);
+    const time = now();
+    if (record.phase !== this.last?.phase) this.#beginPhase(time);
     this.last = record;
-    this.speed.add(record.tokens, now);
+    this.#speed.add(record.tokens, time);
     const { phase, step } = record;
-    const timing = { phase, step, seconds: round(now - this.phaseStart), tokensPerSecond: round(this.speed.perSecond) };
-    writeSync(this.metrics, `${JSON.stringify(record)}\n`);
-    writeSync(this.timing, `${JSON.stringify(timing)}\n`);
-    this.options.progress?.update(record);
+    this.#metrics.append(record);
+    this.#timing.append({ phase, step, seconds: round(time - this.#phaseStart), tokensPerSecond: round(this.#speed.perSecond) });
+    this.#options.progress?.update(record);
+  }
+
+  async keep(state: PhaseState): Promise<void> {
+    const { seconds, every } = this.#options.config.checkpoint, { at, took } = this.#stored;
+    const due = (every > 0 && state.step % every === 0) || (seconds > 0 && now() - at >= Math.max(seconds, COST * took));
+    if (due) await this.#store(state);
+  }
+
+  async suspend(state: PhaseState): Promise<void> {
+    await this.#store(state);
+    throw new StoppedError(`stopped in ${state.phase} after step ${state.step} of ${state.steps}`);
   }
 
   /** Throws StoppedError when the run was asked to stop; the model is on disk first. */
   async save(phase: string, model: Transformer): Promise<void> {
     const step = this.last?.phase === phase ? this.last.step : 0;
-    await writeCheckpoint(this.checkpoint(phase), model, this.options.tokenizer, { phase, step, configHash: this.configHash });
-    if (this.stopping) throw new StoppedError(`stopped in ${phase} after step ${step}${step === this.last?.step ? ` of ${this.last.steps}` : ''}`);
+    await this.#write(this.#states.result(phase), model, { phase, step });
+    this.#states.prune(phase, 0);
+    this.training = false;
+    if (this.stopping) throw new StoppedError(`stopped after ${phase}`);
   }
 
-  /** Where a phase's checkpoint is, or will be. */
+  /** Stores the model beside the others when its loss is the lowest of the phase so far; resolves to where the best one stands. */
+  async saveBest(phase: string, step: number, model: Transformer, loss: number): Promise<Place> {
+    const path = this.#states.best(phase);
+    if (this.#best?.phase !== phase) this.#best = existsSync(path) ? this.#read(path)?.place : undefined;
+    if (this.#best?.loss !== undefined && this.#best.loss <= loss) return this.#best;
+    this.#best = { phase, step, seed: this.#options.config.seed, configHash: this.#configHash, loss };
+    await writeCheckpoint(path, model, this.#options.tokenizer, this.#best);
+    return this.#best;
+  }
+
+  /** Where the result of a phase is, or will be. */
   checkpoint(phase: string): string {
-    return join(this.path, 'checkpoints', `${phase}.safetensors`);
+    return this.#states.result(phase);
   }
 
   /** Writes evaluation.json, or another report beside it. */
@@ -90,42 +173,62 @@ export class RunFolder implements Run {
   }
 
   close(): void {
-    closeSync(this.metrics);
-    closeSync(this.timing);
+    this.#metrics.close();
+    this.#timing.close();
+    this.#unlock();
   }
 
-  private beginPhase(now: number): void {
-    this.phaseStart = now;
-    this.speed = new Speed();
+  async #store(state: PhaseState): Promise<void> {
+    const start = now();
+    await this.#write(this.#states.at(state.phase, state.step), state.model, state, state);
+    this.#states.prune(state.phase, this.#options.config.checkpoint.keep);
+    this.#stored = { at: now(), took: now() - start };
   }
-}
 
-/**
- * Makes the folder for a run: `wanted`, or without it the first free one of runs/<name>-1, runs/<name>-2, ...
- *
- * Throws ConfigError when `wanted` is a file, or a folder that is not empty.
- */
-export function claimFolder(wanted: string | undefined, name: string): string {
-  if (wanted === undefined) return firstFree(name);
-  if (existsSync(wanted)) {
-    if (!statSync(wanted).isDirectory()) throw new ConfigError(`run: ${wanted}: is a file: choose another --out`);
-    if (readdirSync(wanted).length > 0) throw new ConfigError(`run: ${wanted}: exists and is not empty: choose another --out, or remove it`);
+  /** The lines go first: a checkpoint never knows of steps that the metrics do not. */
+  async #write(path: string, model: Transformer, { phase, step }: Pick<Place, 'phase' | 'step'>, state?: PhaseState): Promise<void> {
+    for (const lines of [this.#metrics, this.#timing]) lines.sync();
+    await writeCheckpoint(path, model, this.#options.tokenizer, { phase, step, seed: this.#options.config.seed, configHash: this.#configHash }, state);
+    this.good = path;
   }
-  mkdirSync(wanted, { recursive: true });
-  return wanted;
-}
 
-function firstFree(name: string): string {
-  mkdirSync('runs', { recursive: true });
-  for (let n = 1; ; n++) {
-    const path = join('runs', `${name}-${n}`);
+  /** A checkpoint to go on from, if there is one. */
+  #open(path: string): Checkpoint | undefined {
+    const found = this.#begun || !existsSync(path) ? undefined : this.#read(path);
+    if (found !== undefined) this.good = path;
+    return found;
+  }
+
+  /** A checkpoint of this run. Undefined when it is damaged, which is told. */
+  #read(path: string): Checkpoint | undefined {
+    let found: Checkpoint;
     try {
-      mkdirSync(path); // fails when it exists: two runs that start at once get two folders
-      return path;
+      found = readCheckpoint(path);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      if (!(error instanceof FormatError)) throw error;
+      this.#options.notice?.(`${error.message}: left out`);
+      return undefined;
     }
+    if (found.place.configHash !== this.#configHash) throw new FormatError(`checkpoint: ${path}: is from a run with other settings: remove it`);
+    return found;
   }
+
+  /** Lines of metrics.jsonl up to a checkpoint. */
+  #linesUpTo({ phase, step }: Place): number {
+    const span = this.#spans.find((each) => each.phase === phase), steps = span?.steps ?? 0;
+    if (span && steps >= step) return span.before + step;
+    throw new FormatError(`run: ${this.#metrics.path}: has ${steps} steps of ${phase}, and ${this.good} was written after ${step}: bring them back, or begin anew in another folder`);
+  }
+
+  #beginPhase(time: number): void {
+    this.#phaseStart = time;
+    this.#speed = new Speed();
+  }
+}
+
+/** Seconds on a clock that only goes forward. */
+function now(): number {
+  return performance.now() / 1000;
 }
 
 function toJson(value: unknown): string {

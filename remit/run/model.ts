@@ -10,6 +10,7 @@ import { Transformer } from '../../nn/transformer.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { isModelFolder, readModelFolder } from '../interop/folder.ts';
 import { readCheckpoint } from './checkpoint.ts';
+import { States } from './states.ts';
 
 export interface OpenModel {
   readonly model: Transformer;
@@ -20,16 +21,13 @@ export interface OpenModel {
   readonly source: string;
 }
 
-/** Phases in the order of a run: of a run folder, the last one that was saved is meant. */
-const PHASES = ['midtrain', 'pretrain'];
-
 /**
  * Opens `path` on the current device.
  *
  * Throws ConfigError when there is no model there, FormatError when there is one and it is damaged.
  */
 export function openModel(path: string): OpenModel {
-  const checkpoint = findCheckpoint(path);
+  const checkpoint = isModelFolder(path) ? undefined : findCheckpoint(path);
   if (checkpoint === undefined && !isModelFolder(path)) throw new ConfigError(missing(path));
   const source = checkpoint ?? path;
   const stored = checkpoint === undefined ? readModelFolder(path) : { ...readCheckpoint(checkpoint), tokenizerFault: undefined };
@@ -43,13 +41,13 @@ function build(config: TransformerConfig, tensors: Map<string, HostTensor>, sour
   return model;
 }
 
-/** The checkpoint that `path` means, if it is one, or a folder of them, or a run folder. */
+/** The checkpoint that `path` means, if it is one, or a folder of them, or a run folder: then the newest. */
 function findCheckpoint(path: string): string | undefined {
   if (!existsSync(path)) return undefined;
   if (statSync(path).isFile()) return path;
   for (const folder of [join(path, 'checkpoints'), path]) {
-    const found = PHASES.map((phase) => join(folder, `${phase}.safetensors`)).find((file) => existsSync(file));
-    if (found !== undefined) return found;
+    const newest = existsSync(folder) ? new States(folder).newest() : undefined;
+    if (newest !== undefined) return newest;
   }
   return undefined;
 }

@@ -1,10 +1,11 @@
-// Every WASM program against its reference, at odd sizes, with guard bands and NaN-filled outputs; twice the same bits.
+// Every WASM program against its reference, at odd sizes, with guard bands and NaN-filled outputs; twice the same bits, on 1, 2 and 3 threads.
 
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
-import { compileKernels, relaxedSimd } from '../../engine/cpu/wasm/compile.ts';
 import { Heap, type Block } from '../../engine/cpu/memory.ts';
+import { startWorkers } from '../../engine/cpu/threads.ts';
+import { compileKernels, relaxedSimd } from '../../engine/cpu/wasm/compile.ts';
 import { rotaryTable } from '../../engine/ops/attention.ts';
 import { rng } from '../../engine/rng.ts';
 import { swigluBackwardKernel, swigluKernel } from '../../kernels/activation/activation.ts';
@@ -13,6 +14,7 @@ import { binaryKernels } from '../../kernels/elementwise/elementwise.ts';
 import { kernelsWithWasm } from '../../kernels/index.ts';
 import type { HostArray, Kernel } from '../../kernels/kernel.ts';
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
+import { everyCase } from '../webgpu/cases.ts';
 
 const GUARD = 16, MARK = 12345.5;
 
@@ -23,49 +25,109 @@ interface Case {
   readonly params: Readonly<Record<string, number>>;
 }
 
-const tested = new Set<Kernel>();
+const heap = new Heap();
+let scratch: Block | null = null;
+const scratchAt = (bytes: number): number => ((scratch?.size ?? 0) * 4 >= bytes ? scratch! : (scratch = heap.alloc(bytes / 4 + 1, 'f32'))).address;
 
-/** Runs the program in both variants and the reference in double precision; returns the largest |difference|. */
-function compare(kernel: Kernel, { inputs, outputs, params }: Case): number {
-  tested.add(kernel);
-  const reference = Object.fromEntries([
-    ...Object.entries(inputs).map(([name, values]) => [name, Float64Array.from(values)]),
-    ...Object.entries(outputs).map(([name, size]) => [name, new Float64Array(size)]),
-  ]) as Record<string, HostArray>;
-  kernel.reference(reference, params);
-  let worst = 0;
-  for (const relaxed of relaxedSimd() ? [false, true] : [false]) {
-    const [first, second] = [runProgram(kernel, { inputs, outputs, params }, relaxed), runProgram(kernel, { inputs, outputs, params }, relaxed)];
+/** All programs, by variant; those with several threads share out even the smallest work. */
+const machines = [{ relaxed: false, threads: 1 }, { relaxed: false, threads: 3 }, ...(relaxedSimd() ? [1, 2, 3].map((threads) => ({ relaxed: true, threads })) : [])].map(({ relaxed, threads }) => {
+  const compiled = compileKernels(kernelsWithWasm, { ...heapOptions(), relaxed, threads, worthSharing: 0, scratch: scratchAt }, (bytes) => heap.alloc(bytes / 4, 'i32').address);
+  startWorkers(threads, heap.memory, compiled);
+  return { relaxed, threads, runners: compiled.runners };
+});
+
+function heapOptions(): Pick<Heap, 'memory' | 'shared' | 'maximumPages'> {
+  return { memory: heap.memory, shared: heap.shared, maximumPages: heap.maximumPages };
+}
+
+type Results = Record<string, HostArray>;
+
+/** What the buffers hold after a run, guard bands included. */
+function runOn(runners: (typeof machines)[number]['runners'], kernel: Kernel, buffers: Readonly<Record<string, HostArray>>, params: Readonly<Record<string, number>>): Results {
+  const blocks = Object.fromEntries(Object.entries(buffers).map(([name, values]) => {
+    const block = heap.alloc(values.length + GUARD, values instanceof Int32Array ? 'i32' : 'f32');
+    block.data.set(values);
+    block.data.fill(MARK, values.length);
+    return [name, block];
+  }));
+  if (scratch) scratch.data.fill(NaN); // whatever lies there must not matter
+  runners.get(kernel)!(Object.fromEntries(Object.entries(blocks).map(([name, { address }]) => [name, address])), params);
+  const results = Object.fromEntries(Object.entries(blocks).map(([name, { data }]) => [name, data.slice()]));
+  for (const block of Object.values(blocks)) heap.free(block);
+  return results;
+}
+
+const bits = (values: HostArray): Buffer => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+
+/** Runs the program on every machine, those that should agree to the bit; returns the results of each kind, without guard bands. */
+function runEverywhere(kernel: Kernel, buffers: Readonly<Record<string, HostArray>>, params: Readonly<Record<string, number>>): Results[] {
+  const found: Results[] = [];
+  for (const relaxed of [false, true]) {
+    const mine = machines.filter((machine) => machine.relaxed === relaxed);
+    if (mine.length === 0) continue;
+    const [first, ...others] = [mine[0]!, ...mine].map(({ runners }) => runOn(runners, kernel, buffers, params)) as [Results, ...Results[]];
     for (const [name, values] of Object.entries(first)) {
-      expect(Buffer.compare(Buffer.from(values.buffer), Buffer.from(second[name]!.buffer)), `${kernel.name}.${name}: twice the same bits`).toBe(0);
-      for (let i = 0; i < values.length - GUARD; i++) worst = Math.max(worst, Number.isNaN(values[i]) ? Infinity : Math.abs(values[i]! - reference[name]![i]!));
-      expect([...values.subarray(-GUARD)].every((x) => x === MARK), `${kernel.name}.${name}: guard band`).toBe(true);
+      const label = `${kernel.name}.${name} ${JSON.stringify(params)}`;
+      for (const other of others) expect(Buffer.compare(bits(values), bits(other[name]!)), `${label}: the same bits again, and on more threads`).toBe(0);
+      expect([...values.subarray(-GUARD)].every((x) => x === (values instanceof Int32Array ? Math.trunc(MARK) : MARK)), `${label}: guard band`).toBe(true);
+      first[name] = values.subarray(0, -GUARD);
+      if (kernel.bindings[name] === 'read') expect(Buffer.compare(bits(first[name]), bits(buffers[name]!)), `${label}: as it was`).toBe(0);
     }
+    found.push(first);
+  }
+  return found;
+}
+
+/** What the kernel's reference makes of it, in double precision. */
+function referenceOf(kernel: Kernel, buffers: Readonly<Record<string, HostArray>>, params: Readonly<Record<string, number>>): Results {
+  const copies = Object.fromEntries(Object.entries(buffers).map(([name, values]) => [name, values instanceof Float32Array ? Float64Array.from(values) : values.slice()]));
+  kernel.reference(copies, params);
+  return Object.fromEntries(Object.entries(copies).filter(([name]) => kernel.bindings[name] !== 'read'));
+}
+
+/** The largest |difference| from the reference. */
+function compare(kernel: Kernel, { inputs, outputs, params }: Case): number {
+  const buffers = {
+    ...Object.fromEntries(Object.entries(inputs).map(([name, values]) => [name, Float32Array.from(values)])),
+    ...Object.fromEntries(Object.entries(outputs).map(([name, size]) => [name, new Float32Array(size).fill(NaN)])),
+  };
+  const right = referenceOf(kernel, buffers, params);
+  let worst = 0;
+  for (const found of runEverywhere(kernel, buffers, params)) {
+    for (const [name, values] of Object.entries(right)) values.forEach((x, i) => (worst = Math.max(worst, Number.isNaN(found[name]![i]) ? Infinity : Math.abs(found[name]![i]! - x))));
   }
   return worst;
 }
 
-const heap = new Heap();
-let scratch: Block | null = null;
-const environment = { scratch: (bytes: number) => ((scratch?.size ?? 0) * 4 >= bytes ? scratch! : (scratch = heap.alloc(bytes / 4 + 1, 'f32'))).address };
-const programs = [false, true].map((relaxed) => (relaxed && !relaxedSimd() ? null : compileKernels(kernelsWithWasm, { memory: heap.memory, shared: heap.shared, maximumPages: heap.maximumPages, relaxed }, environment)));
+describe('the cases of the GPU programs', () => {
+  const cases = everyCase();
 
-function runProgram(kernel: Kernel, { inputs, outputs, params }: Case, relaxed: boolean): Record<string, Float32Array> {
-  const place = (values: ArrayLike<number>): Block => {
-    const block = heap.alloc(values.length + GUARD, 'f32');
-    block.data.set(values);
-    block.data.fill(MARK, values.length);
-    return block;
-  };
-  const blocks = Object.fromEntries([
-    ...Object.entries(inputs).map(([name, values]) => [name, place(values)]),
-    ...Object.entries(outputs).map(([name, size]) => [name, place(new Float32Array(size).fill(NaN))]),
-  ]) as Record<string, Block>;
-  if (scratch) scratch.data.fill(NaN); // whatever lies there must not matter
-  programs[+relaxed]!.get(kernel)!(Object.fromEntries(Object.entries(blocks).map(([name, { address }]) => [name, address])), params);
-  const results = Object.fromEntries(Object.entries(blocks).map(([name, { data }]) => [name, data.slice() as Float32Array]));
-  for (const block of Object.values(blocks)) heap.free(block);
-  return results;
+  test('leave no WASM program out', () => {
+    expect(kernelsWithWasm.filter((kernel) => !cases.some((one) => one.kernel === kernel)).map(({ name }) => name)).toEqual([]);
+  });
+
+  test.each(kernelsWithWasm.map((kernel) => [kernel.name, kernel] as const))('%s', (name, kernel) => {
+    for (const one of cases.filter((each) => each.kernel === kernel)) {
+      const right = referenceOf(kernel, one.buffers, one.params);
+      for (const found of runEverywhere(kernel, one.buffers, one.params)) {
+        for (const [binding, values] of Object.entries(right)) {
+          const error = errorOf(found[binding]!, values, one.scale);
+          if (error > one.tolerance && one.isAsGood?.(right, found)) continue;
+          expect(error, `${name} ${JSON.stringify(one.params)}: ${binding}`).toBeLessThanOrEqual(one.tolerance);
+        }
+      }
+    }
+  });
+});
+
+/** The largest difference, relative to the largest right value (or `least`); integers must agree. */
+function errorOf(found: HostArray, right: HostArray, least = 0): number {
+  if (!(right instanceof Float64Array)) return found.every((value, i) => value === right[i]) ? 0 : Infinity;
+  const scale = right.reduce((largest, value) => Math.max(largest, Math.abs(value)), Math.max(least, 1e-30));
+  return right.reduce((largest, value, i) => {
+    const error = Math.abs(found[i]! - value) / scale;
+    return error <= largest ? largest : Number.isNaN(error) ? Infinity : error;
+  }, 0);
 }
 
 const normals = (seed: number, name: string, n: number): Float32Array => Float32Array.from(rng(seed).fold(name).normals(n));
@@ -102,7 +164,8 @@ describe('matmul', () => {
     const [M, N, K] = [20, 40, 100], params = { batch: 1, M, N, K, strideA: 0, strideB: 0, accumulate: 0 }, [a, b] = [normals(1, 'a', M * K), normals(1, 'b', K * N)];
     const place = (address: number, values: Float32Array): number => (new Float32Array(memory.buffer, address, values.length).set(values), address);
     for (const [scratchAt, at] of [[border - 1600, 64], [65536, border - 16 * K], [65536, border]] as const) {
-      const program = compileKernels([matmulKernel as unknown as Kernel], { memory, shared: false, maximumPages: 32800 }, { scratch: () => scratchAt }).get(matmulKernel as unknown as Kernel)!;
+      const options = { memory, shared: false, maximumPages: 32800, threads: 1, scratch: () => scratchAt };
+      const program = compileKernels([matmulKernel as unknown as Kernel], options, () => 131072).runners.get(matmulKernel as unknown as Kernel)!;
       for (const transA of [0, 1]) for (const transB of [0, 1]) {
         const buffers = { a: place(at, a), b: place(at + 4 * M * K, b), out: at + 4 * (M * K + K * N) }, out = new Float64Array(M * N);
         program(buffers, { ...params, transA, transB });
@@ -168,8 +231,4 @@ describe('activations and arithmetic', () => {
       expect(compare(binaryKernels[name] as unknown as Kernel, { inputs: { a, b }, outputs: { out: d0 * d1 * d2 * d3 }, params })).toBeLessThan(1e-5);
     }), { numRuns: 60 });
   });
-});
-
-test('no WASM program is left untested here', () => {
-  expect(kernelsWithWasm.filter((kernel) => !tested.has(kernel)).map(({ name }) => name)).toEqual([]);
 });

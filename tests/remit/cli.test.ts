@@ -3,10 +3,16 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { CpuBackend } from '../../engine/cpu/backend.ts';
 import { ConfigError } from '../../engine/errors.ts';
+import { useBackend } from '../../engine/runtime.ts';
 import { readArguments } from '../../remit/cli/arguments.ts';
 import { evaluationTable } from '../../remit/cli/table.ts';
+import { resolveConfig } from '../../remit/config/config.ts';
+import { characterTokenizer } from '../../remit/data/tokenizer.ts';
 import type { Evaluation } from '../../remit/phases/evaluate.ts';
+import { newModel } from '../../remit/phases/pretrain.ts';
+import { writeCheckpoint } from '../../remit/run/checkpoint.ts';
 import { inProcess, remitMini, startRemitMini } from '../support/command-line.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 
@@ -14,7 +20,9 @@ const scratch = temporaryFolder();
 const small = [
   '--set', 'model.width=8', '--set', 'model.layers=1', '--set', 'model.heads=2', '--pretrain.warmup', '0',
   '--pretrain.steps', '3', '--midtrain.steps', '2', '--pretrain.batch', '4', '--midtrain.batch', '4', '--evaluate.questions', '1',
+  '--sft.steps', '2', '--sft.batch', '4', '--rl.steps', '2', '--rl.warmup', '1', '--rl.prompts', '3', '--rl.samples', '2',
 ];
+const STAGES = ['pretrain', 'midtrain', 'sft', 'rl', 'remit', 'remit-sft', 'remit-rl'];
 const [runA, runB] = [join(scratch, 'a'), join(scratch, 'b')];
 const world = (...args: string[]) => remitMini(['train', ...small, ...args]);
 
@@ -25,26 +33,38 @@ describe('a run', () => {
     world('--out', runB);
   });
 
-  test('trains both phases, prints the table on stdout and the rest on stderr', () => {
+  test('goes through all seven stages, prints their comparison on stdout and the rest on stderr', () => {
     expect(trained.code).toBe(0);
-    const lines = trained.stdout.split('\n');
-    expect(lines[1]).toMatch(/^task group( +pretrain +midtrain){4}$/);
-    expect(lines.slice(2, 12).map((line) => line.slice(0, 3))).toEqual(['SUM', 'MUL', 'CLK', 'VAR', 'DEP', 'PTR', 'BOO', 'LOK', 'CMP', 'CNT']);
-    expect(lines[12]).toMatch(/^mean( +\d+\.\d){8}$/);
+    const lines = trained.stdout.split('\n'), rows = lines.slice(1, 8);
+    expect(lines[0]).toMatch(/^ +cued +sampled +greedy +thinks +less \.\.\. +cued +sampled +greedy +thinks$/);
+    expect(rows.map((line) => line.split(' ')[0])).toEqual(STAGES);
+    for (const line of rows.slice(0, 4)) expect(line).toMatch(/^[a-z]+( +\d+\.\d){4}$/);
+    for (const line of rows.slice(4)) expect(line).toMatch(/^remit\S*( +\d+\.\d){4} {3}(midtrain|sft|rl)( +[+-]\d+\.\d){4}$/);
+    expect(trained.stdout).toContain('One seed shows how the choice to think moved');
     expect(trained.stderr).toContain(`${runA}: `);
-    expect(trained.stderr).toMatch(/phase=pretrain step=3\/3 .*\nphase=midtrain step=2\/2/);
+    expect(trained.stderr).toMatch(new RegExp(STAGES.map((stage) => `phase=${stage} step=${stage === 'pretrain' ? '3/3' : '2/2'} .*`).join('\n(?:.*\n)*')));
     expect(readdirSync(runA).sort()).toEqual(['checkpoints', 'config.json', 'env.json', 'evaluation.json', 'metrics.jsonl', 'timing.jsonl']);
-    expect(readdirSync(join(runA, 'checkpoints')).sort()).toEqual(['midtrain.safetensors', 'pretrain.safetensors']);
+    expect(readdirSync(join(runA, 'checkpoints')).sort()).toEqual(STAGES.map((stage) => `${stage}.safetensors`).sort());
   });
 
-  test.each(['metrics.jsonl', 'evaluation.json', 'config.json', 'checkpoints/pretrain.safetensors', 'checkpoints/midtrain.safetensors'])(
+  test('leaves a line of metrics per step, with what its phase measures', () => {
+    const records = readFileSync(join(runA, 'metrics.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    const always = ['phase', 'step', 'steps', 'loss', 'rate', 'gradNorm', 'tokens'], keys = (phase: string): string[] =>
+      [...new Set(records.filter((record) => record.phase === phase).flatMap((record) => Object.keys(record)))].filter((key) => !always.includes(key));
+    expect(records.map(({ phase, step }) => `${String(phase)} ${String(step)}`)).toEqual(STAGES.flatMap((stage) => (stage === 'pretrain' ? [1, 2, 3] : [1, 2]).map((step) => `${stage} ${step}`)));
+    for (const stage of ['pretrain', 'midtrain', 'sft', 'remit-sft']) expect(keys(stage)).toEqual([]);
+    for (const stage of ['rl', 'remit-rl']) expect(keys(stage)).toEqual(['reward', 'kl', 'clipFraction', 'entropy', 'length', 'thinkRate']);
+    expect(keys('remit')).toEqual(['nextToken', 'weightMean', 'weightDeviation', 'weightsHigh', 'weightsLow']);
+  });
+
+  test.each(['metrics.jsonl', 'evaluation.json', 'config.json', ...STAGES.map((stage) => `checkpoints/${stage}.safetensors`)])(
     'two processes with one seed write the same %s', (name) => {
       expect(readFileSync(join(runA, name)).equals(readFileSync(join(runB, name)))).toBe(true);
     });
 
   test('is not overwritten', () => {
     const before = readFileSync(join(runA, 'metrics.jsonl'), 'utf8');
-    expect(world('--out', runA)).toMatchObject({ code: 2, stderr: `error: run: ${runA}: exists and is not empty: choose another --out, or remove it\n` });
+    expect(world('--out', runA)).toMatchObject({ code: 2, stderr: `error: run: ${runA}: exists and is not empty: choose another --out, or go on with it by --resume ${runA}\n` });
     expect(readFileSync(join(runA, 'metrics.jsonl'), 'utf8')).toBe(before);
   });
 
@@ -54,18 +74,47 @@ describe('a run', () => {
     expect(readFileSync(join(out, 'checkpoints/pretrain.safetensors')).equals(readFileSync(join(runA, 'checkpoints/pretrain.safetensors')))).toBe(true);
   });
 
-  test('mid-training from its pre-trained checkpoint gives the same model as in one go', () => {
-    const out = join(scratch, 'mid');
-    const outcome = world('midtrain', '--init', join(runA, 'checkpoints/pretrain.safetensors'), '--out', out);
-    expect(outcome.stdout).toMatch(/^task group( +start +midtrain){4}$/m);
-    expect(readFileSync(join(out, 'checkpoints/midtrain.safetensors')).equals(readFileSync(join(runA, 'checkpoints/midtrain.safetensors')))).toBe(true);
+  test.each([
+    ['midtrain', ['--init', 'pretrain']],
+    ['sft', ['--init', 'midtrain']],
+    ['rl', ['--init', 'sft']],
+    ['remit', ['--init', 'pretrain', '--reference', 'rl']],
+  ])('the phase %s alone, with %j of the run, gives the same model as in one go', async (phase, given) => {
+    const out = join(scratch, phase), models = given.map((word) => (word.startsWith('--') ? word : join(runA, 'checkpoints', `${word}.safetensors`)));
+    const { code, stdout } = await inProcess(['train', phase, ...small, ...models, '--out', out]);
+    expect(code).toBe(0);
+    expect(stdout.split('\n')[1]).toMatch(new RegExp(`^task group( +start +${phase}){4}$`));
+    expect(stdout.split('\n').slice(2, 13).map((line) => line.slice(0, 4))).toEqual(['SUM ', 'MUL ', 'CLK ', 'VAR ', 'DEP ', 'PTR ', 'BOO ', 'LOK ', 'CMP ', 'CNT ', 'mean']);
+    expect(readFileSync(join(out, `checkpoints/${phase}.safetensors`)).equals(readFileSync(join(runA, `checkpoints/${phase}.safetensors`)))).toBe(true);
+  });
+
+  test('the flywheel turns as often as it is told, each turn beside the ordinary pipeline', async () => {
+    const turns = async (n: number): Promise<string[]> => {
+      const { code, stdout } = await inProcess(['train', ...small, '--remit.turns', `${n}`, '--out', join(scratch, `turns-${n}`)]);
+      expect(code).toBe(0);
+      return stdout.slice(0, stdout.indexOf('\n\n')).split('\n').slice(1).map((line) => line.replaceAll(/[-+]?\d+\.\d/g, '').split(/ +/).filter((word) => word !== '').join(' '));
+    };
+    const ordinary = STAGES.slice(0, 4), first = ['remit midtrain', 'remit-sft sft', 'remit-rl rl'];
+    expect(await turns(0)).toEqual(ordinary);
+    expect(await turns(2)).toEqual([...ordinary, ...first, 'remit2 midtrain', 'remit2-sft sft', 'remit2-rl rl']);
+  });
+
+  test('a reference with other tokens is refused', async () => {
+    const reference = join(scratch, 'other-tokens.safetensors');
+    useBackend(new CpuBackend());
+    const { config } = resolveConfig({ flags: [['model.width', '8'], ['model.heads', '2'], ['model.layers', '1']] });
+    await writeCheckpoint(reference, newModel(config, 3), characterTokenizer('abc'), { phase: 'rl', step: 0, seed: 0, configHash: '' });
+    expect(await inProcess(['train', 'remit', ...small, '--init', join(runA, 'checkpoints/pretrain.safetensors'), '--reference', reference, '--out', join(scratch, 'refused')])).toEqual({
+      code: 2, stdout: '', stderr: `error: train: --reference ${reference}: its tokenizer is another (character): the tiny world needs its own 70 characters\n`,
+    });
+    expect(existsSync(join(scratch, 'refused'))).toBe(false);
   });
 
   test('evaluate repeats its scores', async () => {
     const { stages } = JSON.parse(readFileSync(join(runA, 'evaluation.json'), 'utf8')) as { stages: { name: string; evaluation: Evaluation }[] };
     const { stdout, code } = await inProcess(['evaluate', '--model', runA, '--questions', '1', '--json']);
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ ...stages[1]!.evaluation, split: 'test', questions: 1 });
+    expect(JSON.parse(stdout)).toMatchObject({ ...stages.at(-1)!.evaluation, split: 'test', questions: 1 });
   });
 
   test('sample continues a prompt, the same way each time', async () => {
@@ -94,7 +143,7 @@ describe('a run', () => {
   });
 
   test('a damaged checkpoint is named, with exit code 4', async () => {
-    const path = join(scratch, 'damaged.safetensors'), bytes = readFileSync(join(runB, 'checkpoints/midtrain.safetensors'));
+    const path = join(scratch, 'damaged.safetensors'), bytes = readFileSync(join(runB, 'checkpoints/rl.safetensors'));
     bytes[bytes.length - 2]! ^= 4;
     writeFileSync(path, bytes);
     expect(await inProcess(['sample', '--model', path, '--prompt', '^'])).toEqual({
@@ -110,7 +159,7 @@ describe('a run', () => {
     const [before, after] = /^validation: ([\d.]+) -> ([\d.]+) bits per byte\n$/.exec(outcome.stdout)!.slice(1).map(Number);
     expect(before).toBeGreaterThan(7.5); // log2 256 = 8
     expect(after).toBeLessThan(5);
-    expect(readdirSync(join(out, 'checkpoints'))).toEqual(['pretrain.safetensors']);
+    expect(readdirSync(join(out, 'checkpoints'))).toEqual(['pretrain.best.safetensors', 'pretrain.safetensors']);
     expect((await inProcess(['sample', '--model', out, '--prompt', 'the ', '--tokens', '8'])).stdout.startsWith('the ')).toBe(true);
     expect(await inProcess(['evaluate', '--model', out])).toMatchObject({ code: 2, stderr: expect.stringContaining('the tiny world needs its own 70 characters') });
     expect(await inProcess(['train', ...small, '--init', out, '--out', join(scratch, 'never')])).toMatchObject({ code: 2, stderr: expect.stringContaining('it cannot become 8 (flag): leave that out') });
@@ -123,7 +172,8 @@ describe('what is wrong is one line, and an exit code', () => {
   test.each<[string[], number, string]>([
     [one('trian'), 2, 'remit-mini: trian: no such command: did you mean train? See remit-mini --help'],
     [one('constructor'), 2, 'remit-mini: constructor: no such command: did you mean doctor? See remit-mini --help'],
-    [one('train', 'sft'), 2, 'train: sft: no such phase: there are pretrain and midtrain'],
+    [one('train', 'sftt'), 2, 'train: sftt: no such phase: there are pretrain, midtrain, sft, rl, remit: did you mean sft?'],
+    [one('train', 'everything'), 2, 'train: everything: no such phase: there are pretrain, midtrain, sft, rl, remit: did you mean pretrain?'],
     [one('train', 'pretrain', 'more'), 2, 'train: more: unexpected: see remit-mini train --help'],
     [one('train', '--modl.width', '3'), 2, 'train: --modl.width: no such flag: did you mean --model.width?'],
     [one('train', '--seed'), 2, 'train: --seed: needs a value: a value that begins with - is given as --seed=VALUE'],
@@ -132,7 +182,14 @@ describe('what is wrong is one line, and an exit code', () => {
     [one('train', '--print-config=3'), 2, 'train: --print-config: takes no value'],
     [one('train', '--set', 'seed'), 2, 'train: --set seed: must be <setting>=<value>, as in --set model.width=128'],
     [one('train', '--config', '/no/such.json'), 2, 'config: /no/such.json: no such file'],
-    [one('train', 'midtrain'), 2, 'train midtrain: needs a model to start from: give --init <run folder>'],
+    ...['midtrain', 'sft', 'rl', 'remit'].map((phase): [string[], number, string] =>
+      [one('train', phase), 2, `train ${phase}: needs a model to start from: give --init <run folder>`]),
+    [one('train', 'remit', '--init', 'x'), 2, 'train remit: needs a model to be guided by: give --reference <run folder>/checkpoints/rl.safetensors'],
+    [one('train', '--reference', 'x'), 2, 'train: --reference x: only train remit is guided by a model: leave it out'],
+    [one('train', 'sft', '--init', 'x', '--reference', 'y'), 2, 'train: --reference y: only train remit is guided by a model: leave it out'],
+    [one('train', 'sft', '--init', '/no/such'), 2, 'model: /no/such: no such file or folder'],
+    [one('train', '--rl.samples', '1'), 2, 'config: rl.samples = 1, rl.advantage = rloo: compares the samples of a question: needs at least 2, or rl.advantage=reinforce'],
+    [one('train', 'rl', '--data', 'x.txt'), 2, 'train rl: --data: your own text is for pretrain: use train pretrain, with --init to go on from a model'],
     [one('train', 'midtrain', '--data', 'x.txt'), 2, 'train midtrain: --data: your own text is for pretrain: use train pretrain, with --init to go on from a model'],
     [one('train', '--data', '/no/such.txt'), 2, 'data: /no/such.txt: no such file or folder'],
     [one('evaluate', '--model', 'x', '--questions', '0'), 2, 'evaluate: --questions 0: must be a whole number from 1 to 200'],

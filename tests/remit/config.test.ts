@@ -23,6 +23,15 @@ describe('what comes out', () => {
       midtrain: { steps: 300, batch: 32, rate: 5e-3, warmup: 0, schedule: 'linear', floor: 0 },
       evaluate: { questions: 200, split: 'test' },
     });
+    expect(config.sft).toEqual({
+      steps: 80, rate: 2e-3, warmup: 0, schedule: 'linear', floor: 0, weightDecay: 0, clip: 1, beta1: 0.9, beta2: 0.95,
+      batch: 32, demonstrations: { think: 0.5, spread: 0, waffle: 0.3 },
+    });
+    expect(config.rl).toEqual({
+      steps: 100, rate: 6e-4, warmup: 5, schedule: 'constant', floor: 0, weightDecay: 0, clip: 1, beta1: 0.9, beta2: 0.95,
+      prompts: 16, samples: 8, temperature: 1, advantage: 'rloo', updates: 1, ratioClip: 0.2, klWeight: 0.02,
+    });
+    expect(config.remit).toEqual({ arm: 'remit', epsilon: 0.2, scale: 1, centre: true, detach: true, distil: 0.5, keep: 0.6, turns: 1 });
     expect(config.pretrain.corpus).toEqual({ density: 0.8, noise: 0.1, wrong: 0.2, think: 0.35, spread: 0, waffle: 0.3 });
     expect(config.midtrain.corpus).toEqual({ density: 0.95, noise: 0.05, wrong: 0.1, think: 0.35, spread: 0.1, waffle: 0.3 });
   });
@@ -46,7 +55,7 @@ describe('what comes out', () => {
 
   test('every preset is a valid config', () => {
     for (const preset of presetNames) expect(resolveConfig({ preset }).preset).toBe(preset);
-    expect(Object.keys(presets)).toEqual(['tiny', 'short', 'text', 'gpt2-tiny']);
+    expect(Object.keys(presets)).toEqual(['tiny', 'short', 'think-only', 'text', 'gpt2-tiny']);
   });
 
   test('your own text chooses the preset text, unless another is asked for', () => {
@@ -99,9 +108,9 @@ describe('messages', () => {
       'config: pretrain.corpus = [1,2] (my.json): is a section, not a setting: give pretrain.corpus.density, pretrain.corpus.noise and so on'],
     ['a file that holds no object', file([1]), 'config: my.json: must hold an object of settings, not [1]'],
     ['an unknown preset', { preset: 'tinny' },
-      'config: --preset tinny: no such preset: did you mean tiny? There are tiny, short, text, gpt2-tiny'],
+      'config: --preset tinny: no such preset: did you mean tiny? There are tiny, short, think-only, text, gpt2-tiny'],
     ['an inherited name as a preset', { preset: 'constructor' },
-      'config: --preset constructor: no such preset: did you mean short? There are tiny, short, text, gpt2-tiny'],
+      'config: --preset constructor: no such preset: did you mean short? There are tiny, short, think-only, text, gpt2-tiny'],
     ['width and heads', flags(['model.width', '65']),
       'config: model.width = 65, model.heads = 4: width must be a multiple of heads'],
     ['heads and kvHeads', flags(['model.kvHeads', '3']),
@@ -112,10 +121,30 @@ describe('messages', () => {
       'config: model.context = 16: rows of the tiny world have 24 tokens'],
     ['warm-up longer than the phase', flags(['pretrain.steps', '20']),
       'config: pretrain.warmup = 50, pretrain.steps = 20: warm-up must end within the steps: lower it'],
+    ['warm-up longer than RL', flags(['rl.steps', '4']),
+      'config: rl.warmup = 5, rl.steps = 4: warm-up must end within the steps: lower it'],
+    ['weights that could become 0', flags(['remit.epsilon', '1.5']),
+      'config: remit.epsilon = 1.5 (flag): must be a number above 0 and at most 1'],
+    ['an unknown arm', flags(['remit.arm', 'sft']),
+      'config: remit.arm = sft (flag): must be one of remit, vanilla, sft-guided, shuffled, kd, rho'],
+    ['no tokens to keep', flags(['remit.keep', '0']),
+      'config: remit.keep = 0 (flag): must be a number above 0 and at most 1'],
+    ['a ratio that may go anywhere', flags(['rl.ratioClip', '1']),
+      'config: rl.ratioClip = 1 (flag): must be a number above 0 and below 1'],
+    ['a word from elsewhere for ReMiT', file({ remit: { eps: 0.5 } }),
+      'config: remit.eps (my.json): no such setting: did you mean remit.epsilon?'],
+    ...(['rloo', 'grpo', 'dr-grpo'] as const).map((advantage): [string, Sources, string] => [`${advantage} with one sample`, flags(['rl.samples', '1'], ['rl.advantage', advantage]),
+      `config: rl.samples = 1, rl.advantage = ${advantage}: compares the samples of a question: needs at least 2, or rl.advantage=reinforce`]),
+    ['demonstrations that think too often', flags(['sft.demonstrations.spread', '0.6']),
+      'config: sft.demonstrations.think = 0.5, sft.demonstrations.spread = 0.6: think - spread and think + spread must lie in 0..1'],
     ['a spread that leaves 0..1', flags(['midtrain.corpus.spread', '0.5']),
       'config: midtrain.corpus.think = 0.35, midtrain.corpus.spread = 0.5: think - spread and think + spread must lie in 0..1'],
   ])('%s', (_name, sources, message) => {
     expect(() => resolveConfig(sources)).toThrow(new ConfigError(message));
+  });
+
+  test('one sample per question is fine for reinforce', () => {
+    expect(resolveConfig(flags(['rl.samples', '1'], ['rl.advantage', 'reinforce'])).config.rl).toMatchObject({ samples: 1, advantage: 'reinforce' });
   });
 
   test('odd heads are fine with learned positions, and a short context with own text', () => {

@@ -16,8 +16,11 @@ import { evaluate, type Evaluation } from '../../remit/phases/evaluate.ts';
 import { midtrain } from '../../remit/phases/midtrain.ts';
 import { nextTokens } from '../../remit/phases/next-token.ts';
 import { newModel, pretrain } from '../../remit/phases/pretrain.ts';
-import type { Run, StepRecord } from '../../remit/phases/run.ts';
+import { remit } from '../../remit/phases/remit.ts';
+import type { PhaseState, Run, StepRecord } from '../../remit/phases/run.ts';
+import { sft } from '../../remit/phases/sft.ts';
 import { textLoss } from '../../remit/phases/text-loss.ts';
+import { worldOf } from '../../remit/phases/world.ts';
 
 beforeAll(() => useBackend(new CpuBackend()));
 
@@ -37,6 +40,7 @@ const rows = (config: Config, phase: 'pretrain' | 'midtrain') => corpus(config[p
 class Recorder implements Run {
   readonly records: StepRecord[] = [];
   readonly saved: [phase: string, model: Transformer][] = [];
+  readonly suspended: number[] = [];
   readonly last: number;
 
   constructor(last = Infinity) {
@@ -53,6 +57,10 @@ class Recorder implements Run {
 
   async save(phase: string, model: Transformer): Promise<void> {
     this.saved.push([phase, model]);
+  }
+
+  async suspend({ step }: PhaseState): Promise<void> {
+    this.suspended.push(step);
   }
 }
 
@@ -110,13 +118,78 @@ describe('pre-training, then mid-training', () => {
   });
 });
 
+describe('supervised fine-tuning', () => {
+  const config = budget(['sft.steps', '15'], ['sft.batch', '8']), run = new Recorder();
+  let base: Transformer, tuned: Transformer, before: unknown;
+
+  beforeAll(async () => {
+    base = newModel(config, 70);
+    before = await base.parameters.toHost();
+    tuned = await sft(config, worldOf(config).demonstrations, base, run);
+  });
+
+  test('counts the tokens of the responses alone', () => {
+    const responses = Array.from({ length: 15 }, (_, i) => worldOf(config).demonstrations.rows(i, 8).mask.reduce((total, value) => total + value, 0));
+    expect(run.records.map(({ tokens }) => tokens)).toEqual(responses.map((_, i) => responses.slice(0, i + 1).reduce((total, value) => total + value)));
+    expect(Math.max(...responses)).toBeLessThanOrEqual(8 * 12); // of 8 * 23 targets
+  });
+
+  test('learns, and leaves its base as it was', async () => {
+    expect(run.records[0]!.loss).toBeCloseTo(Math.log(70), 1);
+    expect(run.records.at(-1)!.loss).toBeLessThan(run.records[0]!.loss - 0.3);
+    expect(run.saved).toEqual([['sft', tuned]]);
+    expect(await base.parameters.toHost()).toEqual(before);
+  });
+});
+
+describe('the whole pipeline', () => {
+  const short: [string, string][] = [
+    ['model.width', '8'], ['model.heads', '2'], ['model.layers', '1'], ['pretrain.steps', '6'], ['midtrain.steps', '4'],
+    ['sft.steps', '3'], ['rl.steps', '2'], ['rl.warmup', '0'], ['rl.prompts', '3'], ['rl.samples', '2'],
+  ];
+
+  async function everything(...flags: [string, string][]) {
+    const config = budget(...short, ...flags), run = new Recorder(), told: [string, Transformer][] = [];
+    await remit(config, worldOf(config), newModel(config, 70), run, async (name, model) => void told.push([name, model]));
+    return { config, run, told, models: Object.fromEntries(told) };
+  }
+
+  test('tells of every stage in order, each once it is saved', async () => {
+    const { run, told } = await everything(['remit.turns', '2']);
+    expect(told.map(([name]) => name)).toEqual(['pretrain', 'midtrain', 'sft', 'rl', 'remit', 'remit-sft', 'remit-rl', 'remit2', 'remit2-sft', 'remit2-rl']);
+    expect(run.saved).toEqual(told);
+    expect(new Set(run.records.map(({ phase }) => phase))).toEqual(new Set(told.map(([name]) => name)));
+  });
+
+  test('turn 1 is mid-training of the pre-trained model guided by the RL model; turn 2, by that of turn 1', async () => {
+    const { config, models } = await everything(['remit.turns', '2']), data = worldOf(config).midtrain;
+    for (const [phase, guide] of [['remit', 'rl'], ['remit2', 'remit-rl']] as const) {
+      const alone = await midtrain(config, data, models.pretrain!, new Recorder(), { phase, reference: models[guide]! });
+      expect(await alone.parameters.toHost()).toEqual(await models[phase]!.parameters.toHost());
+    }
+    expect(await models.remit!.parameters.toHost()).not.toEqual(await models.remit2!.parameters.toHost());
+  });
+
+  test('the arm sft-guided takes the SFT model for its reference', async () => { // so little training earns no reward: weight decay sets the RL model apart
+    const { config, models } = await everything(['remit.arm', 'sft-guided'], ['rl.weightDecay', '1']), data = worldOf(config).midtrain;
+    const guided = (reference: Transformer): Promise<Transformer> => midtrain(config, data, models.pretrain!, new Recorder(), { phase: 'remit', reference });
+    expect(await (await guided(models.sft!)).parameters.toHost()).toEqual(await models.remit!.parameters.toHost());
+    expect(await (await guided(models.rl!)).parameters.toHost()).not.toEqual(await models.remit!.parameters.toHost());
+  });
+
+  test('with no turns it ends after RL', async () => {
+    expect((await everything(['remit.turns', '0'])).told.map(([name]) => name)).toEqual(['pretrain', 'midtrain', 'sft', 'rl']);
+  });
+});
+
 describe('an end before the end', () => {
-  test('a run that wants to stop ends after the step in hand, and what there is is saved', async () => {
+  test('a run that wants to stop ends after the step in hand, and can store where the phase stands; that is no result of the phase', async () => {
     const config = budget(), run = new Recorder(7), whole = new Recorder();
-    const model = await pretrain(config, rows(config, 'pretrain'), newModel(config, 70), run);
+    await pretrain(config, rows(config, 'pretrain'), newModel(config, 70), run);
     expect(run.records.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7]);
-    expect(run.saved).toEqual([['pretrain', model]]);
+    expect([run.saved, run.suspended]).toEqual([[], [7]]);
     await pretrain(config, rows(config, 'pretrain'), newModel(config, 70), whole);
+    expect([whole.saved.length, whole.suspended]).toEqual([1, []]);
     expect(whole.records.slice(0, 7)).toEqual(run.records);
   });
 

@@ -81,7 +81,20 @@ describe('a run folder', () => {
     expect(readdirSync(run.path).sort()).toEqual(['checkpoints', 'config.json', 'env.json', 'evaluation.json', 'metrics.jsonl', 'timing.jsonl']);
     expect(readdirSync(join(run.path, 'checkpoints'))).toEqual(['pretrain.safetensors']);
     const { place } = readCheckpoint(run.checkpoint('pretrain'));
-    expect(place).toEqual({ phase: 'pretrain', step: 3, configHash: sha256(read('config.json')) });
+    expect(place).toEqual({ phase: 'pretrain', step: 3, seed: 0, configHash: sha256(read('config.json')) });
+  });
+
+  test('is for one process at a time; when that is gone, the next one may', () => {
+    const run = newRun('locked'), path = join(run.path, 'lock');
+    const again = (): RunFolder => new RunFolder(claimFolder(run.path, 'unused', 'required'), { config, environment: environment('0.0.0', 'cpu'), tokenizer: tinyWorldTokenizer });
+    expect(again).toThrow(new ConfigError(`run: ${run.path}: process ${process.pid} is at work in it: wait for its end, or choose another --out`));
+    run.close();
+    expect(existsSync(path)).toBe(false);
+    for (const stale of ['', 'nonsense', '4194305 1\n', `${process.pid} 1\n`, '-1 1\n']) { // the fourth: a process of the same number, from before
+      writeFileSync(path, stale);
+      again().close();
+      expect(existsSync(path)).toBe(false);
+    }
   });
 
   test('a stop is seen by the phase, and its save is the last thing that happens', async () => {
@@ -91,7 +104,7 @@ describe('a run folder', () => {
     run.stop();
     run.log(record(2));
     expect(run.stopping).toBe(true);
-    await expect(run.save('pretrain', model())).rejects.toThrow(new StoppedError('stopped in pretrain after step 2 of 3'));
+    await expect(run.save('pretrain', model())).rejects.toThrow(new StoppedError('stopped after pretrain'));
     run.close();
     expect(readFileSync(join(run.path, 'metrics.jsonl'), 'utf8').trim().split('\n')).toHaveLength(2);
     expect(readCheckpoint(run.checkpoint('pretrain')).place.step).toBe(2);
@@ -99,7 +112,7 @@ describe('a run folder', () => {
 });
 
 describe('a checkpoint', () => {
-  const place = { phase: 'midtrain', step: 7, configHash: 'abc' };
+  const place = { phase: 'midtrain', step: 7, seed: 3, configHash: 'abc' };
 
   test('brings back the same model, from the file, its folder or the run folder', async () => {
     const folder = join(scratch, 'run-with-model', 'checkpoints');

@@ -16,6 +16,9 @@ import * as norm from '../../kernels/norm/norm.ts';
 import { adamwKernel, gradientNormKernel } from '../../kernels/optim/adamw.ts';
 import { bitsKernel, sampleKernel } from '../../kernels/random/random.ts';
 import { threefry2x32 } from '../../kernels/random/threefry.ts';
+import { keepLargestKernel } from '../../kernels/remit/keep-largest.ts';
+import { policyLossKernel } from '../../kernels/remit/policy-loss.ts';
+import { tokenWeightsBackwardKernel, tokenWeightsKernel } from '../../kernels/remit/token-weights.ts';
 import { maxBackwardKernel, maxKernel, sumKernel } from '../../kernels/reduce/reduce.ts';
 import { ropeKernel } from '../../kernels/rope/rope.ts';
 import { logSoftmaxBackwardKernel, logSoftmaxKernel, softmaxBackwardKernel, softmaxKernel } from '../../kernels/softmax/softmax.ts';
@@ -89,6 +92,7 @@ export function everyCase(): readonly Case[] {
   for (const [rows, F] of [[1, 1], [3, 7], [67, 65], [2, 509]] as const) gates(rows, F);
   for (const [B, T, H, KV, D] of [[1, 1, 1, 1, 2], [2, 5, 3, 1, 4], [1, 67, 2, 2, 6], [3, 13, 4, 2, 16], [1, 17, 1, 1, 64], [2, 129, 2, 1, 8], [1, 9, 2, 1, 128]] as const) attentions(B, T, H, KV, D);
   for (const [batch, M, N, K] of [[1, 1, 1, 1], [2, 65, 67, 13], [1, 1, 129, 65], [3, 7, 5, 131]] as const) matmuls(batch, M, N, K);
+  for (const [rows, T] of [[1, 1], [3, 7], [67, 23], [65, 129]] as const) tokenLosses(rows, T);
   optimisers();
   for (const [B, V, T] of [[1, 1, 1], [1, 65, 3], [67, 13, 5], [17, 1009, 4], [3, 4099, 9]] as const) samples(B, V, T);
   fourAxes([2, 3, 5, 8]); // whose last axis is a multiple of 4
@@ -191,6 +195,22 @@ function perRow(rows: number, V: number, deviation: number): void {
     const { logTotal } = made(logProbKernel, { logits: x, targets, logProb: room(rows), logTotal: room(rows) }, params);
     add(logProbKernel, { logits: x, targets, logProb: room(rows), logTotal: room(rows) }, params, CHAIN);
     add(logProbBackwardKernel, { logits: x, targets, logTotal, dLogProb: normals(rows), dLogits: room(n) }, params, 1e-5);
+  }
+}
+
+function tokenLosses(rows: number, T: number): void {
+  const n = rows * T, [reference, model, targets] = [normals(n), normals(n), integers(n, -1, 4)];
+  for (const [epsilon, scale, centre] of [[0.2, 1, 1], [0.95, 3, 0]] as const) {
+    const params = { rows, T, scale, epsilon, centre };
+    add(tokenWeightsKernel, { reference, model, targets, weights: room(n) }, params, CHAIN);
+    add(tokenWeightsBackwardKernel, { reference, model, targets, dWeights: normals(n), dModel: room(n) }, params, CHAIN, { scale: 1 });
+  }
+  if (n < 2000) for (const keep of [0, 1, Math.ceil(0.6 * n), n]) add(keepLargestKernel, { x: model, targets, out: room(n) }, { n, keep }, EXACT);
+  if (n < 2000) add(keepLargestKernel, { x: Float32Array.from(integers(n, 0, 3)), targets, out: room(n) }, { n, keep: Math.ceil(n / 3) }, EXACT); // equals
+  for (const [deviation, klWeight] of [[0.3, 0.02], [1e-3, 1]] as const) {
+    const old = model.map((x) => x + deviation * normals(1)[0]!), near = model.map((x) => x + deviation * normals(1)[0]!);
+    add(policyLossKernel, { logProb: model, old, reference: near, advantage: normals(rows), targets, losses: room(n), dLogProb: room(n), diagnostics: room(2 * n) },
+      { rows, T, clip: 0.2, klWeight, factor: 1 / n }, CHAIN);
   }
 }
 

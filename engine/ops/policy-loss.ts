@@ -1,0 +1,51 @@
+// The loss of policy-gradient RL over log-probabilities [...,T] of tokens that a model wrote. Kernel: kernels/remit/policy-loss.ts.
+
+import { policyLossKernel } from '../../kernels/remit/policy-loss.ts';
+import { sumKernel } from '../../kernels/reduce/reduce.ts';
+import { ShapeError } from '../errors.ts';
+import { defineOp, integers, normal, type Op } from '../op.ts';
+import { sameShape, show } from '../shape.ts';
+import type { Tensor } from '../tensor.ts';
+import { mul } from './arithmetic.ts';
+import { checkTokens } from './token-weights.ts';
+
+export interface PolicyLossOptions {
+  /** The ratio's gradient stops outside 1 - clip .. 1 + clip, where following it further would pay; 0.2 unless given. */
+  readonly clip?: number;
+  /** Weight of the k3 estimate of KL(model || reference); 0 unless given. */
+  readonly klWeight?: number;
+  /** The divisor: number of counted tokens; all unless given. */
+  readonly count?: number;
+}
+
+/**
+ * Mean over counted tokens of -min(r A, clip(r, 1 - c, 1 + c) A) + klWeight k3, with r = exp(logProb - old), d = reference - logProb,
+ * k3 = exp(d) - d - 1 (PPO, arXiv 1707.06347; k3 as in GRPO, arXiv 2402.03300).
+ *
+ * logProb, old, reference [...,T] f32 in nats, advantage [...] f32, one per sequence, targets [...,T] i32 (below 0: not counted) -> [];
+ * `.all()` gives [loss, losses [...,T], dLogProb [...,T], diagnostics [2,...,T]: k3, and 1 where the gradient was cut off].
+ * Only logProb gets a gradient: what wrote the tokens, what is kept close to, and how good they were are constants. Throws ShapeError.
+ */
+export const policyLoss: Op<readonly [logProb: Tensor, old: Tensor, reference: Tensor, advantage: Tensor, targets: Tensor], PolicyLossOptions> = defineOp({
+  name: 'policyLoss',
+  infer([logProb, old, reference, advantage, targets]) {
+    checkTokens('policyLoss', { logProb, old, reference }, targets);
+    const { shape } = logProb, rows = shape.slice(0, -1);
+    if (!sameShape(advantage.shape, rows)) throw new ShapeError(`policyLoss: advantage ${show(advantage.shape)} for tokens ${show(shape)}: must be ${show(rows)}, one per sequence`);
+    return [{ shape: [], dtype: 'f32' }, { shape, dtype: 'f32' }, { shape, dtype: 'f32' }, { shape: [2, ...shape], dtype: 'f32' }];
+  },
+  forward(run, [logProb, old, reference, advantage, targets], [loss, losses, dLogProb, diagnostics], { clip = 0.2, klWeight = 0, count = targets.size }) {
+    const T = logProb.shape.at(-1)!;
+    run(policyLossKernel, {
+      logProb: logProb.storage, old: old.storage, reference: reference.storage, advantage: advantage.storage, targets: targets.storage,
+      losses: losses!.storage, dLogProb: dLogProb!.storage, diagnostics: diagnostics!.storage,
+    }, { rows: logProb.size / T, T, clip, klWeight, factor: 1 / count });
+    run(sumKernel, { x: losses!.storage, out: loss.storage }, { outer: 1, length: targets.size, inner: 1, factor: 1 });
+  },
+  backward: (grad, { outputs: [, , dLogProb] }, need) => [need(0, () => mul(dLogProb!, grad)), null, null, null, null],
+  cases: { // a clip of 1000 cuts nothing off: the kinks are the business of tests by hand
+    dims: { R: [1, 3], T: [1, 4] },
+    attrs: [() => ({ clip: 1000 }), () => ({ clip: 1000, klWeight: 0.3, count: 3 })],
+    inputs: ({ R, T }) => [normal(R!, T!), normal(R!, T!), normal(R!, T!), normal(R!), integers(5, R!, T!)],
+  },
+});

@@ -1,0 +1,88 @@
+// The loss and log-probabilities for the CPU, in WASM SIMD: a unit is a row of logits. Read after: cross-entropy.ts, ../wasm/program.ts.
+
+import { f32, i32, v128, type Expr, type FunctionBuilder, type Local } from '../wasm/assembler.ts';
+import { largestOf, overFloats, sumOver } from '../wasm/lanes.ts';
+import { log } from '../wasm/math.ts';
+import { program } from '../wasm/program.ts';
+
+type Int = Local<'i32'>;
+
+const LOWEST = -3.4e38;
+
+/** Runs `body` for each row, with the row's number, its place in a [rows,V] buffer and in one [rows], both to be added to addresses. */
+export function overRows(f: FunctionBuilder, first: Int, last: Int, V: Int, body: (row: Int, wide: Int, narrow: Int) => void): void {
+  const row = f.keep(first), wide = f.keep(i32.mul(first, i32.mul(V, 4))), narrow = f.keep(i32.mul(first, 4));
+  f.while(i32.lt(row, last), () => {
+    body(row, wide, narrow);
+    f.bump(wide, i32.mul(V, 4));
+    f.bump(narrow, 4);
+    f.bump(row, 1);
+  });
+}
+
+/** log(x) of one float. */
+function logOf(f: FunctionBuilder, x: Expr<'f32'>): Expr<'f32'> {
+  return v128.lane(log(f, v128.splat(x)), 0);
+}
+
+export const crossEntropyWasm = program({ buffers: ['logits', 'targets', 'weights', 'logProb', 'losses', 'dLogits'], counts: ['rows', 'V'], floats: ['scale'] }, {
+  name: 'crossEntropy',
+  units: ({ rows }) => rows,
+  cost: ({ V }) => 20 + 6 * V,
+  emit: (f, { logits, targets, weights, logProb, losses, dLogits, V, scale }, { first, last }) => overRows(f, first, last, V, (_, wide, narrow) => {
+    const x = f.keep(i32.add(logits, wide)), d = f.keep(i32.add(dLogits, wide)), target = f.keep(i32.load(i32.add(targets, narrow)));
+    f.if(i32.lt(target, 0), () => {
+      overFloats(f, V, (lanes, at) => f.store(i32.add(d, at), lanes.zero));
+      f.store(i32.add(logProb, narrow), f32.zero);
+      f.store(i32.add(losses, narrow), f32.zero);
+    }, () => {
+      const weight = f.keep(f32.mul(scale, f32.load(i32.add(weights, narrow)))), most = largestOf(f, V, LOWEST, (lanes, at) => lanes.load(i32.add(x, at)));
+      const total = sumOver(f, V, (lanes, at) => {
+        const power = lanes.keep(lanes.exp(lanes.sub(lanes.load(i32.add(x, at)), lanes.splat(most))));
+        f.store(i32.add(d, at), power);
+        return power;
+      });
+      const factor = f.keep(f32.div(weight, total)), place = f.keep(i32.add(d, i32.mul(target, 4)));
+      const value = f.keep(f32.sub(f32.sub(f32.load(i32.add(x, i32.mul(target, 4))), most), logOf(f, total)));
+      overFloats(f, V, (lanes, at) => f.store(i32.add(d, at), lanes.mul(lanes.splat(factor), lanes.load(i32.add(d, at)))));
+      f.store(place, f32.sub(f32.load(place), weight));
+      f.store(i32.add(logProb, narrow), value);
+      f.store(i32.add(losses, narrow), f32.sub(f32.zero, f32.mul(weight, value)));
+    });
+  }),
+});
+
+/** log(sum(exp(x))) of V floats. */
+export function logSumExp(f: FunctionBuilder, x: Int, V: Int): Local<'f32'> {
+  const most = largestOf(f, V, LOWEST, (lanes, at) => lanes.load(i32.add(x, at)));
+  const total = sumOver(f, V, (lanes, at) => lanes.exp(lanes.sub(lanes.load(i32.add(x, at)), lanes.splat(most))));
+  return f.keep(f32.add(most, logOf(f, total)));
+}
+
+export const logProbWasm = program({ buffers: ['logits', 'targets', 'logProb', 'logTotal'], counts: ['rows', 'V'] }, {
+  name: 'logProb',
+  units: ({ rows }) => rows,
+  cost: ({ V }) => 20 + 5 * V,
+  emit: (f, { logits, targets, logProb, logTotal, V }, { first, last }) => overRows(f, first, last, V, (_, wide, narrow) => {
+    const x = f.keep(i32.add(logits, wide)), target = f.keep(i32.load(i32.add(targets, narrow))), total = logSumExp(f, x, V), to = f.keep(i32.add(logProb, narrow));
+    f.store(i32.add(logTotal, narrow), total);
+    f.if(i32.lt(target, 0), () => f.store(to, f32.zero), () => f.store(to, f32.sub(f32.load(i32.add(x, i32.mul(target, 4))), total)));
+  }),
+});
+
+export const logProbBackwardWasm = program({ buffers: ['logits', 'targets', 'logTotal', 'dLogProb', 'dLogits'], counts: ['rows', 'V'] }, {
+  name: 'logProbBackward',
+  units: ({ rows }) => rows,
+  cost: ({ V }) => 5 * V,
+  emit: (f, { logits, targets, logTotal, dLogProb, dLogits, V }, { first, last }) => overRows(f, first, last, V, (_, wide, narrow) => {
+    const x = f.keep(i32.add(logits, wide)), to = f.keep(i32.add(dLogits, wide)), target = f.keep(i32.load(i32.add(targets, narrow)));
+    f.if(i32.lt(target, 0), () => overFloats(f, V, (lanes, at) => f.store(i32.add(to, at), lanes.zero)), () => {
+      const total = f.keep(f32.load(i32.add(logTotal, narrow))), d = f.keep(f32.load(i32.add(dLogProb, narrow))), place = f.keep(i32.add(to, i32.mul(target, 4)));
+      overFloats(f, V, (lanes, at) => {
+        const p = lanes.exp(lanes.sub(lanes.load(i32.add(x, at)), lanes.splat(total)));
+        f.store(i32.add(to, at), lanes.sub(lanes.zero, lanes.mul(lanes.splat(d), p)));
+      });
+      f.store(place, f32.add(f32.load(place), d));
+    });
+  }),
+});

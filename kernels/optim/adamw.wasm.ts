@@ -1,0 +1,87 @@
+// AdamW and the gradient norm for the CPU, in WASM SIMD. Read after: adamw.ts, ../wasm/program.ts.
+
+import { f32, i32, type Local } from '../wasm/assembler.ts';
+import { overFloats, sumOver, type Lanes, type Number } from '../wasm/lanes.ts';
+import { program } from '../wasm/program.ts';
+
+const BLOCK = 1024; // floats: a unit
+
+/** First the sum of squares of every chunk, then their sum, in order. */
+export function gradientNormWasm(chunk: number) {
+  const chunks = ({ n }: { readonly n: number }): number => Math.ceil(n / chunk);
+  return program({ buffers: ['x', 'norm'], counts: ['n'], floats: ['limit'], shared: (params) => 4 * chunks(params) }, {
+    name: 'gradientNorm',
+    units: chunks,
+    cost: () => chunk / 4,
+    emit(f, { x, n }, { first, last, shared }) {
+      const i = f.keep(first), from = f.local('i32'), place = f.local('i32');
+      f.while(i32.lt(i, last), () => {
+        f.set(from, i32.mul(i, chunk));
+        f.set(place, i32.add(x, i32.mul(from, 4)));
+        const total = sumOver(f, i32.sub(i32.min(i32.add(from, chunk), n), from), (lanes, at) => lanes.mul(lanes.load(i32.add(place, at)), lanes.load(i32.add(place, at))));
+        f.store(i32.add(shared, i32.mul(i, 4)), total);
+        f.bump(i, 1);
+      });
+    },
+  }, {
+    name: 'gradientNormSum',
+    units: () => 1,
+    cost: chunks,
+    emit(f, { norm, n, limit }, { shared }) {
+      const total = f.keep(f32.zero), i = f.local('i32');
+      f.loop(i, i32.div(i32.add(n, chunk - 1), chunk), 1, () => {
+        f.set(total, f32.add(total, f32.load(shared)));
+        f.bump(shared, 4);
+      });
+      const length = f.keep(f32.sqrt(total));
+      f.store(norm, length);
+      f.store(norm, f32.zero, 4);
+      f.if(f32.gt(f32.of(Infinity), length), () => { // not so of NaN
+        f.store(norm, f32.of(1), 4);
+        f.if(i32.and(f32.gt(limit, f32.zero), f32.gt(length, limit)), () => f.store(norm, f32.div(limit, length), 4));
+      });
+    },
+  });
+}
+
+const floats = ['rate', 'beta1', 'beta2', 'epsilon', 'weightDecay', 'correction1', 'correction2'] as const;
+
+export const adamwWasm = program({ buffers: ['values', 'm', 'v', 'gradients', 'norm'], counts: ['n', 'nDecay'], floats }, {
+  name: 'adamw',
+  units: ({ n }) => Math.ceil(n / BLOCK),
+  cost: () => 4 * BLOCK,
+  emit(f, { values, m, v, gradients, norm, n, nDecay, rate, beta1, beta2, epsilon, weightDecay, correction1, correction2 }, { first, last }) {
+    const one = f32.of(1), clip = f.keep(f32.load(norm, 4)), stepSize = f.keep(f32.div(rate, correction1)), root = f.keep(f32.div(one, f32.sqrt(correction2)));
+    const rest1 = f.keep(f32.sub(one, beta1)), rest2 = f.keep(f32.sub(one, beta2)), shrink = f.keep(f32.sub(one, f32.mul(rate, weightDecay)));
+    const update = (at: Local<'i32'>, lanes: Lanes<Number>, kept: Local<'f32'>): void => {
+      const g = lanes.keep(lanes.mul(lanes.load(i32.add(gradients, at)), lanes.splat(clip)));
+      const mean = lanes.keep(lanes.madd(lanes.splat(beta1), lanes.load(i32.add(m, at)), lanes.mul(lanes.splat(rest1), g)));
+      const square = lanes.keep(lanes.madd(lanes.splat(beta2), lanes.load(i32.add(v, at)), lanes.mul(lanes.mul(lanes.splat(rest2), g), g)));
+      f.store(i32.add(m, at), mean);
+      f.store(i32.add(v, at), square);
+      const moved = lanes.div(lanes.mul(lanes.splat(stepSize), mean), lanes.madd(lanes.sqrt(square), lanes.splat(root), lanes.splat(epsilon)));
+      f.store(i32.add(values, at), lanes.sub(lanes.mul(lanes.load(i32.add(values, at)), lanes.splat(kept)), moved));
+    };
+    const i = f.keep(first), from = f.local('i32'), end = f.local('i32'), split = f.local('i32'), kept = f.local('f32');
+    const stretch = (start: Local<'i32'>, stop: Local<'i32'>): void => {
+      const count = f.keep(i32.sub(stop, start)), offset = f.keep(i32.mul(start, 4)), place = f.local('i32');
+      overFloats(f, count, (lanes, at) => {
+        f.set(place, i32.add(offset, at));
+        update(place, lanes as Lanes<Number>, kept);
+      });
+    };
+    f.if(f32.gt(clip, f32.zero), () => f.while(i32.lt(i, last), () => {
+      f.set(from, i32.mul(i, BLOCK));
+      f.set(end, i32.min(i32.add(from, BLOCK), n));
+      f.set(split, i32.min(end, nDecay));
+      f.if(i32.lt(from, split), () => {
+        f.set(kept, shrink);
+        stretch(from, split);
+        f.set(from, split);
+      });
+      f.set(kept, one);
+      stretch(from, end);
+      f.bump(i, 1);
+    }));
+  },
+});

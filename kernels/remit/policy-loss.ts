@@ -1,0 +1,37 @@
+// The loss of policy-gradient RL on tokens that a model wrote itself, and its gradient, in one pass.
+//   r    = exp(logProb - old)                                    probability ratio to the model that wrote them; exactly 1 at first
+//   loss = - min(r A, clip(r, 1 - clip, 1 + clip) A) + klWeight k3
+//   k3   = exp(d) - d - 1 >= 0,  d = reference - logProb         an estimate of KL(model || reference)
+// Sources: PPO, arXiv 1707.06347, equation 7; k3 as in GRPO, arXiv 2402.03300, equation 4.
+
+import { defineKernel } from '../kernel.ts';
+import { policyLossWgsl } from '../generated.ts';
+import { ceilDiv, flatGrid } from '../wgsl.ts';
+import { policyLossWasm } from './remit.wasm.ts';
+
+/**
+ * logProb, old, reference [rows,T], advantage [rows], targets [rows,T] (below 0: not counted) -> losses [rows,T], times `factor`;
+ * dLogProb [rows,T], the gradient of their sum; diagnostics [2,rows,T]: k3, and 1 where the ratio's gradient is cut off.
+ */
+export const policyLossKernel = defineKernel({
+  name: 'policyLoss',
+  bindings: { logProb: 'read', old: 'read', reference: 'read', advantage: 'read', targets: 'read', losses: 'write', dLogProb: 'write', diagnostics: 'write' },
+  params: ['rows', 'T', 'clip', 'klWeight', 'factor'],
+  reference({ logProb, old, reference, advantage, targets, losses, dLogProb, diagnostics }, { rows, T, clip, klWeight, factor }) {
+    const n = rows * T;
+    for (let i = 0; i < n; i++) {
+      if (targets[i]! < 0) {
+        losses[i] = dLogProb[i] = diagnostics[i] = diagnostics[n + i] = 0;
+        continue;
+      }
+      const gain = advantage[Math.floor(i / T)]!, ratio = Math.exp(logProb[i]! - old[i]!), limited = Math.min(1 + clip, Math.max(1 - clip, ratio));
+      const cut = limited * gain < ratio * gain, d = reference[i]! - logProb[i]!, k3 = Math.exp(d) - d - 1;
+      losses[i] = factor * (klWeight * k3 - (cut ? limited : ratio) * gain);
+      dLogProb[i] = factor * (klWeight * (1 - Math.exp(d)) - (cut ? 0 : ratio * gain));
+      diagnostics[i] = k3;
+      diagnostics[n + i] = cut ? 1 : 0;
+    }
+  },
+  wasm: policyLossWasm,
+  wgsl: { shader: policyLossWgsl, grid: ({ rows, T }) => flatGrid(ceilDiv(rows * T, 64)) },
+});

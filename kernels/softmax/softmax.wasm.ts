@@ -1,0 +1,42 @@
+// Softmax, its logarithm, and their gradients for the CPU, in WASM SIMD: a unit is a row. Read after: softmax.ts, ../wasm/program.ts.
+
+import { i32 } from '../wasm/assembler.ts';
+import { overFloats, sumOver } from '../wasm/lanes.ts';
+import { program } from '../wasm/program.ts';
+import { logSumExp, overRows } from '../cross-entropy/cross-entropy.wasm.ts';
+
+const units = ({ rows }: { readonly rows: number }): number => rows;
+
+export const softmaxWasm = program({ buffers: ['x', 'out'], counts: ['rows', 'V'] }, {
+  name: 'softmax', units, cost: ({ V }) => 20 + 10 * V,
+  emit: (f, args, { first, last }) => overRows(f, first, last, args.V, (_, wide) => {
+    const x = f.keep(i32.add(args.x, wide)), out = f.keep(i32.add(args.out, wide)), total = logSumExp(f, x, args.V);
+    overFloats(f, args.V, (lanes, at) => f.store(i32.add(out, at), lanes.exp(lanes.sub(lanes.load(i32.add(x, at)), lanes.splat(total)))));
+  }),
+});
+
+export const logSoftmaxWasm = program({ buffers: ['x', 'out'], counts: ['rows', 'V'] }, {
+  name: 'logSoftmax', units, cost: ({ V }) => 20 + 6 * V,
+  emit: (f, args, { first, last }) => overRows(f, first, last, args.V, (_, wide) => {
+    const x = f.keep(i32.add(args.x, wide)), out = f.keep(i32.add(args.out, wide)), total = logSumExp(f, x, args.V);
+    overFloats(f, args.V, (lanes, at) => f.store(i32.add(out, at), lanes.sub(lanes.load(i32.add(x, at)), lanes.splat(total))));
+  }),
+});
+
+export const softmaxBackwardWasm = program({ buffers: ['y', 'dy', 'dx'], counts: ['rows', 'V'] }, {
+  name: 'softmaxBackward', units, cost: ({ V }) => 10 + 2 * V,
+  emit: (f, args, { first, last }) => overRows(f, first, last, args.V, (_, wide) => {
+    const [y, dy, dx] = [f.keep(i32.add(args.y, wide)), f.keep(i32.add(args.dy, wide)), f.keep(i32.add(args.dx, wide))];
+    const dot = sumOver(f, args.V, (lanes, at) => lanes.mul(lanes.load(i32.add(dy, at)), lanes.load(i32.add(y, at))));
+    overFloats(f, args.V, (lanes, at) => f.store(i32.add(dx, at), lanes.mul(lanes.load(i32.add(y, at)), lanes.sub(lanes.load(i32.add(dy, at)), lanes.splat(dot)))));
+  }),
+});
+
+export const logSoftmaxBackwardWasm = program({ buffers: ['y', 'dy', 'dx'], counts: ['rows', 'V'] }, {
+  name: 'logSoftmaxBackward', units, cost: ({ V }) => 10 + 6 * V,
+  emit: (f, args, { first, last }) => overRows(f, first, last, args.V, (_, wide) => {
+    const [y, dy, dx] = [f.keep(i32.add(args.y, wide)), f.keep(i32.add(args.dy, wide)), f.keep(i32.add(args.dx, wide))];
+    const total = sumOver(f, args.V, (lanes, at) => lanes.load(i32.add(dy, at)));
+    overFloats(f, args.V, (lanes, at) => f.store(i32.add(dx, at), lanes.sub(lanes.load(i32.add(dy, at)), lanes.mul(lanes.exp(lanes.load(i32.add(y, at))), lanes.splat(total)))));
+  }),
+});

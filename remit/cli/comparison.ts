@@ -1,0 +1,61 @@
+// What `remit-mini train` ends with: every stage's scores, those of the flywheel's turns beside those of the ordinary pipeline, and what
+// one seed can show. Read after: table.ts.
+
+import type { Config } from '../config/config.ts';
+import type { Scores } from '../phases/evaluate.ts';
+import { VIEWS, type Stage } from './table.ts';
+
+const CELL = 9;
+
+/** A line per stage, in percent; behind a stage of a turn, the difference to the same stage of the ordinary pipeline. */
+export function comparison(stages: readonly Stage[], settings: Config['remit']): string {
+  const byName = new Map(stages.map(({ name, evaluation }) => [name, evaluation]));
+  const cells = (values: readonly string[]): string => values.map((value) => value.padStart(CELL)).join('');
+  const row = ({ name, evaluation }: Stage): string => {
+    const like = byName.get(counterpart(name) ?? '');
+    const own = cells(VIEWS.map(([key]) => percent(evaluation[key])));
+    const difference = like === undefined ? '' : `   ${counterpart(name)!.padEnd(9)}${cells(VIEWS.map(([key]) => signed(evaluation[key] - like[key])))}`;
+    return `${name.padEnd(13)}${own}${difference}`;
+  };
+  const titles = cells(VIEWS.map(([, title]) => title));
+  return [
+    `${''.padEnd(13)}${titles}   less ...  ${titles.slice(1)}`,
+    ...stages.map(row),
+    '',
+    'Right answers in percent. cued: greedy after a forced "["; sampled: at temperature 1; greedy: the likeliest answer; thinks: sampled',
+    'answers that begin with "[".',
+    ...oneSeed(byName, settings),
+  ].join('\n');
+}
+
+/** The stage of the ordinary pipeline that a stage of a turn stands beside: remit2-sft -> sft, remit2 -> midtrain. */
+export function counterpart(name: string): string | undefined {
+  const match = /^remit\d*(?:-(.+))?$/.exec(name);
+  return match === null ? undefined : (match[1] ?? 'midtrain');
+}
+
+/** What a pair of runs with one seed shows, and what it does not. */
+function oneSeed(stages: ReadonlyMap<string, Scores>, { arm, epsilon }: Config['remit']): string[] {
+  const [vanilla, guided] = [stages.get('midtrain'), stages.get('remit')];
+  if (vanilla === undefined || guided === undefined) return [];
+  const ceiling = arm === 'remit' && epsilon < 1 ? ` (weights within 1 ± ${epsilon} let it rise to ${percent(highest(vanilla.thinkRate, epsilon))} at most)` : '';
+  return [
+    '',
+    `One seed shows how the choice to think moved, ${percent(vanilla.thinkRate)} -> ${percent(guided.thinkRate)}%${ceiling}, but not a gain in skill: between`,
+    'seeds, differences in right answers scatter by about 2 points. `remit-mini study` runs several seeds and gives intervals.',
+  ];
+}
+
+/** The share p with odds (1 + epsilon) / (1 - epsilon) times as large: where weights at both bounds would take it. */
+function highest(p: number, epsilon: number): number {
+  const odds = (p / (1 - p)) * (1 + epsilon) / (1 - epsilon);
+  return odds / (1 + odds);
+}
+
+function percent(share: number): string {
+  return (100 * share).toFixed(1);
+}
+
+function signed(difference: number): string {
+  return `${difference < 0 ? '-' : '+'}${Math.abs(100 * difference).toFixed(1)}`;
+}

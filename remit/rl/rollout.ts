@@ -1,0 +1,53 @@
+// Answers that a model samples, with their rewards: what one iteration of reinforcement learning learns from.
+// All prompts of a batch are of one length, so the whole batch is decoded together with a key-value cache and read back once.
+// Read after: task.ts. Read next: ../phases/rl.ts.
+
+import type { Rng } from '../../engine/rng.ts';
+import { generate } from '../../nn/generate.ts';
+import type { Transformer } from '../../nn/transformer.ts';
+import type { Task } from './task.ts';
+
+export interface Rollouts {
+  /** [B*L] i32: prompt and answer, cut off after the longest answer of the batch; a shorter one goes on with stop tokens. */
+  readonly rows: Int32Array;
+  /** [B*(L-1)] f32 for the targets (tokens 1 to L-1 of each row): 1 on the answer up to and including its stop token, else 0. */
+  readonly mask: Float32Array;
+  /** [B]. */
+  readonly rewards: Float64Array;
+  /** [B] tokens of each answer. */
+  readonly lengths: Int32Array;
+  /** [B] first token of each answer. */
+  readonly first: Int32Array;
+}
+
+export interface RolloutOptions {
+  /** Number of the first question. */
+  readonly from: number;
+  readonly prompts: number;
+  /** Answers per prompt; they lie side by side. */
+  readonly samples: number;
+  readonly temperature: number;
+  readonly seed: Rng;
+}
+
+/** B = prompts * samples answers of `model`. */
+export async function rollout(model: Transformer, task: Task, { from, prompts, samples, temperature, seed }: RolloutOptions): Promise<Rollouts> {
+  const questions = Array.from({ length: prompts }, (_, i) => task.question(from + i)), batch = prompts * samples;
+  const P = questions[0]!.prompt.length, full = P + task.maxNew;
+  const repeated = Int32Array.from({ length: batch * P }, (_, i) => questions[Math.floor(i / (P * samples))]!.prompt[i % P]!);
+  const rows = await generate(model, repeated, { batch, maxNew: task.maxNew, temperature, seed, stop: task.stop });
+
+  const rewards = new Float64Array(batch), lengths = new Int32Array(batch), first = new Int32Array(batch);
+  for (let b = 0; b < batch; b++) {
+    const row = rows.subarray(b * full, (b + 1) * full), stop = row.indexOf(task.stop, P);
+    rewards[b] = questions[Math.floor(b / samples)]!.reward(row);
+    lengths[b] = (stop < 0 ? full - 1 : stop) + 1 - P;
+    first[b] = row[P]!;
+  }
+  const L = P + Math.max(...lengths), cut = new Int32Array(batch * L), mask = new Float32Array(batch * (L - 1));
+  for (let b = 0; b < batch; b++) {
+    cut.set(rows.subarray(b * full, b * full + L), b * L);
+    mask.fill(1, b * (L - 1) + P - 1, b * (L - 1) + P - 1 + lengths[b]!); // the target at j is token j + 1
+  }
+  return { rows: cut, mask, rewards, lengths, first };
+}

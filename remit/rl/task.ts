@@ -1,0 +1,35 @@
+// What reinforcement learning learns from: questions whose answers a program can check ("verifiable rewards").
+// Read next: rollout.ts.
+
+import type { Rng } from '../../engine/rng.ts';
+import { STOP } from '../data/alphabet.ts';
+import { prompt } from '../data/documents.ts';
+import { encode, instance, RESPONSE, TASKS, verdict } from '../data/world.ts';
+
+export interface Question {
+  /** [P] i32; every question of a task is of one length. */
+  readonly prompt: Int32Array;
+  /** How good a row [P + maxNew] is that begins with the prompt: 1 right, 0 wrong. */
+  reward(row: Int32Array): number;
+}
+
+export interface Task {
+  /** Question n of an endless stream. */
+  question(n: number): Question;
+  /** Longest answer, in tokens. */
+  readonly maxNew: number;
+  /** The token that ends an answer. */
+  readonly stop: number;
+}
+
+/** The training questions of the tiny world, its ten tasks taking turns; right is what `verdict` says. */
+export function worldTask(random: Rng): Task {
+  return {
+    maxNew: RESPONSE,
+    stop: encode(STOP)[0]!,
+    question(n) {
+      const problem = instance(TASKS[n % TASKS.length]!, random.at(n).stream(), 'train');
+      return { prompt: encode(prompt(problem)), reward: (row) => Number(verdict(row, problem.answer).correct) };
+    },
+  };
+}

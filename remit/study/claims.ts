@@ -1,0 +1,49 @@
+// The paper's claims, each with the interval that speaks about it: what reproduces here, what does not, what is not resolved.
+// Source of the claims: arXiv 2602.03075. Read after: summary.ts.
+
+import { verdict, type Interval } from './statistics.ts';
+import type { Summary, View } from './summary.ts';
+
+export interface Claim {
+  readonly claim: string;
+  readonly evidence: string;
+  readonly interval: Interval;
+  readonly outcome: 'reproduces' | 'does not reproduce' | 'unresolved';
+}
+
+/** What is concluded when an interval lies above 0, below it, or around it. */
+const outcomes = {
+  above: { above: 'reproduces', below: 'does not reproduce', unresolved: 'unresolved' },
+  nothing: { above: 'does not reproduce', below: 'does not reproduce', unresolved: 'reproduces' },
+  'no less': { above: 'reproduces', below: 'does not reproduce', unresolved: 'reproduces' },
+} as const;
+
+/** Every claim that the study has figures for. */
+export function claims({ stages, pairs, pass }: Summary): Claim[] {
+  const gain = (stage: keyof Summary['stages'], arm: string, view: View): Interval | undefined => stages[stage]?.find((row) => row.arm === arm)?.difference?.[view];
+  const pair = (title: string, view: View): Interval | undefined => pairs.find((one) => one.title === title)?.difference[view];
+  const claim = (text: string, evidence: string, found: Interval | undefined, expected: keyof typeof outcomes = 'above'): Claim[] => {
+    if (found === undefined) return [];
+    const seen = verdict(found);
+    return [{ claim: text, evidence, interval: found, outcome: outcomes[expected][seen] }];
+  };
+  return [
+    ...(['remit.2', 'remit.5'] as const).flatMap((arm) => [
+      ...claim('A ReMiT base is better than a vanilla one at equal tokens', `${arm} less vanilla, sampled`, gain('midtrain', arm, 'samp')),
+      ...claim('... in skill, too', `${arm} less vanilla, cued`, gain('midtrain', arm, 'cued')),
+      ...claim('... and at equal compute', `${arm} less vanilla with a third more steps, sampled`, pair(`${arm} over vanilla+33%`, 'samp')),
+      ...claim('... in skill at equal compute', `${arm} less vanilla with a third more steps, cued`, pair(`${arm} over vanilla+33%`, 'cued')),
+      ...claim('The gain is kept by SFT and RL', `${arm} less vanilla after RL, sampled`, gain('rl', arm, 'samp')),
+      ...claim('A second turn adds to the base', `${arm}, turn 2 less turn 1, sampled`, pair(`${arm}, turn 2 over turn 1, midtrain`, 'samp')),
+      ...claim('... and to what RL makes of it', `${arm}, turn 2 less turn 1 after RL, sampled`, pair(`${arm}, turn 2 over turn 1, rl`, 'samp')),
+      ...claim('Diversity is kept: many samples solve no less', `${arm} less vanilla after mid-training, pass@16`, pass[`${arm} midtrain`]?.['16']?.difference, 'no less'),
+    ]),
+    ...claim('It matters which token gets which weight: shuffled weights do nothing', 'shuffled.2 less vanilla, sampled', gain('midtrain', 'shuffled.2', 'samp'), 'nothing'),
+    ...claim('An RL model guides better than an SFT model', 'remit.2 less sft-guided.2, sampled', pair('remit.2 over sft-guided.2', 'samp')),
+    ...claim('... in skill, too', 'remit.2 less sft-guided.2, cued', pair('remit.2 over sft-guided.2', 'cued')),
+    ...(['remit.2', 'remit.5'] as const).flatMap((arm) => [
+      ...claim('Soft weights beat distillation', `${arm} less kd.5, sampled`, pair(`${arm} over kd.5`, 'samp')),
+      ...claim('Soft weights beat hard selection', `${arm} less rho.6, sampled`, pair(`${arm} over rho.6`, 'samp')),
+    ]),
+  ];
+}

@@ -1,0 +1,61 @@
+// Runs the cells of a study, each in a process of its own, some at a time; a cell starts when those it needs are done.
+// Knows no models: a killed study is started again with the cells that are not done. Read after: plan.ts.
+
+import type { ChildProcess } from 'node:child_process';
+import { RemitError } from '../../engine/errors.ts';
+import type { Cell } from './plan.ts';
+
+export interface Schedule {
+  /** Processes at a time. */
+  readonly jobs: number;
+  isDone(cell: Cell): boolean;
+  start(cell: Cell): ChildProcess;
+  /** After each cell; `done` counts those that were done before too. */
+  onDone?(cell: Cell, done: number, seconds: number): void;
+  /** What went wrong in a cell, for the message. */
+  explain?(cell: Cell): string;
+}
+
+/** Resolves when all cells are done, or to the signal that ended it. Throws RemitError when a cell fails, after those that run have ended. */
+export async function runCells(cells: readonly Cell[], { jobs, isDone, start, onDone, explain }: Schedule): Promise<NodeJS.Signals | undefined> {
+  const done = new Set(cells.filter(isDone).map(({ name }) => name)), running = new Map<string, ChildProcess>();
+  const waiting = cells.filter(({ name }) => !done.has(name));
+  let stopped: NodeJS.Signals | undefined, failed: string | undefined;
+  const stop = (signal: NodeJS.Signals): void => {
+    stopped ??= signal;
+    for (const child of running.values()) child.kill(signal); // a second one ends them at once
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const next = (): void => {
+        while (running.size < jobs && stopped === undefined && failed === undefined) {
+          const i = waiting.findIndex(({ needs }) => needs.every((name) => done.has(name)));
+          if (i < 0) break;
+          launch(waiting.splice(i, 1)[0]!);
+        }
+        if (running.size === 0) resolve();
+      };
+      const launch = (cell: Cell): void => {
+        const child = start(cell), began = performance.now();
+        running.set(cell.name, child);
+        child.once('error', reject);
+        child.once('exit', (code, signal) => {
+          running.delete(cell.name);
+          if (code === 0) {
+            done.add(cell.name);
+            onDone?.(cell, done.size, (performance.now() - began) / 1000);
+          } else if (stopped === undefined) {
+            failed ??= `study: ${cell.name}: ended with ${signal ?? `exit code ${code}`}: ${explain?.(cell) ?? 'see its log'}`;
+          }
+          next();
+        });
+      };
+      next();
+    });
+  } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop);
+  }
+  if (failed !== undefined) throw new RemitError(failed);
+  return stopped;
+}

@@ -1,0 +1,236 @@
+// A run that was interrupted, wherever and however, and taken up again ends with the same bytes as one that was not: the whole pipeline,
+// reinforcement learning and the flywheel included. And what stands in the way of that is said.
+
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { createDevice } from '../../engine/device.ts';
+import { ConfigError, FormatError } from '../../engine/errors.ts';
+import { resolveConfig, type Config } from '../../remit/config/config.ts';
+import { tinyWorldTokenizer } from '../../remit/data/tokenizer.ts';
+import { newModel } from '../../remit/phases/pretrain.ts';
+import { remit } from '../../remit/phases/remit.ts';
+import type { StepRecord } from '../../remit/phases/run.ts';
+import { worldOf, type World } from '../../remit/phases/world.ts';
+import type { Question } from '../../remit/rl/task.ts';
+import { readCheckpoint } from '../../remit/run/checkpoint.ts';
+import { environment } from '../../remit/run/environment.ts';
+import { claimFolder, RunFolder, StoppedError, type Resume } from '../../remit/run/folder.ts';
+import { openModel } from '../../remit/run/model.ts';
+import { temporaryFolder } from '../support/temporary.ts';
+
+const scratch = temporaryFolder();
+const { config } = resolveConfig({ flags: [
+  ['model.width', '8'], ['model.layers', '1'], ['model.heads', '2'], ['pretrain.warmup', '0'], ['rl.warmup', '0'],
+  ['pretrain.steps', '5'], ['midtrain.steps', '4'], ['sft.steps', '3'], ['rl.steps', '4'],
+  ['pretrain.batch', '2'], ['midtrain.batch', '2'], ['sft.batch', '2'], ['rl.prompts', '2'], ['rl.samples', '2'],
+  ['rl.advantage', 'reinforce'], ['rl.updates', '2'], ['checkpoint.every', '2'], ['checkpoint.seconds', '0'],
+] });
+const PHASES = ['pretrain', 'midtrain', 'sft', 'rl', 'remit', 'remit-sft', 'remit-rl'], STEPS = 5 + 2 * (4 + 3 + 4);
+
+class Crash extends Error {}
+
+/** Ends with the line number `end.line` of this process: by stop(), or without a word. */
+class Interrupted extends RunFolder {
+  end = { line: Infinity, how: 'stop' as 'stop' | 'crash' };
+  readonly trained: string[] = []; // the phase of each line
+
+  override log(record: StepRecord): void {
+    super.log(record);
+    if (this.trained.push(record.phase) < this.end.line) return;
+    if (this.end.how === 'crash') throw new Crash();
+    this.stop();
+  }
+}
+
+interface Options { resume?: Resume; line?: number; how?: 'stop' | 'crash'; settings?: Config }
+
+/** Trains in `folder` from wherever it is; resolves to the lines it wrote and what it was told. Throws what ended it. */
+async function train(folder: string, { resume = 'if-there', line = Infinity, how = 'stop', settings = config }: Options = {}) {
+  const notices: string[] = [];
+  const run = new Interrupted(claimFolder(folder, 'x', resume), { config: settings, environment: environment('0.0.0', 'cpu'), tokenizer: tinyWorldTokenizer, notice: (text) => void notices.push(text) });
+  run.end = { line, how };
+  const stages: string[] = [];
+  try {
+    await remit(settings, worldFor(settings), newModel(settings, 70), run, async (name, model) => {
+      stages.push(`${name} ${hash((await model.parameters.toHost()).get('model.embed_tokens.weight')!.data)}`);
+    });
+    run.report('evaluation', stages);
+  } finally {
+    run.close();
+  }
+  return { lines: run.trained.length, notices, trained: [...new Set(run.trained)] };
+}
+
+/** The tiny world, with a reward that a model which knows nothing gets half of the time: so that there is something to learn, and a baseline to remember. */
+function worldFor(settings: Config): World {
+  const world = worldOf(settings), { questions } = world;
+  const question = (n: number): Question => {
+    const { prompt } = questions.question(n);
+    return { prompt, reward: (row) => row[prompt.length]! % 2 };
+  };
+  return { ...world, questions: { ...questions, question } };
+}
+
+const hash = (bytes: Uint8Array | Float32Array): string => createHash('sha256').update(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)).digest('hex');
+
+/** Every file of a run folder that has no clock in it. */
+function contents(folder: string): Record<string, string> {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => !['checkpoints', 'timing.jsonl'].includes(name));
+  return Object.fromEntries(names.sort().map((name) => [name, hash(readFileSync(join(folder, name)))]));
+}
+
+const whole = join(scratch, 'whole');
+const steps = (folder: string) => readFileSync(join(folder, 'timing.jsonl'), 'utf8').trim().split('\n').map((line) => {
+  const { phase, step } = JSON.parse(line) as StepRecord;
+  return `${phase} ${step}`;
+});
+
+beforeAll(async () => {
+  await createDevice('cpu');
+  expect(await train(whole)).toEqual({ lines: STEPS, notices: [], trained: PHASES });
+  const tuned = readCheckpoint(join(whole, 'checkpoints', 'sft.safetensors')), trained = readCheckpoint(join(whole, 'checkpoints', 'rl.safetensors'));
+  expect(trained.tensors).not.toEqual(tuned.tensors); // reinforcement learning did something
+});
+
+describe.each(['stop', 'crash'] as const)('interrupted by a %s', (how) => {
+  test.each(Array.from({ length: STEPS }, (_, i) => i + 1))('at line %i and taken up again', async (line) => {
+    const folder = join(scratch, `${how}-${line}`);
+    await expect(train(folder, { line, how })).rejects.toThrow(how === 'stop' ? StoppedError : Crash);
+    const before = readFileSync(join(folder, 'metrics.jsonl'), 'utf8');
+    expect(before).toBe(readFileSync(join(whole, 'metrics.jsonl'), 'utf8').slice(0, before.length));
+    const { lines, notices } = await train(folder);
+    if (how === 'stop') expect(lines).toBe(STEPS - line);                            // not a step is lost
+    else expect(lines - (STEPS - line)).toBeLessThanOrEqual(config.checkpoint.every); // since the last checkpoint
+    expect(notices.length).toBeLessThanOrEqual(1);
+    expect(contents(folder)).toEqual(contents(whole));
+    expect(steps(folder)).toEqual(steps(whole));
+    rmSync(folder, { recursive: true });
+  });
+});
+
+test('interrupted after every single step, over and over', async () => {
+  const folder = join(scratch, 'patience');
+  let starts = 1;
+  for (; ; starts++) {
+    const outcome = await train(folder, { line: 1 }).catch((error: unknown) => error);
+    if (!(outcome instanceof Error)) break;
+    expect(outcome).toBeInstanceOf(StoppedError);
+  }
+  expect(starts).toBe(STEPS + 1);
+  expect(contents(folder)).toEqual(contents(whole));
+});
+
+test('a finished run trains nothing and ends the same', async () => {
+  const folder = join(scratch, 'twice');
+  cpSync(whole, folder, { recursive: true });
+  expect(await train(folder, { resume: 'required' })).toEqual({ lines: 0, notices: [], trained: [] });
+  expect(contents(folder)).toEqual(contents(whole));
+  expect(steps(folder)).toEqual(steps(whole));
+});
+
+describe('states on the way', () => {
+  const folder = join(scratch, 'on-the-way'), checkpoints = join(folder, 'checkpoints');
+  const interrupt = async (): Promise<void> => {
+    rmSync(folder, { recursive: true, force: true });
+    await expect(train(folder, { line: 5 + 4, how: 'crash', settings: long })).rejects.toThrow(Crash); // in midtrain, after step 4 of 9
+  };
+  const long: Config = { ...config, midtrain: { ...config.midtrain, steps: 9 }, checkpoint: { ...config.checkpoint, every: 1 } };
+  const files = (): string[] => readdirSync(checkpoints).sort();
+
+  test('the last few are kept; the newest says where it goes on, and is the model of the folder', async () => {
+    await interrupt();
+    expect(files()).toEqual(['midtrain.step-00000002.safetensors', 'midtrain.step-00000003.safetensors', 'pretrain.safetensors']);
+    expect(openModel(folder).source).toBe(join(checkpoints, 'midtrain.step-00000003.safetensors'));
+    const { notices } = await train(folder, { settings: long });
+    expect(notices).toEqual([`going on from ${join(checkpoints, 'midtrain.step-00000003.safetensors')}: midtrain, step 3 of 9`]);
+  });
+
+  test('a damaged one is left out, aloud, and the one before it taken', async () => {
+    await interrupt();
+    const newest = join(checkpoints, 'midtrain.step-00000003.safetensors'), bytes = readFileSync(newest);
+    bytes[bytes.length - 100]! ^= 1;
+    writeFileSync(newest, bytes);
+    const expected = join(scratch, 'expected');
+    rmSync(expected, { recursive: true, force: true });
+    await train(expected, { settings: long });
+    const { notices, lines } = await train(folder, { settings: long });
+    expect(notices).toEqual([
+      `checkpoint: ${newest}: its checksum does not fit: the file was changed or damaged after it was written: left out`,
+      `going on from ${join(checkpoints, 'midtrain.step-00000002.safetensors')}: midtrain, step 2 of 9`,
+    ]);
+    expect(lines).toBe(STEPS + 2 * 5 - 5 - 2);
+    expect(contents(folder)).toEqual(contents(expected));
+  });
+
+  test('a result that is damaged makes its phase, and all after it, be trained again, to the same bytes', async () => {
+    const copy = join(scratch, 'damaged-result');
+    cpSync(whole, copy, { recursive: true });
+    writeFileSync(join(copy, 'checkpoints', 'sft.safetensors'), 'cut short');
+    const { notices, trained } = await train(copy);
+    expect(notices).toHaveLength(1);
+    expect(notices[0]).toMatch(/sft\.safetensors: .*: left out$/);
+    expect(trained).toEqual(PHASES.slice(2));
+    expect(contents(copy)).toEqual(contents(whole));
+  });
+
+  test('half-written files of a killed process are swept up', async () => {
+    const copy = join(scratch, 'litter');
+    cpSync(whole, copy, { recursive: true });
+    writeFileSync(join(copy, 'config.json.123.tmp'), 'ha');
+    writeFileSync(join(copy, 'checkpoints', 'rl.safetensors.123.tmp'), 'ha');
+    writeFileSync(join(copy, 'metrics.jsonl'), '{"phase":"remit-rl","st', { flag: 'a' });
+    await train(copy);
+    expect(contents(copy)).toEqual({ ...contents(whole), 'metrics.jsonl': hash(Buffer.concat([readFileSync(join(whole, 'metrics.jsonl')), Buffer.from('{"phase":"remit-rl","st')])) });
+  });
+});
+
+describe('what stands in the way', () => {
+  const copyOf = (name: string): string => {
+    const folder = join(scratch, name);
+    cpSync(whole, folder, { recursive: true });
+    return folder;
+  };
+
+  test('other settings: the differences are shown, and nothing is touched', async () => {
+    const folder = copyOf('other'), before = contents(folder);
+    await expect(train(folder, { settings: { ...config, seed: 7, rl: { ...config.rl, klWeight: 0.5 } } })).rejects.toThrow(
+      new ConfigError(`run: ${folder}: has other settings: seed is 0 there and 7 here, rl.klWeight is 0.02 there and 0.5 here: leave them out, or choose another --out`));
+    expect(contents(folder)).toEqual(before);
+  });
+
+  test('a folder without a run, when there must be one; and with one, when there must be none', () => {
+    expect(() => claimFolder(join(scratch, 'no'), 'x', 'required')).toThrow(new ConfigError(`run: ${join(scratch, 'no')}: no such folder: there is nothing to go on with`));
+    expect(() => claimFolder(scratch, 'x', 'required')).toThrow(new ConfigError(`run: ${scratch}: holds no run: there is nothing to go on with`));
+    expect(() => claimFolder(scratch, 'x', 'if-there')).toThrow(new ConfigError(`run: ${scratch}: exists and is not empty: choose another --out, or remove it`));
+    expect(() => claimFolder(whole, 'x')).toThrow(new ConfigError(`run: ${whole}: exists and is not empty: choose another --out, or go on with it by --resume ${whole}`));
+    expect(existsSync(join(scratch, 'no'))).toBe(false);
+  });
+
+  test.each<[string, (folder: string) => void, RegExp]>([
+    ['metrics that lost lines', (folder) => edit(folder, (lines) => lines.slice(0, 3)), /metrics\.jsonl: has 3 steps of pretrain, and .*pretrain\.safetensors was written after 5: bring them back/],
+    ['metrics that lost a line in the middle', (folder) => edit(folder, (lines) => lines.filter((_, i) => i !== 2)), /metrics\.jsonl:3: step 4 of pretrain after step 2 of pretrain: lines were lost or added$/],
+    ['metrics with a line of something else', (folder) => edit(folder, (lines) => ['[]', ...lines]), /metrics\.jsonl:1: is no step of a phase$/],
+    ['metrics with a line that is not JSON', (folder) => edit(folder, (lines) => [...lines, 'x']), new RegExp(`metrics\\.jsonl:${STEPS + 1}: is not JSON: the file was damaged$`)],
+    ['a checkpoint of another run', (folder) => cpSync(otherSeed, join(folder, 'checkpoints', 'pretrain.safetensors')), /pretrain\.safetensors: is from a run with other settings: remove it$/],
+    ['a config that is not JSON', (folder) => writeFileSync(join(folder, 'config.json'), '{'), /config\.json: is not JSON: the folder was damaged$/],
+  ])('%s', async (name, damage, message) => {
+    const folder = copyOf(name);
+    damage(folder);
+    const before = contents(folder);
+    const error: unknown = await train(folder).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(FormatError);
+    expect((error as Error).message).toMatch(message);
+    expect(contents(folder)).toEqual(before);
+  });
+
+  const edit = (folder: string, change: (lines: string[]) => string[]): void => {
+    const path = join(folder, 'metrics.jsonl');
+    writeFileSync(path, change(readFileSync(path, 'utf8').trim().split('\n')).map((line) => `${line}\n`).join(''));
+  };
+  const otherSeed = join(scratch, 'other-seed', 'checkpoints', 'pretrain.safetensors');
+  beforeAll(async () => {
+    await train(join(scratch, 'other-seed'), { line: 6, settings: { ...config, seed: 1 } }).catch(() => {});
+  });
+});
