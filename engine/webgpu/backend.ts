@@ -67,9 +67,10 @@ export class WebGpuBackend implements Backend {
 
   constructor(device: GPUDevice, options: WebGpuOptions) {
     const { name, software, kind = software ? 'software' : 'integrated', tuned, budgetBytes = Infinity, waitLimitMs = WAIT_LIMIT_MS } = options;
-    this.name = `webgpu (${name}${tuned ? ', tuned' : ''})`; // a run's env.json holds it: tuning changes the last bits
+    const abilities = abilitiesOf(device), notes = [tuned && 'tuned', abilities.has('subgroup-matrix') && 'products in half precision'].filter(Boolean);
+    this.name = `webgpu (${[name, ...notes].join(', ')})`; // a run's env.json holds it: these change the bits
     this.software = software;
-    this.#variants = new Variants(kind, tuned, abilitiesOf(device));
+    this.#variants = new Variants(kind, tuned, abilities);
     this.#waitLimitMs = waitLimitMs;
     this.#device = device;
     this.#pipelines = new Pipelines(device, (message) => this.#fail(message, { isCause: true }));

@@ -100,7 +100,7 @@ async function loadDawn(): Promise<Dawn | string> {
 }
 
 /** Timestamps as the GPU takes them: coarse ones protect a browser's user from pages, and hide what a dispatch takes. */
-const TOGGLES = ['disable-dawn-features=timestamp_quantization'];
+const TOGGLES = ['disable-dawn-features=timestamp_quantization', ...(process.env.REMIT_SUBGROUP_MATRIX === '1' ? ['enable-dawn-features=allow_unsafe_apis'] : [])];
 
 /** Each call makes a new instance: an old one never sees a driver that came later. */
 async function ask({ create }: Dawn, options: GPURequestAdapterOptions = {}): Promise<GPUAdapter | null> {

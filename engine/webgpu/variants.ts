@@ -61,11 +61,13 @@ export function shapeKey({ name }: Pick<Kernel, 'name'>, params: Params): string
 
 const NONE: ReadonlySet<Ability> = new Set();
 
-/** The name of the program to run: what was measured, else what the table says, else the portable one; none that needs what is not there. */
+const EXPLICIT = 'matrices'; // needs a feature that nobody has without asking for it
+
+/** The name of the program to run: what was asked for, else measured, else what the table says, else the portable one; none that needs what is not there. */
 export function chooseVariant({ name, variants = {} }: Pick<Kernel, 'name' | 'variants'>, params: Params, kind: AdapterKind, tuned: Tuned = {}, abilities = NONE): string {
   const key = shapeKey({ name }, params), measured = Object.hasOwn(tuned, key) ? [tuned[key]!] : [];
   const runs = (wanted: string): boolean => wanted === PORTABLE || (Object.hasOwn(variants, wanted) && canRun(variants[wanted]!, abilities, params));
-  return [...measured, ...ruleOf(name).choose(params, kind)].find(runs) ?? PORTABLE;
+  return [EXPLICIT, ...measured, ...ruleOf(name).choose(params, kind)].find(runs) ?? PORTABLE;
 }
 
 /** Whether a program is right at these sizes, and has what it needs. */
@@ -110,14 +112,20 @@ export function adapterKind({ vendor, description, device }: Pick<GPUAdapterInfo
   return /nvidia|geforce|quadro|tesla|radeon (rx|pro|vii)|instinct|intel\W*(r\W*)?arc/i.test(name) && !/tegra|orin|xavier/i.test(name) ? 'discrete' : 'integrated';
 }
 
+interface MatrixConfig { readonly M: number; readonly N: number; readonly K: number; readonly componentType: string; readonly resultComponentType: string }
+type Described = Partial<GPUAdapterInfo> & { readonly subgroupMatrixConfigs?: Iterable<MatrixConfig> };
+
 /** What the device that was opened may use, by the features that were asked for. */
 export function abilitiesOf({ features, adapterInfo }: Pick<GPUDevice, 'features' | 'adapterInfo'>): ReadonlySet<Ability> {
-  const found = new Set<Ability>(), { subgroupMinSize, subgroupMaxSize }: Partial<GPUAdapterInfo> = adapterInfo ?? {}; // some browsers have none
+  const found = new Set<Ability>(), { subgroupMinSize, subgroupMaxSize, subgroupMatrixConfigs = [] }: Described = adapterInfo ?? {}; // some browsers have none
+  const lanes = subgroupMinSize === subgroupMaxSize ? subgroupMinSize : undefined;
   if (features.has('shader-f16')) found.add('shader-f16');
   if (features.has('subgroups')) {
     found.add('subgroups');
-    if (subgroupMinSize === subgroupMaxSize && (subgroupMinSize === 4 || subgroupMinSize === 8)) found.add(`subgroup${subgroupMinSize}`);
+    if (lanes === 4 || lanes === 8) found.add(`subgroup${lanes}`);
   }
+  const halves = [...subgroupMatrixConfigs].some(({ M, N, K, componentType, resultComponentType }) => M === 16 && N === 16 && K === 16 && componentType === 'f16' && resultComponentType === 'f32');
+  if (features.has('chromium-experimental-subgroup-matrix') && lanes === 32 && halves) found.add('subgroup-matrix');
   return found;
 }
 

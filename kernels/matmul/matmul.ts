@@ -3,7 +3,7 @@
 // Source of the fast program: matmul.wasm.ts beside this file.
 
 import { defineKernel } from '../kernel.ts';
-import { matmulBlockedWgsl, matmulGemvWgsl, matmulNaiveWgsl, matmulSplitWgsl, matmulSubgroupWgsl, matmulTiledWgsl } from '../generated.ts';
+import { matmulBlockedWgsl, matmulGemvWgsl, matmulNaiveWgsl, matmulSplitWgsl, matmulSubgroupMatrixWgsl, matmulSubgroupWgsl, matmulTiledWgsl } from '../generated.ts';
 import { bySubgroup, ceilDiv, type Grid } from '../wgsl.ts';
 import { matmulWasm } from './matmul.wasm.ts';
 
@@ -15,6 +15,8 @@ export const ladder = {
   tiled: { shader: matmulTiledWgsl, grid: tiles(64, 64) },
   split16: { shader: matmulSplitWgsl, grid: tiles(16, 16), constants: () => ({ SIDE: 4 }) },
   split32: { shader: matmulSplitWgsl, grid: tiles(32, 32), constants: () => ({ SIDE: 8 }) },
+  /** In half precision, so never but when it is asked for: see docs/measuring.md. */
+  matrices: { shader: matmulSubgroupMatrixWgsl, grid: tiles(64, 64), needs: 'subgroup-matrix', fits: ({ M, N }: Sizes) => M % 64 === 0 && N % 64 === 0 },
   gemv: {
     shader: matmulGemvWgsl,
     grid: (params: Sizes) => tiles(4, 256 / lanes(params))(params),
@@ -46,7 +48,7 @@ export const matmulKernel = defineKernel({
   },
   wasm: matmulWasm,
   wgsl: ladder.blocked,
-  variants: { subgroup4: ladder.subgroup4, subgroup8: ladder.subgroup8, tiled: ladder.tiled, split16: ladder.split16, split32: ladder.split32, gemv: ladder.gemv },
+  variants: { subgroup4: ladder.subgroup4, subgroup8: ladder.subgroup8, matrices: ladder.matrices, tiled: ladder.tiled, split16: ladder.split16, split32: ladder.split32, gemv: ladder.gemv },
 });
 
 type Sizes = Readonly<Record<'batch' | 'M' | 'N' | 'transB', number>>;

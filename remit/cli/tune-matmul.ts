@@ -23,10 +23,10 @@ const CHECKED_ROWS = 6;
 
 type Program = NonNullable<typeof matmulKernel.wgsl>;
 
-/** The programs that may be tried on this adapter: `portable`, and the kernel's variants. */
+/** The programs that may be tried on this adapter: `portable`, and the kernel's variants; not those that compute something less exact. */
 export function programsOn(backend: WebGpuBackend): Readonly<Record<string, Program>> {
   const all: Readonly<Record<string, Program>> = { [PORTABLE]: matmulKernel.wgsl!, ...matmulKernel.variants };
-  return Object.fromEntries(Object.entries(all).filter(([, program]) => backend.canRun(program)));
+  return Object.fromEntries(Object.entries(all).filter(([, program]) => backend.canRun(program) && program.needs !== 'subgroup-matrix'));
 }
 
 /** Every program that makes sense at this shape. Throws what the backend throws. */

@@ -32,6 +32,8 @@ describe('the table', () => {
     expect([choose(), choose('subgroups'), choose('subgroup4'), choose('subgroup8')]).toEqual(['portable', 'portable', 'subgroup4', 'subgroup8']);
     expect(chooseVariant(matmulKernel, large, 'discrete', { [shapeKey(matmulKernel, large)]: 'subgroup8' })).toBe('tiled');
     expect(matmulKernel.wgsl).not.toHaveProperty('needs');
+    const halves = (params: typeof large): string => chooseVariant(matmulKernel, params, 'discrete', { [shapeKey(matmulKernel, large)]: 'tiled' }, new Set(['subgroup-matrix']));
+    expect([halves(large), halves(sizes(4096, 100, 64))]).toEqual(['matrices', 'tiled']);
   });
 
   test('takes what fits some sizes only where it does, each time anew', () => {
@@ -100,6 +102,13 @@ test('abilities are those of the features that the device was opened with', () =
   expect(of(['subgroups'], 4, 4)).toEqual(['subgroups', 'subgroup4']);
   expect(of(['subgroups'], 8, 32)).toEqual(['subgroups']);
   expect(of(['subgroups'], 32, 32)).toEqual(['subgroups']);
+  const configs = [{ M: 16, N: 16, K: 16, componentType: 'f16', resultComponentType: 'f32' }], experimental = 'chromium-experimental-subgroup-matrix';
+  const withMatrices = (features: readonly string[], subgroupMatrixConfigs: readonly object[], lanes = 32) =>
+    abilitiesOf({ features: new Set(features), adapterInfo: { subgroupMinSize: 32, subgroupMaxSize: lanes, subgroupMatrixConfigs } } as never).has('subgroup-matrix');
+  expect(withMatrices([experimental], configs)).toBe(true);
+  expect(withMatrices([], configs)).toBe(false);
+  expect(withMatrices([experimental], configs, 64)).toBe(false);
+  expect(withMatrices([experimental], [{ ...configs[0], resultComponentType: 'f16' }])).toBe(false);
 });
 
 test('adapters are sorted by what they say of themselves', () => {
