@@ -62,7 +62,7 @@ test.each<[string[], string]>([
   [['--arms', 'remit.3'], 'study: --arms remit.3: no such arm: did you mean remit.2? There are vanilla, remit.2, remit.5, shuffled.2, sft-guided.2, kd.5, rho.6, vanilla+33%'],
   [['--seeds', '3-1'], 'study: --seeds 3-1: must be like 1-8 or 1,2,5'],
   [['--seeds', 'one'], 'study: --seeds one: must be like 1-8 or 1,2,5'],
-  [['--turns', '0'], 'study: --turns 0: must be a whole number from 1 to 20'],
+  [['--iterations', '0'], 'study: --iterations 0: must be a whole number from 1 to 20'],
   [['--jobs', 'all'], 'study: --jobs all: must be a whole number from 1 to 1024'],
   [['--data', 'x.txt'], 'study: --data: a study is about the tiny world, whose answers can be checked: leave it out'],
   [['--cell', 'seed-1/base', '--out', join(scratch, 'none')], `study: ${join(scratch, 'none')}: holds no study: there is no study.json`],
@@ -71,7 +71,7 @@ test.each<[string[], string]>([
 });
 
 describe('a study', () => {
-  const study = (out: string): string[] => ['study', ...small, '--arms', 'remit.2', '--seeds', '1-2', '--turns', '1', '--light', '--jobs', '2', '--out', out];
+  const study = (out: string): string[] => ['study', ...small, '--arms', 'remit.2', '--seeds', '1-2', '--iterations', '1', '--light', '--jobs', '2', '--out', out];
   const [whole, killed] = [join(scratch, 'whole'), join(scratch, 'killed')];
   const reports = ['report.md', 'report.json', 'report.csv'];
 
