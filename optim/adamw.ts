@@ -35,14 +35,17 @@ export class AdamW {
     for (const moment of Object.values(this.moments)) backend().dispatch(fillKernel, { out: moment }, { n: size, value: 0 });
   }
 
-  /** Applies the gradients at `rate`. `step` counts from 0. Returns the gradients' norm before clipping, []. */
+  /**
+   * Applies the gradients at `rate`. `step` counts from 0. Returns the gradients' norm before clipping, []. When that is not finite, weights
+   * and moments stay as they are: the device sees to it, nothing is read back.
+   */
   update(step: number, rate: number): Tensor {
     const { values, gradients, size: n, decayed: nDecay } = this.#parameters.flat;
     const { beta1, beta2, epsilon, weightDecay, clip } = this.options;
     const norm = empty({ shape: [2], dtype: 'f32' });
     backend().dispatch(gradientNormKernel, { x: gradients, norm: norm.storage }, { n, limit: clip });
     backend().dispatch(adamwKernel, { values, ...this.moments, gradients, norm: norm.storage }, {
-      n, nDecay, rate, beta1, beta2, epsilon, weightDecay, correction1: 1 - beta1 ** (step + 1), correction2: 1 - beta2 ** (step + 1),
+      n, nDecay, rate, beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2, epsilon, weightDecay, correction1: 1 - beta1 ** (step + 1), correction2: 1 - beta2 ** (step + 1),
     });
     return reshape(slice(norm, { axis: 0, start: 0, end: 1 }), { shape: [] });
   }

@@ -36,9 +36,10 @@ export const referenceOf: Readonly<Record<ArmName, 'none' | 'sft' | 'rl'>> = {
 export interface ArmLoss {
   /** The scalar to minimise, in nats per token. */
   readonly loss: Tensor;
-  /** What each token counts for [B,T], and its log-probability in nats: where the arm weighs tokens. */
+  /** Where the arm weighs tokens: what each counts for [B,T], and its log-probability by model and reference, in nats. */
   readonly weights?: Tensor;
   readonly logProb?: Tensor;
+  readonly reference?: Tensor;
 }
 
 /** What an arm sees of a step: the batch, the model's logits [B,T,V], the reference's when asked for, and random numbers of this step. */
@@ -53,14 +54,17 @@ interface Seen {
 const arms: Readonly<Record<ArmName, (seen: Seen) => ArmLoss>> = {
   vanilla: ({ batch: { targets }, logits }) => ({ loss: crossEntropy(logits, targets) }),
 
-  remit: ({ batch: { targets }, logits, guide, settings }) => remitLoss(logits, targets, noGrad(() => logProb(guide(), targets)), settings),
+  remit({ batch: { targets }, logits, guide, settings }) {
+    const reference = noGrad(() => logProb(guide(), targets));
+    return { ...remitLoss(logits, targets, reference, settings), reference };
+  },
 
   'sft-guided': (seen) => arms.remit(seen), // the difference is who guides: referenceOf
 
   shuffled({ batch: { targets }, logits, guide, random, settings }) {
-    const own = noGrad(() => logProb(logits, targets));
-    const weights = permuteRows(tokenWeights(noGrad(() => logProb(guide(), targets)), own, targets, settings), random);
-    return { loss: weightedCrossEntropy(logits, targets, weights), weights, logProb: own };
+    const [own, reference] = noGrad(() => [logProb(logits, targets), logProb(guide(), targets)] as const);
+    const weights = permuteRows(tokenWeights(reference, own, targets, settings), random);
+    return { loss: weightedCrossEntropy(logits, targets, weights), weights, logProb: own, reference };
   },
 
   kd({ batch: { targets }, logits, guide, settings: { distil } }) {
@@ -70,9 +74,9 @@ const arms: Readonly<Record<ArmName, (seen: Seen) => ArmLoss>> = {
   },
 
   rho({ batch: { targets }, logits, guide, settings: { keep } }) {
-    const own = noGrad(() => logProb(logits, targets)), kept = Math.max(1, Math.floor(keep * targets.size));
-    const weights = noGrad(() => keepLargest(sub(logProb(guide(), targets), own), targets, { keep: kept }));
-    return { loss: weightedCrossEntropy(logits, targets, weights, { count: kept }), weights, logProb: own };
+    const [own, reference] = noGrad(() => [logProb(logits, targets), logProb(guide(), targets)] as const);
+    const kept = Math.max(1, Math.floor(keep * targets.size)), weights = noGrad(() => keepLargest(sub(reference, own), targets, { keep: kept }));
+    return { loss: weightedCrossEntropy(logits, targets, weights, { count: kept }), weights, logProb: own, reference };
   },
 };
 

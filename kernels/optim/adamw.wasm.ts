@@ -35,8 +35,11 @@ export function gradientNormWasm(chunk: number) {
       });
       const length = f.keep(f32.sqrt(total));
       f.store(norm, length);
-      f.store(norm, f32.of(1), 4);
-      f.if(i32.and(f32.gt(limit, f32.zero), f32.gt(length, limit)), () => f.store(norm, f32.div(limit, length), 4));
+      f.store(norm, f32.zero, 4);
+      f.if(f32.gt(f32.of(Infinity), length), () => { // not so of NaN
+        f.store(norm, f32.of(1), 4);
+        f.if(i32.and(f32.gt(limit, f32.zero), f32.gt(length, limit)), () => f.store(norm, f32.div(limit, length), 4));
+      });
     },
   });
 }
@@ -67,7 +70,7 @@ export const adamwWasm = program({ buffers: ['values', 'm', 'v', 'gradients', 'n
         update(place, lanes as Lanes<Number>, kept);
       });
     };
-    f.while(i32.lt(i, last), () => {
+    f.if(f32.gt(clip, f32.zero), () => f.while(i32.lt(i, last), () => {
       f.set(from, i32.mul(i, BLOCK));
       f.set(end, i32.min(i32.add(from, BLOCK), n));
       f.set(split, i32.min(end, nDecay));
@@ -79,6 +82,6 @@ export const adamwWasm = program({ buffers: ['values', 'm', 'v', 'gradients', 'n
       f.set(kept, one);
       stretch(from, end);
       f.bump(i, 1);
-    });
+    }));
   },
 });

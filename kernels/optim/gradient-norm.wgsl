@@ -1,4 +1,4 @@
-// norm = [ ||x||, min(1, limit / ||x||) ]; limit 0 means no limit. One workgroup of 256 threads: thread t adds the squares of elements
+// norm = [ ||x||, min(1, limit / ||x||) ]; limit 0 means no limit; when ||x|| is not finite, norm[1] is 0. One workgroup of 256 threads: thread t adds the squares of elements
 // t, t + 256, ... in order, 64 of them at a time to keep rounding small; then a tree adds the threads' sums. The partition is a constant,
 // so the result does not change with the size of the machine.
 
@@ -37,6 +37,9 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     norm[1] = 1.0;
     if (p.limit > 0.0 && length > p.limit) {
       norm[1] = p.limit / length;
+    }
+    if ((bitcast<u32>(length) & 0x7f800000u) == 0x7f800000u) { // infinite, or no number: compilers may drop any other test
+      norm[1] = 0.0;
     }
   }
 }

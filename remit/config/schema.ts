@@ -90,6 +90,7 @@ function optimiser({ steps, rate, warmup, schedule, weightDecay }: OptimiserDefa
     clip: real({ above: 0, to: 1e9, about: 'largest global gradient norm' }).default(1),
     beta1: real({ from: 0, below: 1, about: 'AdamW memory of the gradient' }).default(0.9),
     beta2: real({ from: 0, below: 1, about: 'AdamW memory of its square' }).default(0.95),
+    diverged: choice(['stop', 'skip'], 'when a gradient is no number: end the run, or leave that step out and count it').default('stop'),
   };
 }
 
@@ -146,7 +147,7 @@ const remit = z.strictObject({
   detach: toggle('weights are constants: no gradient flows through them').default(true),
   distil: share('kd: weight of KL(reference || model) against next-token prediction').default(0.5),
   keep: real({ above: 0, to: 1, about: 'rho: share of the tokens that count' }).default(0.6),
-  turns: whole({ min: 0, max: 100, about: 'turns of the flywheel; each takes the last RL model as its reference' }).default(1),
+  iterations: whole({ min: 0, max: 100, about: 'turns of the flywheel; each takes the last RL model as its reference' }).default(1),
 });
 
 const checkpoint = z.strictObject({

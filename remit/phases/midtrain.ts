@@ -29,20 +29,26 @@ export async function midtrain(config: Config, data: Corpus, base: Transformer, 
       const { loss, ...read } = lossOf(batch, i);
       return { loss, read };
     },
-    describe: ({ weights, logProb }) => (weights && logProb ? describeWeights(weights, logProb, settings.epsilon) : {}),
+    describe: ({ weights, logProb, reference }) => (weights && logProb && reference ? describeWeights(weights, logProb, reference, settings.epsilon) : {}),
   });
   return model;
 }
 
-/** Of a step's weights: mean, standard deviation, share at either bound; and the unweighted loss in nats per token, to compare arms by. */
-function describeWeights(weights: HostArray, logProb: HostArray, epsilon: number): Record<string, number> {
+/**
+ * Of a step's weights: mean, standard deviation, extremes, share at either bound; the unweighted loss, to compare arms by, and how much
+ * better the reference predicts the batch (the mean gap), both in nats per token.
+ */
+function describeWeights(weights: HostArray, logProb: HostArray, reference: HostArray, epsilon: number): Record<string, number> {
   const n = weights.length, mean = average(weights), tolerance = 1e-6;
   return {
     nextToken: -average(logProb),
+    gap: average(reference) - average(logProb),
     weightMean: mean,
-    weightDeviation: Math.sqrt(Math.max(0, average(weights.map((w) => (w - mean) ** 2)))),
-    weightsHigh: weights.filter((w) => w >= 1 + epsilon - tolerance).length / n,
+    weightDeviation: Math.sqrt(average(weights.map((w) => (w - mean) ** 2))),
+    weightLowest: Math.min(...weights),
+    weightHighest: Math.max(...weights),
     weightsLow: weights.filter((w) => w <= 1 - epsilon + tolerance).length / n,
+    weightsHigh: weights.filter((w) => w >= 1 + epsilon - tolerance).length / n,
   };
 }
 

@@ -10,6 +10,9 @@ import { schedule } from '../../optim/schedule.ts';
 import type { OptimiserConfig } from '../config/config.ts';
 import type { PhaseState, Run } from './run.ts';
 
+const SKIPPED = 'skipped steps', IN_A_ROW = 'skipped steps in a row'; // among what a phase remembers
+const MOST_IN_A_ROW = 10; // more is no accident of a batch
+
 /** What one iteration found; further numbers are written to the metrics as they are. */
 export interface Iteration {
   /** Nats per counted token. */
@@ -43,7 +46,8 @@ export interface TrainLoop {
 
 /**
  * Runs the iterations of a phase that are still to do, from fresh optimiser moments or from where the run left it, then saves the model.
- * Throws DivergedError when loss or gradient is no number any more.
+ * Throws DivergedError when loss or gradient is no number any more, or with
+ * settings.diverged 'skip' when that went on for too long.
  */
 export async function trainLoop({ phase, section, settings, model, run, updates = 1, memory = {}, body }: TrainLoop): Promise<void> {
   const { steps, rate: peak, floor, warmup, schedule: kind } = settings;
@@ -54,10 +58,13 @@ export async function trainLoop({ phase, section, settings, model, run, updates 
     while (state.step < steps && !run.stopping) {
       const i = state.step;
       const { loss, gradNorm, tokens, ...rest } = await body(i, (update = 0) => optimiser.update(i * updates + update, rate(i)));
-      checkFinite({ phase, section, step: i + 1 }, { loss, gradNorm });
+      const skipped = settings.diverged === 'skip' && !Number.isFinite(gradNorm); // the optimiser left everything as it was
+      memory[SKIPPED] = (memory[SKIPPED] ?? 0) + Number(skipped);
+      memory[IN_A_ROW] = skipped ? (memory[IN_A_ROW] ?? 0) + 1 : 0;
+      if (!skipped || memory[IN_A_ROW] > MOST_IN_A_ROW) checkFinite({ phase, section, step: i + 1 }, { loss, gradNorm });
       state.step++;
       state.tokens += tokens;
-      run.log({ phase, step: state.step, steps, loss, rate: rate(i), gradNorm, ...rest, tokens: state.tokens });
+      run.log({ phase, step: state.step, steps, loss, rate: rate(i), gradNorm, ...rest, ...(memory[SKIPPED] > 0 && { skipped: memory[SKIPPED] }), tokens: state.tokens });
       await run.watch?.(phase, state.step, model);
       if (state.step < steps) await run.keep?.(state);
     }
@@ -68,7 +75,7 @@ export async function trainLoop({ phase, section, settings, model, run, updates 
   }
 }
 
-/** A step after a loss or norm that is no number, the weights are not either. */
+/** Told at the step itself: the weights are still those of the step before. */
 function checkFinite({ phase, section, step }: { phase: string; section: string; step: number }, values: Readonly<Record<string, number>>): void {
   for (const [name, value] of Object.entries(values)) {
     if (!Number.isFinite(value)) throw new DivergedError(`${phase}: ${name} is ${value} at step ${step}: lower ${section}.rate or ${section}.clip`);

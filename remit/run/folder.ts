@@ -20,6 +20,7 @@ import { sweep, writeAtomically } from './atomic.ts';
 import { readCheckpoint, sha256, writeCheckpoint, type Checkpoint, type Place } from './checkpoint.ts';
 import { storedConfig } from './claim.ts';
 import type { Environment } from './environment.ts';
+import { lock } from './lock.ts';
 import { Lines, readSpans, type Span } from './lines.ts';
 import { Speed, type Progress } from './progress.ts';
 import { States } from './states.ts';
@@ -57,6 +58,7 @@ export class RunFolder implements Run {
   readonly #states: States;
   readonly #metrics: Lines;
   readonly #timing: Lines;
+  readonly #unlock: () => void;
   readonly #spans: readonly Span[]; // of the metrics that were there
   #lines = 0; // of them, those that stay
   #begun = false; // a phase was trained by this process: whatever is stored of later ones is out of date
@@ -69,17 +71,23 @@ export class RunFolder implements Run {
   constructor(path: string, options: RunFolderOptions) {
     this.path = path;
     this.#options = options;
-    sweep(path);
     const stored = storedConfig(path, options.config), config = stored ?? toJson(options.config);
     this.#configHash = sha256(config);
-    if (stored === undefined) writeAtomically(join(path, 'config.json'), config);
-    if (!existsSync(join(path, 'env.json'))) writeAtomically(join(path, 'env.json'), toJson(options.environment));
     this.#states = new States(join(path, 'checkpoints'));
-    mkdirSync(this.#states.folder, { recursive: true });
-    sweep(this.#states.folder);
-    this.#metrics = new Lines(join(path, 'metrics.jsonl'));
-    this.#timing = new Lines(join(path, 'timing.jsonl'));
-    this.#spans = readSpans(this.#metrics.path);
+    this.#unlock = lock(path);
+    try {
+      sweep(path);
+      if (stored === undefined) writeAtomically(join(path, 'config.json'), config);
+      if (!existsSync(join(path, 'env.json'))) writeAtomically(join(path, 'env.json'), toJson(options.environment));
+      mkdirSync(this.#states.folder, { recursive: true });
+      sweep(this.#states.folder);
+      this.#metrics = new Lines(join(path, 'metrics.jsonl'));
+      this.#timing = new Lines(join(path, 'timing.jsonl'));
+      this.#spans = readSpans(this.#metrics.path);
+    } catch (error) {
+      this.#unlock();
+      throw error;
+    }
   }
 
   /** See Run. Throws FormatError when checkpoints and metrics do not belong together. */
@@ -167,6 +175,7 @@ export class RunFolder implements Run {
   close(): void {
     this.#metrics.close();
     this.#timing.close();
+    this.#unlock();
   }
 
   async #store(state: PhaseState): Promise<void> {

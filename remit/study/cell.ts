@@ -27,8 +27,8 @@ export interface CellResult {
   readonly stages: readonly { readonly name: string; readonly evaluation: Evaluation }[];
   /** Learning curve of mid-training. */
   readonly curve?: readonly CurvePoint[];
-  /** Means over the steps of mid-training. */
-  readonly weights?: Readonly<Record<(typeof WEIGHT_KEYS)[number], number>>;
+  /** Over the steps of mid-training: means, and the extremes of all weights. */
+  readonly weights?: Readonly<Record<(typeof WEIGHT_KEYS)[number] | 'weightLowest' | 'weightHighest', number>>;
   readonly analysis?: Analysis;
 }
 
@@ -55,7 +55,7 @@ export interface CellFolder extends Run {
   steps(phase: string): readonly StepRecord[];
 }
 
-const PRETRAIN_SNAPSHOTS = 8, CURVE_POINTS = 10, WEIGHT_KEYS = ['weightMean', 'weightDeviation', 'weightsHigh', 'weightsLow'] as const;
+const PRETRAIN_SNAPSHOTS = 8, CURVE_POINTS = 10, WEIGHT_KEYS = ['weightMean', 'weightDeviation', 'weightsHigh', 'weightsLow', 'gap'] as const;
 
 /** The configuration of a cell: the study's, with the cell's seed and the settings of its arm. */
 export function configOf({ seed, work }: Cell, study: Config): Config {
@@ -98,7 +98,9 @@ export async function runCell(cell: Cell, config: Config, folder: CellFolder, { 
 
 function meanWeights(steps: readonly StepRecord[]): CellResult['weights'] | undefined {
   if (steps[0]?.weightMean === undefined) return undefined;
-  return Object.fromEntries(WEIGHT_KEYS.map((key) => [key, steps.reduce((total, record) => total + Number(record[key]), 0) / steps.length])) as CellResult['weights'];
+  const all = (key: string): number[] => steps.map((record) => Number(record[key])), mean = (key: string): number => all(key).reduce((total, x) => total + x, 0) / steps.length;
+  const means = Object.fromEntries(WEIGHT_KEYS.map((key) => [key, mean(key)])) as Record<(typeof WEIGHT_KEYS)[number], number>;
+  return { ...means, weightLowest: Math.min(...all('weightLowest')), weightHighest: Math.max(...all('weightHighest')) };
 }
 
 async function analyse({ seed, needs }: Cell, config: Config, folder: CellFolder): Promise<Analysis> {

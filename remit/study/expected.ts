@@ -19,6 +19,9 @@ const gain = (stage: StageName, arm: string, view: View) => ({ stages }: Summary
 const weight = (arm: string, key: string) => ({ weights }: Summary): number | undefined => weights[arm]?.[key]?.mean;
 const classWeight = (name: string) => ({ classes }: Summary): number | undefined => classes[name]?.weight.mean;
 
+/** Weights are float32. */
+const ROUNDING = 1e-6;
+
 /** The default recipe. Scores and differences in points, weights as they are. */
 export const DEFAULT: readonly Expectation[] = [
   { what: 'pre-trained, cued', low: 33, high: 44, value: score('pretrain', 'base', 'cued') },
@@ -45,10 +48,12 @@ export const DEFAULT: readonly Expectation[] = [
   { what: 'ReMiT .2: deviation of weights', low: 0.09, high: 0.14, value: weight('remit.2', 'weightDeviation') },
   { what: 'ReMiT .2: share at the upper bound', low: 0.05, high: 0.17, value: weight('remit.2', 'weightsHigh') },
   { what: 'ReMiT .2: share at the lower bound', low: 0.04, high: 0.12, value: weight('remit.2', 'weightsLow') },
-  { what: 'weight of a think token', low: 1.18, high: 1.2 + 1e-6, value: classWeight('style: think') },
-  { what: 'weight of a direct answer\'s first token', low: 0.8 - 1e-6, high: 0.82, value: classWeight('style: direct') },
-  { what: 'weight of a corrupted state', low: 0.8 - 1e-6, high: 0.9, value: classWeight('state: corrupted') },
-  { what: 'weight of a right state', low: 1.05, high: 1.2 + 1e-6, value: classWeight('state: right') },
+  { what: 'ReMiT .2: smallest weight', low: 0.8 - ROUNDING, high: 0.8 + ROUNDING, value: weight('remit.2', 'weightLowest') },
+  { what: 'ReMiT .2: largest weight', low: 1.2 - ROUNDING, high: 1.2 + ROUNDING, value: weight('remit.2', 'weightHighest') },
+  { what: 'weight of a think token', low: 1.18, high: 1.2 + ROUNDING, value: classWeight('style: think') },
+  { what: 'weight of a direct answer\'s first token', low: 0.8 - ROUNDING, high: 0.82, value: classWeight('style: direct') },
+  { what: 'weight of a corrupted state', low: 0.8 - ROUNDING, high: 0.9, value: classWeight('state: corrupted') },
+  { what: 'weight of a right state', low: 1.05, high: 1.2 + ROUNDING, value: classWeight('state: right') },
 ];
 
 /** The fast gate: only documents that think, a third of the steps. */
@@ -59,6 +64,8 @@ export const THINK_ONLY: readonly Expectation[] = [
   { what: 'sampled: ReMiT .5 less vanilla', low: 2.5, high: 10, value: gain('midtrain', 'remit.5', 'samp') },
   { what: 'cued: ReMiT .5 less vanilla', low: 1.5, high: Infinity, value: gain('midtrain', 'remit.5', 'cued') },
   { what: 'sampled: shuffled less vanilla', low: -2, high: 2, value: gain('midtrain', 'shuffled.2', 'samp') },
+  { what: 'ReMiT .5: smallest weight', low: 0.5 - ROUNDING, high: 0.5 + ROUNDING, value: weight('remit.5', 'weightLowest') },
+  { what: 'ReMiT .5: largest weight', low: 1.5 - ROUNDING, high: 1.5 + ROUNDING, value: weight('remit.5', 'weightHighest') },
 ];
 
 export interface Checked extends Omit<Expectation, 'value'> {

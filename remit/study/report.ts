@@ -64,7 +64,7 @@ function render(summary: Summary, checked: readonly Checked[], figures: readonly
     table(['arm', 'view', ...(Object.values(tasks)[0] ?? []).map(({ name }) => name)],
       Object.entries(tasks).flatMap(([arm, list]) => (['cued', 'samp'] as const).map((view) => [arm, titles[view], ...list.map((task) => signedShort(task[view]))]))),
     ...(Object.keys(weights).length > 0 ? ['## Weights, over all steps',
-      table(['arm', 'mean', 'deviation', 'at the upper bound', 'at the lower bound'], Object.entries(weights).map(([arm, w]) => [arm, ...['weightMean', 'weightDeviation', 'weightsHigh', 'weightsLow'].map((key) => w[key]!.mean.toFixed(3))]))] : []),
+      table(['arm', 'mean', 'deviation', 'at the upper bound', 'at the lower bound', 'mean gap, nats'], Object.entries(weights).map(([arm, w]) => [arm, ...['weightMean', 'weightDeviation', 'weightsHigh', 'weightsLow', 'gap'].map((key) => w[key]!.mean.toFixed(3))]))] : []),
     ...(Object.keys(classes).length > 0 ? ['## Weights by token class', 'ReMiT of epsilon 0.2 at its first step: the pre-trained model, guided by the RL model.',
       table(['class', 'mean weight', 'mean gap, nats'], Object.entries(classes).map(([name, { weight, gap }]) => [name, weight.mean.toFixed(3), gap.mean.toFixed(3)]))] : []),
     ...(dynamics.length > 0 ? ['## How near the base model comes to the RL model', 'On held-out documents of the mid-training corpus; KL(RL || base) in nats per token, and how often both have the same likeliest token.',

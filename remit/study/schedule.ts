@@ -23,7 +23,7 @@ export async function runCells(cells: readonly Cell[], { jobs, isDone, start, on
   let stopped: NodeJS.Signals | undefined, failed: string | undefined;
   const stop = (signal: NodeJS.Signals): void => {
     stopped ??= signal;
-    for (const child of running.values()) child.kill(signal); // in a terminal they got it already; a second one ends them at once
+    for (const child of running.values()) child.kill(signal); // a second one ends them at once
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
   try {

@@ -12,7 +12,9 @@ import { tinyWorldTokenizer } from '../../remit/data/tokenizer.ts';
 import { newModel } from '../../remit/phases/pretrain.ts';
 import { remit } from '../../remit/phases/remit.ts';
 import type { StepRecord } from '../../remit/phases/run.ts';
-import { worldOf } from '../../remit/phases/world.ts';
+import { worldOf, type World } from '../../remit/phases/world.ts';
+import type { Question } from '../../remit/rl/task.ts';
+import { readCheckpoint } from '../../remit/run/checkpoint.ts';
 import { environment } from '../../remit/run/environment.ts';
 import { claimFolder, RunFolder, StoppedError, type Resume } from '../../remit/run/folder.ts';
 import { openModel } from '../../remit/run/model.ts';
@@ -51,7 +53,7 @@ async function train(folder: string, { resume = 'if-there', line = Infinity, how
   run.end = { line, how };
   const stages: string[] = [];
   try {
-    await remit(settings, worldOf(settings), newModel(settings, 70), run, async (name, model) => {
+    await remit(settings, worldFor(settings), newModel(settings, 70), run, async (name, model) => {
       stages.push(`${name} ${hash((await model.parameters.toHost()).get('model.embed_tokens.weight')!.data)}`);
     });
     run.report('evaluation', stages);
@@ -59,6 +61,16 @@ async function train(folder: string, { resume = 'if-there', line = Infinity, how
     run.close();
   }
   return { lines: run.trained.length, notices, trained: [...new Set(run.trained)] };
+}
+
+/** The tiny world, with a reward that a model which knows nothing gets half of the time: so that there is something to learn, and a baseline to remember. */
+function worldFor(settings: Config): World {
+  const world = worldOf(settings), { questions } = world;
+  const question = (n: number): Question => {
+    const { prompt } = questions.question(n);
+    return { prompt, reward: (row) => row[prompt.length]! % 2 };
+  };
+  return { ...world, questions: { ...questions, question } };
 }
 
 const hash = (bytes: Uint8Array | Float32Array): string => createHash('sha256').update(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)).digest('hex');
@@ -78,6 +90,8 @@ const steps = (folder: string) => readFileSync(join(folder, 'timing.jsonl'), 'ut
 beforeAll(async () => {
   await createDevice('cpu');
   expect(await train(whole)).toEqual({ lines: STEPS, notices: [], trained: PHASES });
+  const tuned = readCheckpoint(join(whole, 'checkpoints', 'sft.safetensors')), trained = readCheckpoint(join(whole, 'checkpoints', 'rl.safetensors'));
+  expect(trained.tensors).not.toEqual(tuned.tensors); // reinforcement learning did something
 });
 
 describe.each(['stop', 'crash'] as const)('interrupted by a %s', (how) => {

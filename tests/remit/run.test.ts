@@ -84,6 +84,19 @@ describe('a run folder', () => {
     expect(place).toEqual({ phase: 'pretrain', step: 3, seed: 0, configHash: sha256(read('config.json')) });
   });
 
+  test('is for one process at a time; when that is gone, the next one may', () => {
+    const run = newRun('locked'), path = join(run.path, 'lock');
+    const again = (): RunFolder => new RunFolder(claimFolder(run.path, 'unused', 'required'), { config, environment: environment('0.0.0', 'cpu'), tokenizer: tinyWorldTokenizer });
+    expect(again).toThrow(new ConfigError(`run: ${run.path}: process ${process.pid} is at work in it: wait for its end, or choose another --out`));
+    run.close();
+    expect(existsSync(path)).toBe(false);
+    for (const stale of ['', 'nonsense', '4194305 1\n', `${process.pid} 1\n`, '-1 1\n']) { // the fourth: a process of the same number, from before
+      writeFileSync(path, stale);
+      again().close();
+      expect(existsSync(path)).toBe(false);
+    }
+  });
+
   test('a stop is seen by the phase, and its save is the last thing that happens', async () => {
     const run = newRun('stopped');
     run.log(record(1));
