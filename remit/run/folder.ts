@@ -18,8 +18,8 @@ import type { Tokenizer } from '../data/tokenizer.ts';
 import type { PhaseState, Run, StepRecord } from '../phases/run.ts';
 import { sweep, writeAtomically } from './atomic.ts';
 import { readCheckpoint, sha256, writeCheckpoint, type Checkpoint, type Place } from './checkpoint.ts';
-import { storedConfig } from './claim.ts';
-import type { Environment } from './environment.ts';
+import { readJson, storedConfig } from './claim.ts';
+import { checkSame, type Environment } from './environment.ts';
 import { lock } from './lock.ts';
 import { Lines, readSpans, type Span } from './lines.ts';
 import { Speed, type Progress } from './progress.ts';
@@ -78,7 +78,9 @@ export class RunFolder implements Run {
     try {
       sweep(path);
       if (stored === undefined) writeAtomically(join(path, 'config.json'), config);
-      if (!existsSync(join(path, 'env.json'))) writeAtomically(join(path, 'env.json'), toJson(options.environment));
+      const environment = join(path, 'env.json');
+      if (existsSync(environment)) checkSame(readJson(environment), options.environment, path, (text) => options.notice?.(text));
+      else writeAtomically(environment, toJson(options.environment));
       mkdirSync(this.#states.folder, { recursive: true });
       sweep(this.#states.folder);
       this.#metrics = new Lines(join(path, 'metrics.jsonl'));

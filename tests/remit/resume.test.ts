@@ -186,6 +186,20 @@ describe('states on the way', () => {
   });
 });
 
+test('a run goes on from the model and the text that it began with; another device is told', async () => {
+  const folder = join(scratch, 'began'), told: string[] = [];
+  const open = (more: Partial<ReturnType<typeof environment>>, resume: Resume = 'required'): RunFolder => new RunFolder(claimFolder(folder, 'x', resume), {
+    config, environment: { ...environment('0.0.0', 'cpu'), start: 'a', data: 'b', ...more }, tokenizer: tinyWorldTokenizer, notice: (text) => void told.push(text),
+  });
+  open({}, 'never').close();
+  open({}).close();
+  expect(() => open({ start: 'c' })).toThrow(new ConfigError(`run: ${folder}: began with another model (--init): bring that back, or choose another --out`));
+  expect(() => open({ data: 'c' })).toThrow(new ConfigError(`run: ${folder}: began with other text (--data): bring that back, or choose another --out`));
+  expect(told).toEqual([]);
+  open({ device: 'webgpu (x)' }).close();
+  expect(told).toEqual(['this run began on cpu and goes on on webgpu (x): the last bits will differ']);
+});
+
 describe('what stands in the way', () => {
   const copyOf = (name: string): string => {
     const folder = join(scratch, name);
