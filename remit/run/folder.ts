@@ -96,7 +96,7 @@ export class RunFolder implements Run {
   async restore(state: PhaseState): Promise<boolean> {
     const { phase, steps, model, optimiser, memory } = state;
     if (this.stopping) throw new StoppedError(`stopped before ${phase}`);
-    const result = this.#open(this.#states.result(phase));
+    const result = this.#open(phase, this.#states.result(phase));
     if (result !== undefined) {
       model.parameters.load(result.tensors, this.good!);
       this.#lines = this.#linesUpTo(result.place);
@@ -104,7 +104,7 @@ export class RunFolder implements Run {
       return true;
     }
     let found: Checkpoint | undefined;
-    for (const path of this.#states.of(phase)) if ((found = this.#open(path)) !== undefined) break;
+    for (const path of this.#states.of(phase)) if ((found = this.#open(phase, path)) !== undefined) break;
     if (found?.unfinished) {
       model.parameters.load(found.tensors, this.good!);
       for (const key of ['m', 'v'] as const) model.parameters.load(found.unfinished.moments[key], this.good!, optimiser.moments[key]);
@@ -195,9 +195,11 @@ export class RunFolder implements Run {
   }
 
   /** A checkpoint to go on from, if there is one. */
-  #open(path: string): Checkpoint | undefined {
+  #open(phase: string, path: string): Checkpoint | undefined {
     const found = this.#begun || !existsSync(path) ? undefined : this.#read(path);
-    if (found !== undefined) this.good = path;
+    if (found === undefined) return undefined;
+    if (found.place.phase !== phase) throw new FormatError(`checkpoint: ${path}: is of phase ${found.place.phase}: give it its name back, or remove it`);
+    this.good = path;
     return found;
   }
 

@@ -228,6 +228,7 @@ describe('what stands in the way', () => {
     ['metrics with a line of something else', (folder) => edit(folder, (lines) => ['[]', ...lines]), /metrics\.jsonl:1: is no step of a phase$/],
     ['metrics with a line that is not JSON', (folder) => edit(folder, (lines) => [...lines, 'x']), new RegExp(`metrics\\.jsonl:${STEPS + 1}: is not JSON: the file was damaged$`)],
     ['a checkpoint of another run', (folder) => cpSync(otherSeed, join(folder, 'checkpoints', 'pretrain.safetensors')), /pretrain\.safetensors: is from a run with other settings: remove it$/],
+    ['a checkpoint of another phase', (folder) => cpSync(join(folder, 'checkpoints', 'sft.safetensors'), join(folder, 'checkpoints', 'midtrain.safetensors')), /midtrain\.safetensors: is of phase sft: give it its name back, or remove it$/],
     ['a config that is not JSON', (folder) => writeFileSync(join(folder, 'config.json'), '{'), /config\.json: is not JSON: the folder was damaged$/],
   ])('%s', async (name, damage, message) => {
     const folder = copyOf(name);
