@@ -19,6 +19,7 @@ export { Transformer } from './nn/transformer.ts';
 export { AdamW } from './optim/adamw.ts';
 export { schedule, type Schedule, type ScheduleOptions } from './optim/schedule.ts';
 
+export { remitLoss, type RemitOptions, type WeightedLoss } from './remit/weights.ts';
 export { resolveConfig, type Config, type PartialConfig, type PhaseConfig } from './remit/config/config.ts';
 export { textCorpus, type TextCorpus } from './remit/data/text.ts';
 export { byteTokenizer, characterTokenizer, tinyWorldTokenizer, type Tokenizer } from './remit/data/tokenizer.ts';
@@ -27,5 +28,12 @@ export { exportHuggingFace, importHuggingFace } from './remit/interop/huggingfac
 export { evaluate, type Evaluation } from './remit/phases/evaluate.ts';
 export { midtrain } from './remit/phases/midtrain.ts';
 export { newModel, pretrain } from './remit/phases/pretrain.ts';
+export { remit } from './remit/phases/remit.ts';
+export { rl } from './remit/phases/rl.ts';
 export { quietRun, type Run, type StepRecord } from './remit/phases/run.ts';
+export { sft } from './remit/phases/sft.ts';
 export { textLoss } from './remit/phases/text-loss.ts';
+export { worldOf, type World } from './remit/phases/world.ts';
+export { advantages } from './remit/rl/advantage.ts';
+export { rollout, type Rollouts } from './remit/rl/rollout.ts';
+export { worldTask, type Question, type Task } from './remit/rl/task.ts';

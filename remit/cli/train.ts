@@ -25,6 +25,7 @@ Everything about the run is kept in its folder.
   --data <path>                train on your own text instead: a .txt or .jsonl file, or a folder of them
   --init <path>                start from a trained model: a run folder, a checkpoint, or a Hugging Face folder
   --reference <path>           train remit: the model that guides, for example the checkpoint rl.safetensors of a run
+  --iterations <n>             turns of the flywheel (default 1); the same as --remit.iterations
   --out <folder>               where the run goes; runs/<preset>-<number> by default
   --resume <folder>            go on with the run in this folder, with its settings, from its newest checkpoint
   --out <folder> --resume      the same if there is a run, else begin one
@@ -64,6 +65,7 @@ const flags: Flags = {
   ...settingFlags,
   init: { type: 'string' },
   reference: { type: 'string' },
+  iterations: { type: 'string' },
   out: { type: 'string' },
   resume: { type: 'string' },
   'print-config': { type: 'boolean' },
@@ -130,6 +132,7 @@ export function readSettings(command: string, args: Arguments, defaultFile?: str
 function toSetting(command: string, flag: string, text: string): [name: string, text: string][] {
   if (settings.has(flag)) return [[flag, text]];
   if (flag === 'data') return [['data.path', text]];
+  if (flag === 'iterations' && command === 'train') return [['remit.iterations', text]];
   if (flag !== 'set') return [];
   const equals = text.indexOf('=');
   if (equals < 1) throw new ConfigError(`${command}: --set ${text}: must be <setting>=<value>, as in --set model.width=128`);

@@ -2,8 +2,9 @@
 
 import { beforeAll, describe, expect, test } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
+import { logSoftmax } from '../../engine/ops/softmax.ts';
 import { rng } from '../../engine/rng.ts';
-import { backend, useBackend } from '../../engine/runtime.ts';
+import { backend, noGrad, useBackend } from '../../engine/runtime.ts';
 import { backward } from '../../engine/tape.ts';
 import { Transformer } from '../../nn/transformer.ts';
 import { armLoss, referenceOf, type ArmLoss, type ArmName } from '../../remit/arms.ts';
@@ -124,6 +125,15 @@ describe('kd', () => {
     const { loss, gradient } = await once(configOf('kd', ['remit.distil', '1']), { reference: modelOf(1) });
     expect(Math.abs(loss)).toBeLessThan(1e-6);
     expect(Math.max(...Array.from(gradient, Math.abs))).toBeLessThan(1e-6); // softmax by two roads, rounded
+  });
+
+  test('is KL(reference || model) over the vocabulary, not the other way round', async () => {
+    const config = configOf('kd', ['remit.distil', '1']), { inputs } = nextTokens(rowsOf(config).rows(0, B), B);
+    const [ours, theirs] = await Promise.all([1, 2].map((seed) => noGrad(() => logSoftmax(modelOf(seed).forward(inputs))).read()));
+    const divergence = (p: ArrayLike<number>, q: ArrayLike<number>): number => Array.from(p).reduce((total, x, i) => total + Math.exp(x) * (x - q[i]!), 0) / (B * T);
+    const { loss } = await once(config);
+    expect(loss / divergence(theirs!, ours!)).toBeCloseTo(1, 4);
+    expect(Math.abs(divergence(ours!, theirs!) / divergence(theirs!, ours!) - 1)).toBeGreaterThan(1e-3); // fresh models: alike, yet told apart
   });
 
   test('is a mixture: share a of the way from next-token prediction to the divergence', async () => {
