@@ -70,7 +70,10 @@ function listen(folder: RunFolder, say: (text: string) => void): { readonly rece
     folder.stop();
     if (folder.training) return say('stopping after this step; once more to stop at once');
     say(`stopped between two phases: ${goOn(folder.path)}`);
-    void closeDevice().catch(() => {}).then(() => process.exit(EXIT[signal]));
+    void closeDevice().catch(() => {}).then(() => {
+      folder.close();
+      process.exit(EXIT[signal]);
+    });
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
   return { get received() { return received; }, unlisten };

@@ -64,6 +64,7 @@ export class RunFolder implements Run {
   #begun = false; // a phase was trained by this process: whatever is stored of later ones is out of date
   #stored = { at: 0, took: 0 }; // seconds
   #best: Place | undefined;
+  #closed = false;
   #speed = new Speed();
   #phaseStart = 0;
 
@@ -174,7 +175,10 @@ export class RunFolder implements Run {
     this.stopping = true;
   }
 
+  /** Lets another process in. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#metrics.close();
     this.#timing.close();
     this.#unlock();
