@@ -18,6 +18,8 @@ export interface DeviceOptions {
   readonly threads?: number;
   /** Told why, when 'auto' looked for a GPU and came back with the CPU. */
   readonly notice?: (why: string) => void;
+  /** The most bytes of GPU memory to use; more is refused with DeviceError. Default: three quarters of the machine's for a software adapter, else no limit. */
+  readonly budgetBytes?: number;
   /** Which programs proved fastest on the adapter of this key (Gpu.key); undefined if nobody measured. */
   readonly tuned?: (adapter: string) => Tuned | undefined;
 }
@@ -32,20 +34,20 @@ export async function createDevice(kind: DeviceKind = 'auto', options: DeviceOpt
   return device;
 }
 
-async function open(kind: DeviceKind, { threads = defaultThreads(), notice, tuned }: DeviceOptions): Promise<Backend> {
-  const cpu = (): Backend => new CpuBackend({ threads });
+async function open(kind: DeviceKind, options: DeviceOptions): Promise<Backend> {
+  const { threads = defaultThreads(), notice } = options, cpu = (): Backend => new CpuBackend({ threads });
   switch (kind) {
     case 'cpu':
       return cpu();
     case 'webgpu': {
       const gpu = await openGpu({ software: 'allowed' });
       if (typeof gpu === 'string') throw new DeviceError(`device: webgpu: ${gpu}; or use --device cpu`);
-      return webgpu(gpu, tuned);
+      return webgpu(gpu, options);
     }
     case 'auto': {
       if (!(await mayHaveGpu())) return cpu();
       const gpu = await openGpu({ software: 'never' });
-      if (typeof gpu !== 'string') return webgpu(gpu, tuned);
+      if (typeof gpu !== 'string') return webgpu(gpu, options);
       notice?.(gpu);
       return cpu();
     }
@@ -54,7 +56,7 @@ async function open(kind: DeviceKind, { threads = defaultThreads(), notice, tune
   }
 }
 
-function webgpu(gpu: Gpu, tuned: DeviceOptions['tuned']): Backend {
+function webgpu(gpu: Gpu, { tuned, budgetBytes }: DeviceOptions): Backend {
   const found = tuned?.(gpu.key);
-  return new WebGpuBackend(gpu.device, { ...gpu, ...(found && { tuned: found }) });
+  return new WebGpuBackend(gpu.device, { ...gpu, ...(found && { tuned: found }), ...(budgetBytes !== undefined && { budgetBytes }) });
 }

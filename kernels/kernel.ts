@@ -22,7 +22,7 @@ export interface Kernel<B extends string = string, P extends string = string> {
   readonly wasm?: WasmProgram<NoInfer<B>, NoInfer<P>>;
   /** Optional: the same program for the GPU; one that is right, and not slow, on every adapter and at every size. */
   readonly wgsl?: WgslProgram<NoInfer<B>, NoInfer<P>>;
-  /** Optional: others by name, each right everywhere, and fast at some sizes on some adapters. Who runs where: engine/webgpu/variants.ts. */
+  /** Optional: others by name, each right wherever it `fits` and has what it `needs`, and fast at some sizes on some adapters. Who runs where: engine/webgpu/variants.ts. */
   readonly variants?: Readonly<Record<string, WgslProgram<NoInfer<B>, NoInfer<P>>>>;
 }
 

@@ -45,7 +45,7 @@ export class AdamW {
     const norm = empty({ shape: [2], dtype: 'f32' });
     backend().dispatch(gradientNormKernel, { x: gradients, norm: norm.storage }, { n, limit: clip });
     backend().dispatch(adamwKernel, { values, ...this.moments, gradients, norm: norm.storage }, {
-      n, nDecay, rate, beta1, beta2, epsilon, weightDecay, correction1: 1 - beta1 ** (step + 1), correction2: 1 - beta2 ** (step + 1),
+      n, nDecay, rate, beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2, epsilon, weightDecay, correction1: 1 - beta1 ** (step + 1), correction2: 1 - beta2 ** (step + 1),
     });
     return reshape(slice(norm, { axis: 0, start: 0, end: 1 }), { shape: [] });
   }

@@ -41,7 +41,7 @@ export class CpuBackend implements Backend {
   readonly #kept: Block[] = []; // what the programs hold by address alone
   #scratch: Block | null = null;
   #lastBreath = 0;
-  #stopWorkers: () => void = () => {};
+  #stopWorkers: () => Promise<void> = async () => {};
 
   constructor({ precision = 'f32', wasm = true, threads = 1 }: CpuOptions = {}) {
     this.name = precision === 'f32' ? 'cpu' : 'cpu-f64';
@@ -98,8 +98,8 @@ export class CpuBackend implements Backend {
   }
 
   /** Ends the other threads. What is dispatched afterwards, this one computes alone. */
-  close(): void {
-    this.#stopWorkers();
+  async close(): Promise<void> {
+    await this.#stopWorkers();
   }
 
   #count(name: string, how: keyof KernelCalls): void {

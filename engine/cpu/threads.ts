@@ -15,9 +15,9 @@ export function defaultThreads(): number {
 }
 
 /** Starts threads 1, 2, ... up to `count` - 1; thread 0 is the caller's. Returns what ends them. */
-export function startWorkers(count: number, memory: WebAssembly.Memory, { module, place }: CompiledKernels): () => void {
+export function startWorkers(count: number, memory: WebAssembly.Memory, { module, place }: CompiledKernels): () => Promise<void> {
   const workers = Array.from({ length: count - 1 }, (_, i) => start({ module, memory, place, thread: i + 1 }));
-  return () => workers.forEach((worker) => void worker.terminate());
+  return async () => void (await Promise.all(workers.map((worker) => worker.terminate())));
 }
 
 function start(data: object): { terminate(): unknown } {

@@ -14,6 +14,8 @@ export interface Gpu {
   /** A CPU pretending to be a GPU: right, but slower than the CPU backend. */
   readonly software: boolean;
   readonly kind: AdapterKind;
+  /** How much memory its buffers may take, where more could end the process: a software adapter uses the machine's own. */
+  readonly budgetBytes?: number;
   /** Names adapter and driver in what is kept on disk. */
   readonly key: string;
 }
@@ -24,6 +26,7 @@ const LIMITS = [
   'maxComputeWorkgroupSizeX', 'maxComputeWorkgroupSizeY', 'maxComputeWorkgroupSizeZ', 'maxComputeWorkgroupStorageSize',
 ] as const;
 const FEATURES = ['timestamp-query', 'shader-f16', 'subgroups'] as const;
+const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix' as GPUFeatureName; // experimental, and it rounds: only when asked for
 
 const TRIES = 3; // a browser's first answer in a worker can be null though there is an adapter
 const PAUSE_MS = 100;
@@ -37,9 +40,11 @@ export async function openGpu({ software }: { readonly software: Software }): Pr
   if (software === 'only' && !isSoftware) return `no software adapter: got ${name}`;
   try {
     const requiredLimits = Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]]));
-    const requiredFeatures = FEATURES.filter((feature) => adapter.features.has(feature));
+    const wanted = isNode() && process.env.REMIT_SUBGROUP_MATRIX === '1' ? [...FEATURES, SUBGROUP_MATRIX] : FEATURES;
+    const requiredFeatures = wanted.filter((feature) => adapter.features.has(feature));
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
-    return { device, adapter, name, software: isSoftware, kind: adapterKind(adapter.info, isSoftware), key: adapterKey(adapter.info) };
+    const budget = isSoftware && isNode() ? { budgetBytes: (await import('./node-adapter.ts')).memoryBudget() } : {};
+    return { device, adapter, name, software: isSoftware, ...budget, kind: adapterKind(adapter.info, isSoftware), key: adapterKey(adapter.info) };
   } catch (error) {
     return `${name} gave no device: ${messageOf(error)}`;
   }

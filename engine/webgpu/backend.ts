@@ -7,12 +7,15 @@ import type { WgslProgram } from '../../kernels/wgsl.ts';
 import type { Backend, Storage } from '../backend.ts';
 import { DeviceError } from '../errors.ts';
 import type { DType } from '../shape.ts';
+import { Buffers } from './buffers.ts';
 import { Pipelines } from './pipelines.ts';
+import { Profiler, type Spent } from './profiler.ts';
 import { Recorder, type Binding } from './recorder.ts';
-import { Variants, type AdapterKind, type Tuned } from './variants.ts';
+import { abilitiesOf, canRun, Variants, type AdapterKind, type Tuned } from './variants.ts';
 
 const ALIGNMENT = 256; // bytes: where a part of a buffer may begin
 const STEPS_IN_FLIGHT = 3;
+const NAP = 0.8, SHORTEST_NAP_MS = 2, SLOWER = 1.05; // of the time that a step is expected to take on a software adapter; its growth from call to call
 const WAIT_LIMIT_MS = 60_000;
 
 const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array } as const;
@@ -40,6 +43,8 @@ export interface WebGpuOptions {
   readonly kind?: AdapterKind;
   /** Which of them proved fastest at which shape, as measured by `remit-mini tune`. */
   readonly tuned?: Tuned;
+  /** The most bytes that all buffers together may take. Default: no limit, which leaves it to the driver to say no. */
+  readonly budgetBytes?: number;
   /** How long the device may take to answer, in milliseconds; longer means a kernel that does not end. Default: a minute. */
   readonly waitLimitMs?: number;
 }
@@ -52,22 +57,25 @@ export class WebGpuBackend implements Backend {
   readonly #device: GPUDevice;
   readonly #pipelines: Pipelines;
   readonly #recorder: Recorder;
-  readonly #idle = new Map<number, GPUBuffer[]>(); // bytes -> buffers to use again
-  readonly #forgotten = new FinalizationRegistry<GPUBuffer>((buffer) => this.#recycle(buffer));
+  readonly #buffers: Buffers;
+  readonly #forgotten = new FinalizationRegistry<GPUBuffer>((buffer) => this.#buffers.giveBack(buffer));
   readonly #inFlight: Promise<unknown>[] = [];
-  #buffersMade = 0;
+  readonly #expectedMs = new WeakMap<object, number>(); // a step's last call, on a software adapter
+  #step: object = this;
   #fault: DeviceError | null = null;
   #closed = false;
 
   constructor(device: GPUDevice, options: WebGpuOptions) {
-    const { name, software, kind = software ? 'software' : 'integrated', tuned, waitLimitMs = WAIT_LIMIT_MS } = options;
-    this.name = `webgpu (${name}${tuned ? ', tuned' : ''})`; // a run's env.json holds it: tuning changes the last bits
+    const { name, software, kind = software ? 'software' : 'integrated', tuned, budgetBytes = Infinity, waitLimitMs = WAIT_LIMIT_MS } = options;
+    const abilities = abilitiesOf(device), notes = [tuned && 'tuned', abilities.has('subgroup-matrix') && 'products in half precision'].filter(Boolean);
+    this.name = `webgpu (${[name, ...notes].join(', ')})`; // a run's env.json holds it: these change the bits
     this.software = software;
-    this.#variants = new Variants(kind, tuned);
+    this.#variants = new Variants(kind, tuned, abilities);
     this.#waitLimitMs = waitLimitMs;
     this.#device = device;
     this.#pipelines = new Pipelines(device, (message) => this.#fail(message, { isCause: true }));
     this.#recorder = new Recorder(device);
+    this.#buffers = new Buffers(device, { budgetBytes, flush: () => this.#recorder.flush() });
     device.addEventListener('uncapturederror', (event) => {
       event.preventDefault();
       this.#fail(`webgpu: ${event.error.message.split('\n')[0]}`);
@@ -78,13 +86,29 @@ export class WebGpuBackend implements Backend {
   }
 
   /** Counters for tests and benches: in a warm step only submits grow. */
-  get counters(): { readonly buffers: number; readonly bindGroups: number; readonly pipelines: number; readonly submits: number } {
-    return { buffers: this.#buffersMade, bindGroups: this.#recorder.groupsMade, pipelines: this.#pipelines.count, submits: this.#recorder.submits };
+  get counters(): { readonly buffers: number; readonly forReading: number; readonly bindGroups: number; readonly pipelines: number; readonly submits: number } {
+    const { made: buffers, madeForReading: forReading } = this.#buffers;
+    return { buffers, forReading, bindGroups: this.#recorder.groupsMade, pipelines: this.#pipelines.count, submits: this.#recorder.submits };
+  }
+
+  /** Whether this adapter has what a program needs, and the program is right at these sizes, if any are given. */
+  canRun(program: Pick<WgslProgram<string, string>, 'needs' | 'fits'>, params?: Readonly<Record<string, number>>): boolean {
+    return canRun(program, abilitiesOf(this.#device), params);
+  }
+
+  /** The name of the program that runs a kernel at these sizes. */
+  chosen(kernel: Kernel, params: Readonly<Record<string, number>>): string {
+    return this.#variants.nameOf(kernel, params);
+  }
+
+  /** Bytes of GPU memory that tensors hold, recycled ones included. */
+  get bytes(): number {
+    return this.#buffers.bytes;
   }
 
   alloc(size: number, dtype: DType): GpuStorage {
     this.#check();
-    const bytes = bytesOf(size), buffer = this.#idle.get(bytes)?.pop() ?? this.#newBuffer(bytes), storage = new GpuStorage(buffer, 0, size, dtype);
+    const buffer = this.#buffers.take(bytesOf(size)), storage = new GpuStorage(buffer, 0, size, dtype);
     this.#forgotten.register(storage, buffer, storage);
     return storage;
   }
@@ -97,7 +121,7 @@ export class WebGpuBackend implements Backend {
 
   free(storage: Storage): void {
     this.#forgotten.unregister(storage);
-    this.#recycle((storage as GpuStorage).binding.buffer);
+    this.#buffers.giveBack((storage as GpuStorage).binding.buffer);
   }
 
   write(to: Storage, data: ArrayLike<number>): void {
@@ -120,29 +144,50 @@ export class WebGpuBackend implements Backend {
     this.#check();
     const { binding: { buffer, offset, bytes }, size, dtype } = from as GpuStorage;
     this.#recorder.flush();
-    const staging = this.#newBuffer(bytes, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
+    const staging = this.#buffers.takeStaging(bytes);
     try {
       const encoder = this.#device.createCommandEncoder();
       encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
       this.#device.queue.submit([encoder.finish()]);
-      await this.#wait(staging.mapAsync(GPUMapMode.READ));
-      return new ARRAYS[dtype](staging.getMappedRange().slice(0, 4 * size)); // a copy: the mapping ends with the buffer
+      await this.#wait(staging.mapAsync(GPUMapMode.READ, 0, bytes));
+      const values = new ARRAYS[dtype](staging.getMappedRange(0, bytes).slice(0, 4 * size)); // a copy: the mapping ends here
+      staging.unmap();
+      return values;
     } finally {
-      staging.destroy();
+      this.#buffers.giveBackStaging(staging);
     }
   }
 
   beginStep(owner: object): void {
+    this.#step = owner;
     this.#recorder.begin(owner);
   }
 
   async endStep(): Promise<void> {
     this.#check();
     this.#recorder.end();
+    if (this.software) return this.#sleepThrough(this.#step);
     const done = this.#device.queue.onSubmittedWorkDone();
     done.catch(() => {}); // a device that was lost says so in #wait
     this.#inFlight.push(done);
     await this.#wait(this.#inFlight.length >= STEPS_IN_FLIGHT ? this.#inFlight.shift() : undefined);
+  }
+
+  /** From now on, times every dispatch. Throws DeviceError where the adapter has no clock that can be read. */
+  startProfile(): void {
+    if (!this.#device.features.has('timestamp-query')) throw new DeviceError(`${this.name}: this adapter has no timestamps, so dispatches cannot be timed`);
+    this.#recorder.flush();
+    this.#recorder.profiler = new Profiler(this.#device);
+  }
+
+  /** GPU milliseconds and calls by program (its file and variant) since startProfile(), the longest first. */
+  async endProfile(): Promise<ReadonlyMap<string, Readonly<Spent>>> {
+    const { profiler } = this.#recorder;
+    if (!profiler) throw new Error('internal: endProfile() without startProfile()');
+    this.#recorder.flush();
+    this.#recorder.profiler = null;
+    await this.#wait(this.#device.queue.onSubmittedWorkDone());
+    return profiler.end();
   }
 
   /** Waits for the device and gives it back. Leaving with work in flight can crash the process. What went wrong before is not told again. */
@@ -154,17 +199,12 @@ export class WebGpuBackend implements Backend {
     this.#device.destroy();
   }
 
-  #newBuffer(bytes: number, usage: number = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST): GPUBuffer {
-    const limit = Math.min(this.#device.limits.maxBufferSize, this.#device.limits.maxStorageBufferBindingSize);
-    if (bytes > limit) throw new DeviceError(`webgpu: a tensor of ${bytes} bytes: this adapter holds at most ${limit} in one: use a smaller batch, or --device cpu`);
-    if (usage & GPUBufferUsage.STORAGE) this.#buffersMade++;
-    return this.#device.createBuffer({ size: bytes, usage });
-  }
-
-  #recycle(buffer: GPUBuffer): void {
-    const list = this.#idle.get(buffer.size);
-    if (list) list.push(buffer);
-    else this.#idle.set(buffer.size, [buffer]);
+  /** Waits for a step. In Node, a promise of Dawn's that is pending keeps a core busy with asking, which a software adapter computes on: so sleep first. */
+  async #sleepThrough(step: object): Promise<void> {
+    const start = performance.now(), expected = this.#expectedMs.get(step), nap = NAP * (expected ?? 0);
+    if (nap >= SHORTEST_NAP_MS) await new Promise((resolve) => setTimeout(resolve, nap));
+    await this.#wait(this.#device.queue.onSubmittedWorkDone());
+    this.#expectedMs.set(step, Math.min(performance.now() - start, SLOWER * (expected ?? Infinity)));
   }
 
   /** Waits for work, if there is any, and for the verdict on new pipelines; throws what went wrong until then. */

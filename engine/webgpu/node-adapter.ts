@@ -2,7 +2,8 @@
 // will do, then SwiftShader, a Vulkan driver that computes on the CPU and comes inside the npm package @sparticuz/chromium.
 // For Node only: loaded by adapter.ts when it is needed, because the package is large. Read next: swiftshader.ts.
 
-import { constants } from 'node:os';
+import { readdirSync } from 'node:fs';
+import { constants, totalmem } from 'node:os';
 import type { Software } from './adapter.ts';
 import { bundledSwiftShader, withVulkanDriver } from './swiftshader.ts';
 
@@ -42,9 +43,37 @@ function noDriver(softwareToo: boolean): string {
 
 let systemDriver: boolean | undefined; // found out once: after SwiftShader is loaded, its Vulkan library would answer
 
-/** Whether this system has what Dawn needs to look for a GPU. On Linux that is the Vulkan library; elsewhere it is always there. */
+/** Whether this system has what Dawn needs to look for a GPU. On Linux that is the Vulkan library and a driver; elsewhere it is always there. */
 export function hasSystemDriver(): boolean {
-  return (systemDriver ??= process.platform !== 'linux' || opens('libvulkan.so.1'));
+  return (systemDriver ??= process.platform !== 'linux' || (hasVulkanDriver() && opens('libvulkan.so.1')));
+}
+
+/** Whether there is a driver's manifest where the Vulkan library looks for them. */
+export function hasVulkanDriver(env: NodeJS.ProcessEnv = process.env): boolean {
+  if (env.VK_DRIVER_FILES || env.VK_ICD_FILENAMES || env.VK_ADD_DRIVER_FILES) return true;
+  const home = env.HOME ?? '/', paths = (list: string | undefined, usual: string): string[] => (list || usual).split(':');
+  const roots = [
+    '/etc', '/usr/local/etc', '/usr/share', '/usr/local/share', '/run/opengl-driver/share', // the last is NixOS's
+    ...paths(env.XDG_CONFIG_DIRS, '/etc/xdg'), ...paths(env.XDG_DATA_DIRS, '/usr/local/share:/usr/share'),
+    ...paths(env.XDG_CONFIG_HOME, `${home}/.config`), ...paths(env.XDG_DATA_HOME, `${home}/.local/share`),
+  ];
+  return roots.some((root) => hasManifest(`${root}/vulkan/icd.d`));
+}
+
+function hasManifest(folder: string): boolean {
+  try {
+    return readdirSync(folder).some((name) => name.endsWith('.json'));
+  } catch {
+    return false; // no such folder
+  }
+}
+
+const SHARE = 0.75; // the rest is for the program itself
+
+/** Bytes of this machine's memory, or of what this process may have of it, that a software adapter may fill. */
+export function memoryBudget(): number {
+  const limit = process.constrainedMemory?.(); // 0 or undefined when there is none
+  return Math.floor(SHARE * Math.min(totalmem(), limit || Infinity));
 }
 
 function opens(library: string): boolean {
@@ -70,9 +99,12 @@ async function loadDawn(): Promise<Dawn | string> {
   }
 }
 
+/** Timestamps as the GPU takes them: coarse ones protect a browser's user from pages, and hide what a dispatch takes. */
+const TOGGLES = ['disable-dawn-features=timestamp_quantization', ...(process.env.REMIT_SUBGROUP_MATRIX === '1' ? ['enable-dawn-features=allow_unsafe_apis'] : [])];
+
 /** Each call makes a new instance: an old one never sees a driver that came later. */
 async function ask({ create }: Dawn, options: GPURequestAdapterOptions = {}): Promise<GPUAdapter | null> {
-  const gpu = create([]);
+  const gpu = create(TOGGLES);
   instances.push(gpu);
   return gpu.requestAdapter({ powerPreference: 'high-performance', ...options });
 }

@@ -5,6 +5,7 @@
 
 import type { Grid } from '../../kernels/wgsl.ts';
 import type { Pipeline } from './pipelines.ts';
+import type { Profiler } from './profiler.ts';
 
 const SLOT = 256; // bytes per command's parameters: the alignment that uniform offsets need
 const FIRST_CAPACITY = 256; // commands
@@ -41,6 +42,8 @@ export class Recorder {
   /** Bind groups made so far: constant in a warm step. */
   groupsMade = 0;
   submits = 0;
+  /** While there is one, it is told the time of every dispatch. */
+  profiler: Profiler | null = null;
 
   constructor(device: GPUDevice) {
     this.#device = device;
@@ -87,6 +90,16 @@ export class Recorder {
     const memo = this.#memo;
     if (memo.changed) this.#device.queue.writeBuffer(memo.uniforms!, 0, memo.words, 0, Math.min(memo.words.length, (memo.next * SLOT) / 4));
     memo.changed = false;
+    if (this.profiler) this.#submitTimed(this.profiler);
+    else this.#submit();
+    this.submits++;
+    this.#pending = [];
+    this.#used.clear();
+    if (memo === this.#loose) memo.next = 0; // the queue keeps the order: the next upload comes after this submit
+  }
+
+  /** One pass for all. */
+  #submit(): void {
     const encoder = this.#device.createCommandEncoder(), pass = encoder.beginComputePass();
     let last: GPUComputePipeline | null = null;
     for (const { command: { pipeline, group }, grid } of this.#pending) {
@@ -96,10 +109,23 @@ export class Recorder {
     }
     pass.end();
     this.#device.queue.submit([encoder.finish()]);
-    this.submits++;
-    this.#pending = [];
-    this.#used.clear();
-    if (memo === this.#loose) memo.next = 0; // the queue keeps the order: the next upload comes after this submit
+  }
+
+  /** A pass for each. */
+  #submitTimed(profiler: Profiler): void {
+    let encoder = this.#device.createCommandEncoder();
+    for (const { command: { pipeline, group }, grid } of this.#pending) {
+      if (profiler.isFull) {
+        profiler.submit(encoder);
+        encoder = this.#device.createCommandEncoder();
+      }
+      const pass = encoder.beginComputePass(profiler.pass(pipeline.label));
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(...grid);
+      pass.end();
+    }
+    profiler.submit(encoder);
   }
 
   /** Puts parameters at place i of the step's uniforms, growing them when needed. */

@@ -2,8 +2,9 @@
 // The table below is by hand, from the ladder's figures; `remit-mini tune` measures instead, and what it found comes before the table.
 // Read after: kernels/kernel.ts, kernels/matmul/matmul.ts. Used by: backend.ts.
 
+import { binary } from '../../kernels/elementwise/elementwise.ts';
 import type { Kernel } from '../../kernels/kernel.ts';
-import type { WgslProgram } from '../../kernels/wgsl.ts';
+import type { Ability, WgslProgram } from '../../kernels/wgsl.ts';
 
 /** software: a CPU pretending to be a GPU. integrated: a GPU of few units that shares the CPU's memory, or one that nothing is known of. */
 export type AdapterKind = 'software' | 'integrated' | 'discrete';
@@ -15,65 +16,92 @@ export const PORTABLE = 'portable';
 export type Tuned = Readonly<Record<string, string>>;
 
 type Params = Readonly<Record<string, number>>;
+type Program = WgslProgram<string, string>;
 
 interface Rule {
   /** What the choice may depend on, as text. */
   shape(params: Params): string;
-  choose(params: Params, kind: AdapterKind): string;
+  /** The first of these that the adapter can run; the portable program if none. */
+  choose(params: Params, kind: AdapterKind): readonly string[];
 }
 
 const FEW_ROWS = 4; // what gemv makes in one go
 const LONG_K = 128; // from here on dividing K among threads pays
 const BUSY = { integrated: 16, discrete: 96 } as const; // workgroups that keep such a GPU busy
 
-/** By the kernel's name. Kernels that are not in here run their portable program everywhere. */
+/** For kernels that are not in the table: barriers are for GPUs, where many threads wait for memory anyway; on a CPU they cost too much. */
+const usual: Rule = { shape: () => '', choose: (_, kind) => (kind === 'software' ? ['subgroup8', 'subgroup4'] : ['workgroup']) };
+
+/** For kernels of two operands: whatever the adapter, where it fits. */
+const flat: Rule = { shape: () => '', choose: () => ['flat'] };
+
+/** By the kernel's name. */
 const rules: Readonly<Record<string, Rule>> = {
+  ...Object.fromEntries(Object.keys(binary).map((name) => [name, flat])),
   matmul: {
     shape: ({ batch, M, N, K, transA, transB }) => `${batch! > 1 ? `${batch} x ` : ''}${M}x${N}x${K} ${transA ? 'T' : 'N'}${transB ? 'T' : 'N'}`,
     choose({ batch, M, N, K }, kind) {
-      if (kind === 'software') return PORTABLE; // the others have barriers, which cost too much there
-      if (M! <= FEW_ROWS) return 'gemv';
+      if (kind === 'software') return ['subgroup8', 'subgroup4']; // the others have barriers, which cost too much there
+      if (M! <= FEW_ROWS) return ['gemv'];
       const tiles = (side: number): number => batch! * Math.ceil(M! / side) * Math.ceil(N! / side);
-      if (K! < LONG_K || tiles(64) >= BUSY[kind]) return 'tiled';
-      return tiles(32) >= BUSY[kind] ? 'split32' : 'split16';
+      if (K! < LONG_K || tiles(64) >= BUSY[kind]) return ['tiled'];
+      return [tiles(32) >= BUSY[kind] ? 'split32' : 'split16'];
     },
   },
 };
 
-/** The kernel and what its choice depends on, such as `matmul 736x192x64 NT`: M x N x K, and which operand is transposed. */
-export function shapeKey({ name }: Pick<Kernel, 'name'>, params: Params): string {
-  const rule = rules[name];
-  return rule ? `${name} ${rule.shape(params)}` : name;
+function ruleOf(name: string): Rule {
+  return rules[name] ?? usual;
 }
 
-/** The name of the program to run: what was measured, else what the table says, else the portable one. */
-export function chooseVariant({ name, variants }: Pick<Kernel, 'name' | 'variants'>, params: Params, kind: AdapterKind, tuned: Tuned = {}): string {
-  if (!variants) return PORTABLE;
-  const key = shapeKey({ name }, params), measured = Object.hasOwn(tuned, key) ? tuned[key] : undefined;
-  const exists = (wanted: string | undefined): boolean => wanted === PORTABLE || (wanted !== undefined && Object.hasOwn(variants, wanted));
-  return [measured, rules[name]?.choose(params, kind)].find(exists) ?? PORTABLE;
+/** The kernel and what its choice depends on, such as `matmul 736x192x64 NT`: M x N x K, and which operand is transposed. */
+export function shapeKey({ name }: Pick<Kernel, 'name'>, params: Params): string {
+  return `${name} ${ruleOf(name).shape(params)}`.trimEnd();
+}
+
+const NONE: ReadonlySet<Ability> = new Set();
+
+const EXPLICIT = 'matrices'; // needs a feature that nobody has without asking for it
+
+/** The name of the program to run: what was asked for, else measured, else what the table says, else the portable one; none that needs what is not there. */
+export function chooseVariant({ name, variants = {} }: Pick<Kernel, 'name' | 'variants'>, params: Params, kind: AdapterKind, tuned: Tuned = {}, abilities = NONE): string {
+  const key = shapeKey({ name }, params), measured = Object.hasOwn(tuned, key) ? [tuned[key]!] : [];
+  const runs = (wanted: string): boolean => wanted === PORTABLE || (Object.hasOwn(variants, wanted) && canRun(variants[wanted]!, abilities, params));
+  return [EXPLICIT, ...measured, ...ruleOf(name).choose(params, kind)].find(runs) ?? PORTABLE;
+}
+
+/** Whether a program is right at these sizes, and has what it needs. */
+export function canRun({ needs, fits }: Pick<Program, 'needs' | 'fits'>, abilities: ReadonlySet<Ability>, params?: Params): boolean {
+  return (needs === undefined || abilities.has(needs)) && (params === undefined || !fits || fits(params));
 }
 
 /** Remembers every choice, so that none is made twice. */
 export class Variants {
   readonly #kind: AdapterKind;
   readonly #tuned: Tuned;
-  readonly #chosen = new WeakMap<object, Map<string, WgslProgram<string, string>>>();
+  readonly #abilities: ReadonlySet<Ability>;
+  readonly #chosen = new WeakMap<object, { readonly particular: readonly Program[]; readonly programs: Map<string, Program> }>();
 
-  constructor(kind: AdapterKind, tuned: Tuned = {}) {
+  constructor(kind: AdapterKind, tuned: Tuned = {}, abilities = NONE) {
     this.#kind = kind;
+    this.#abilities = abilities;
     this.#tuned = { ...tuned };
   }
 
   /** Undefined when the kernel has no GPU program at all. */
-  programOf(kernel: Kernel, params: Params): WgslProgram<string, string> | undefined {
+  programOf(kernel: Kernel, params: Params): Program | undefined {
     if (!kernel.variants || !kernel.wgsl) return kernel.wgsl;
     let chosen = this.#chosen.get(kernel);
-    if (!chosen) this.#chosen.set(kernel, (chosen = new Map()));
-    const key = rules[kernel.name]?.shape(params) ?? '';
-    let program = chosen.get(key);
-    if (!program) chosen.set(key, (program = kernel.variants[chooseVariant(kernel, params, this.#kind, this.#tuned)] ?? kernel.wgsl));
+    if (!chosen) this.#chosen.set(kernel, (chosen = { particular: Object.values(kernel.variants).filter(({ fits }) => fits), programs: new Map() }));
+    let key = ruleOf(kernel.name).shape(params);
+    for (const { fits } of chosen.particular) key += fits!(params) ? '+' : '-';
+    let program = chosen.programs.get(key);
+    if (!program) chosen.programs.set(key, (program = kernel.variants[this.nameOf(kernel, params)] ?? kernel.wgsl));
     return program;
+  }
+
+  nameOf(kernel: Kernel, params: Params): string {
+    return chooseVariant(kernel, params, this.#kind, this.#tuned, this.#abilities);
   }
 }
 
@@ -82,6 +110,23 @@ export function adapterKind({ vendor, description, device }: Pick<GPUAdapterInfo
   if (software) return 'software';
   const name = `${vendor} ${device} ${description}`;
   return /nvidia|geforce|quadro|tesla|radeon (rx|pro|vii)|instinct|intel\W*(r\W*)?arc/i.test(name) && !/tegra|orin|xavier/i.test(name) ? 'discrete' : 'integrated';
+}
+
+interface MatrixConfig { readonly M: number; readonly N: number; readonly K: number; readonly componentType: string; readonly resultComponentType: string }
+type Described = Partial<GPUAdapterInfo> & { readonly subgroupMatrixConfigs?: Iterable<MatrixConfig> };
+
+/** What the device that was opened may use, by the features that were asked for. */
+export function abilitiesOf({ features, adapterInfo }: Pick<GPUDevice, 'features' | 'adapterInfo'>): ReadonlySet<Ability> {
+  const found = new Set<Ability>(), { subgroupMinSize, subgroupMaxSize, subgroupMatrixConfigs = [] }: Described = adapterInfo ?? {}; // some browsers have none
+  const lanes = subgroupMinSize === subgroupMaxSize ? subgroupMinSize : undefined;
+  if (features.has('shader-f16')) found.add('shader-f16');
+  if (features.has('subgroups')) {
+    found.add('subgroups');
+    if (lanes === 4 || lanes === 8) found.add(`subgroup${lanes}`);
+  }
+  const halves = [...subgroupMatrixConfigs].some(({ M, N, K, componentType, resultComponentType }) => M === 16 && N === 16 && K === 16 && componentType === 'f16' && resultComponentType === 'f32');
+  if (features.has('chromium-experimental-subgroup-matrix') && lanes === 32 && halves) found.add('subgroup-matrix');
+  return found;
 }
 
 /** Names an adapter in what is kept on disk. */

@@ -57,7 +57,7 @@ export const geluKernel = defineKernel({
     }
   },
   wasm: geluWasm(TWICE_ROOT, CUBE),
-  wgsl: { shader: geluWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
+  wgsl: { shader: geluWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });
 
 /** dx = dOut (s + x s (1 - s) d(2u)/dx), with s = s(2u). */
@@ -72,5 +72,5 @@ export const geluBackwardKernel = defineKernel({
     }
   },
   wasm: geluBackwardWasm(TWICE_ROOT, CUBE),
-  wgsl: { shader: geluBackwardWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
+  wgsl: { shader: geluBackwardWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });

@@ -7,8 +7,11 @@
 // arXiv 2307.08691, section 3.1. Read first: attentionInSmallOps in engine/ops/attention.ts, the same maths step by step.
 
 import { defineKernel, type HostArray } from '../kernel.ts';
-import { attentionBackwardWgsl, attentionCachedWgsl, attentionForwardWgsl } from '../generated.ts';
-import { ceilDiv, flatGrid } from '../wgsl.ts';
+import {
+  attentionBackwardSubgroupWgsl, attentionBackwardWgsl, attentionBackwardWorkgroupWgsl,
+  attentionCachedWgsl, attentionForwardSubgroupWgsl, attentionForwardWgsl, attentionForwardWorkgroupWgsl,
+} from '../generated.ts';
+import { bySubgroup, ceilDiv, flatGrid, type Grid } from '../wgsl.ts';
 import { attentionCachedWasm } from './cached.wasm.ts';
 import { rotate } from '../rope/rope.ts';
 import { attentionBackwardWasm, attentionForwardWasm } from './attention.wasm.ts';
@@ -40,6 +43,10 @@ export const attentionForwardKernel = defineKernel({
   },
   wasm: attentionForwardWasm,
   wgsl: { shader: attentionForwardWgsl, grid: ({ B, T, H }) => flatGrid(ceilDiv(B * T * H, 64)), substitutions: headSize },
+  variants: {
+    ...bySubgroup((lanes) => ({ shader: attentionForwardSubgroupWgsl, grid: ({ B, T, H, D }: Sizes) => tiles(B * H, T, D, lanes) })),
+    workgroup: { shader: attentionForwardWorkgroupWgsl, grid: ({ B, T, H }) => flatGrid(B * H * ceilDiv(T, 64)), substitutions: headInRegisters, fits: fitsRegisters },
+  },
 });
 
 /**
@@ -101,6 +108,10 @@ export const attentionBackwardKernel = defineKernel({
   },
   wasm: attentionBackwardWasm,
   wgsl: { shader: attentionBackwardWgsl, grid: ({ B, T, H, KV }) => flatGrid(ceilDiv(B * T * (H + KV), 64)), substitutions: headSize },
+  variants: {
+    ...bySubgroup((lanes) => ({ shader: attentionBackwardSubgroupWgsl, grid: ({ B, T, H, KV, D }: Sizes) => tiles(B * (H + KV), T, D, lanes) })),
+    workgroup: { shader: attentionBackwardWorkgroupWgsl, grid: ({ B, T, H, KV }) => flatGrid(B * (H + KV) * ceilDiv(T, 64)), substitutions: headInRegisters, fits: fitsRegisters },
+  },
 });
 
 /**
@@ -173,6 +184,23 @@ function load(x: HostArray, from: number, out: HostArray, to: number, table: Hos
 function store(x: HostArray, from: number, out: HostArray, to: number, table: HostArray, position: number, D: number, rotary: number): void {
   if (rotary) rotate(x, from, out, to, table, position, D, -1);
   else for (let d = 0; d < D; d++) out[to + d] = x[from + d]!;
+}
+
+type Sizes = Readonly<Record<'B' | 'T' | 'H' | 'KV' | 'D', number>>;
+
+/** A workgroup for each tile of a head, times those that share the head's channels (lib/head-tile.wgsl). */
+function tiles(heads: number, T: number, D: number, lanes: number): Grid {
+  return flatGrid(heads * ceilDiv(T, lanes) * ceilDiv(D, 4 * lanes));
+}
+
+/** Heads that lib/head-rows.wgsl takes: whole vec4s in either half, and a thread's registers hold four of them. */
+function fitsRegisters({ D }: Pick<Sizes, 'D'>): boolean {
+  return D % 8 === 0 && D <= 64;
+}
+
+/** Its constants. Two tiles and a little more lie in the 16 KiB of workgroup memory that WebGPU promises. */
+function headInRegisters({ D }: Pick<Sizes, 'D'>): { D4: string; TILE: string } {
+  return { D4: `${D / 4}u`, TILE: D <= 32 ? '32u' : '16u' };
 }
 
 const MOST_D = 128; // a thread holds up to four heads

@@ -14,7 +14,7 @@ export const fillKernel = defineKernel({
     out.fill(value, 0, n);
   },
   wasm: fillWasm,
-  wgsl: { shader: fillWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
+  wgsl: { shader: fillWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });
 
 /** out[i] = x[i]. */
@@ -26,7 +26,7 @@ export const copyKernel = defineKernel({
     for (let i = 0; i < n; i++) out[i] = x[i]!;
   },
   wasm: copyWasm,
-  wgsl: { shader: copyWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
+  wgsl: { shader: copyWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });
 
 /** out[i] += x[i]: adds a gradient to its parameter's slot. */
@@ -38,7 +38,7 @@ export const accumulateKernel = defineKernel({
     for (let i = 0; i < n; i++) out[i] = out[i]! + x[i]!;
   },
   wasm: accumulateWasm,
-  wgsl: { shader: accumulateWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
+  wgsl: { shader: accumulateWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });
 
 /**

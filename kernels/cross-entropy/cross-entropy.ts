@@ -5,7 +5,7 @@
 
 import { defineKernel } from '../kernel.ts';
 import { crossEntropyWgsl, logProbBackwardWgsl, logProbWgsl } from '../generated.ts';
-import { ceilDiv, flatGrid } from '../wgsl.ts';
+import { ceilDiv, flatGrid, sharedRows } from '../wgsl.ts';
 import { crossEntropyWasm, logProbBackwardWasm, logProbWasm } from './cross-entropy.wasm.ts';
 import { logSumExp } from '../softmax/softmax.ts';
 
@@ -33,7 +33,7 @@ export const crossEntropyKernel = defineKernel({
     }
   },
   wasm: crossEntropyWasm,
-  wgsl: { shader: crossEntropyWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
+  ...sharedRows(crossEntropyWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
 /** logits [rows,V], targets [rows] -> logProb [rows], logTotal [rows] = log(sum(exp(logits))). */
@@ -49,7 +49,7 @@ export const logProbKernel = defineKernel({
     }
   },
   wasm: logProbWasm,
-  wgsl: { shader: logProbWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
+  ...sharedRows(logProbWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
 /** dLogits = dLogProb (onehot - softmax) per row; 0 where the target is not counted. */

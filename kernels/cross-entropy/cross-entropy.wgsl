@@ -1,5 +1,5 @@
 // Per row of logits [rows, V]: logProb = log softmax at the row's target, losses = -scale w logProb,
-// dLogits = scale w (softmax - onehot). A target below 0 gives zeros. A thread makes one row; `pick` is its target.
+// dLogits = scale w (softmax - onehot). A target below 0 gives zeros. SHARE threads make a row; `pick` is its target.
 //#include "../lib/index.wgsl"
 //#include "../lib/exp-sum.wgsl"
 
@@ -17,29 +17,22 @@ fn element(at: u32) -> f32 {
   return logits[at];
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  let row = flatGroup(group, groups) * 64u + thread;
-  if (row < p.rows) {
-    let pick = targets[row];
-    let start = row * p.V;
-    if (pick < 0) {
-      logProb[row] = 0.0;
-      losses[row] = 0.0;
-      for (var at = start; at < start + p.V; at++) {
-        dLogits[at] = 0.0;
-      }
-    } else {
-      let sum = expSum(start, p.V);
-      let weight = p.scale * weights[row];
-      let chosen = start + u32(pick);
-      let value = logits[chosen] - sum.highest - log(sum.total);
-      for (var at = start; at < start + p.V; at++) {
-        dLogits[at] = weight * exp(logits[at] - sum.highest) / sum.total;
-      }
-      dLogits[chosen] = weight * (exp(value) - 1.0);
-      logProb[row] = value;
-      losses[row] = -weight * value;
-    }
+  let place = flatGroup(group, groups) * (THREADS / SHARE) + thread / SHARE;
+  let row = min(place, p.rows - 1u); // all threads go on, to meet at the barriers; those beyond the last row store nothing
+  let begin = row * p.V + thread % SHARE;
+  let end = select(row * p.V, (row + 1u) * p.V, place < p.rows);
+  let sum = expSum(row * p.V, p.V, thread);
+  let pick = targets[row];
+  let chosen = row * p.V + u32(max(pick, 0));
+  let weight = select(0.0, p.scale * weights[row], pick >= 0);
+  let value = select(0.0, logits[chosen] - sum.highest - log(sum.total), pick >= 0);
+  for (var at = begin; at < end; at += SHARE) {
+    dLogits[at] = weight * select(exp(logits[at] - sum.highest) / sum.total, exp(value) - 1.0, at == chosen);
+  }
+  if (place < p.rows && thread % SHARE == 0u) {
+    logProb[row] = value;
+    losses[row] = -weight * value;
   }
 }

@@ -1,5 +1,5 @@
 // Per row of logits [rows, V]: logTotal = log(sum(exp(logits))), logProb = logits[target] - logTotal, 0 where the target is below 0.
-// A thread makes one row; `pick` is its target.
+// SHARE threads make a row; `pick` is its target.
 //#include "../lib/index.wgsl"
 //#include "../lib/exp-sum.wgsl"
 
@@ -15,18 +15,18 @@ fn element(at: u32) -> f32 {
   return logits[at];
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  let row = flatGroup(group, groups) * 64u + thread;
-  if (row < p.rows) {
+  let place = flatGroup(group, groups) * (THREADS / SHARE) + thread / SHARE;
+  let row = min(place, p.rows - 1u); // all threads go on, to meet at the barriers; those beyond the last row store nothing
+  let sum = expSum(row * p.V, p.V, thread);
+  if (place < p.rows && thread % SHARE == 0u) {
     let pick = targets[row];
-    let start = row * p.V;
-    let sum = expSum(start, p.V);
     let logOfSum = log(sum.total);
     logTotal[row] = sum.highest + logOfSum;
     logProb[row] = 0.0;
     if (pick >= 0) {
-      logProb[row] = logits[start + u32(pick)] - sum.highest - logOfSum;
+      logProb[row] = logits[row * p.V + u32(pick)] - sum.highest - logOfSum;
     }
   }
 }

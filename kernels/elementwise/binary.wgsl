@@ -13,6 +13,9 @@ struct Params {
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
 
+const ZERO = 0.0;
+const ONE = 1.0;
+
 fn f(a: f32, b: f32) -> f32 { return a + b; } //#param F
 
 @compute @workgroup_size(64)

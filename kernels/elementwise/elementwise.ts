@@ -2,7 +2,7 @@
 // Functions that a training step spends its time in (SwiGLU, GELU, norms) have kernels of their own elsewhere.
 
 import { defineKernel, type Kernel } from '../kernel.ts';
-import { affineWgsl, binaryWgsl, clampBackwardWgsl, clampWgsl, unaryBackwardWgsl, unaryWgsl } from '../generated.ts';
+import { affineWgsl, binaryFlatWgsl, binaryWgsl, clampBackwardWgsl, clampWgsl, unaryBackwardWgsl, unaryWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid } from '../wgsl.ts';
 import { affineWasm, binaryWasm, clampBackwardWasm, clampWasm, unaryBackwardWasm, unaryWasm, type BinaryLanes, type DerivativeLanes, type UnaryLanes } from './elementwise.wasm.ts';
 
@@ -27,7 +27,10 @@ export const unary = {
 
 export type UnaryName = keyof typeof unary;
 
-/** A function of two numbers, and the same in WGSL and for the CPU. Gradients are written with ops, in engine/ops/arithmetic.ts. */
+/**
+ * A function of two numbers, and the same in WGSL and for the CPU. In WGSL it is one of four numbers at a time, too, and 0 and 1 are written ZERO
+ * and ONE. Gradients are written with ops, in engine/ops/arithmetic.ts.
+ */
 interface Binary {
   readonly f: (a: number, b: number) => number;
   readonly wgsl: string;
@@ -42,7 +45,7 @@ export const binary = {
   maximum: { f: (a, b) => (a >= b ? a : b), wgsl: 'select(b, a, a >= b)', lanes: (l, a, b) => l.whereAtLeast(a, b, a, b) },
   minimum: { f: (a, b) => (a <= b ? a : b), wgsl: 'select(b, a, a <= b)', lanes: (l, a, b) => l.whereAtLeast(b, a, a, b) },
   /** 1 where a >= b, else 0. */
-  atLeast: { f: (a, b) => (a >= b ? 1 : 0), wgsl: 'select(0.0, 1.0, a >= b)', lanes: (l, a, b) => l.whereAtLeast(a, b, l.of(1), l.zero) },
+  atLeast: { f: (a, b) => (a >= b ? 1 : 0), wgsl: 'select(ZERO, ONE, a >= b)', lanes: (l, a, b) => l.whereAtLeast(a, b, l.of(1), l.zero) },
 } as const satisfies Record<string, Binary>;
 
 export type BinaryName = keyof typeof binary;
@@ -91,8 +94,22 @@ export const binaryKernels = eachOf(binary, (name, { f, wgsl, lanes }: Binary) =
     }
   },
   wgsl: { shader: binaryWgsl, grid: ({ d0, d1, d2, d3 }) => flatGrid(ceilDiv(d0 * d1 * d2 * d3, 64)), substitutions: { F: wgsl } },
+  variants: {
+    flat: { shader: binaryFlatWgsl, grid: ({ d0, d1, d2, d3 }) => flatGrid(ceilDiv(d0 * d1 * d2 * d3, 256)), substitutions: { F: wgsl }, fits: isFlat },
+  },
   wasm: binaryWasm(name, lanes),
 }));
+
+/** Whether both operands lie without gaps and repeat, if at all, as a whole: what binary-flat.wgsl needs. */
+export function isFlat({ d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3 }: Readonly<Record<string, number>>): boolean {
+  const sizes = [d3!, d2!, d1!, d0!];
+  return [[a3!, a2!, a1!, a0!], [b3!, b2!, b1!, b0!]].every((steps) => {
+    let period = 1, k = 0;
+    for (; k < 4 && (sizes[k] === 1 || steps[k] === period); k++) period *= sizes[k]!;
+    const repeats = sizes.slice(k).some((size) => size > 1);
+    return sizes.every((size, axis) => axis < k || size === 1 || steps[axis] === 0) && (!repeats || period === 1 || period % 4 === 0);
+  });
+}
 
 /** out = factor x + offset. */
 export const affineKernel = defineKernel({
@@ -103,7 +120,7 @@ export const affineKernel = defineKernel({
     for (let i = 0; i < n; i++) out[i] = factor * x[i]! + offset;
   },
   wasm: affineWasm,
-  wgsl: { shader: affineWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
+  wgsl: { shader: affineWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });
 
 /** out = x limited to [low, high]. */

@@ -2,7 +2,7 @@
 // Ids outside of [0,V) are the caller's error and are not looked for here; text and files are checked where they come in.
 
 import { defineKernel } from '../kernel.ts';
-import { embeddingBackwardWgsl, embeddingWgsl } from '../generated.ts';
+import { embeddingBackwardWgsl, embeddingBackwardWorkgroupWgsl, embeddingWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid } from '../wgsl.ts';
 import { embeddingBackwardWasm, embeddingWasm } from './embedding.wasm.ts';
 
@@ -33,4 +33,5 @@ export const embeddingBackwardKernel = defineKernel({
   },
   wasm: embeddingBackwardWasm,
   wgsl: { shader: embeddingBackwardWgsl, grid: ({ V, C }) => flatGrid(ceilDiv(V * ceilDiv(C, 8), 64)) },
+  variants: { workgroup: { shader: embeddingBackwardWorkgroupWgsl, grid: ({ V, C }) => flatGrid(V * ceilDiv(C, 64)) } },
 });

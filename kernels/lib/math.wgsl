@@ -6,3 +6,7 @@ const F32_LOWEST = -3.4028234e38;
 fn logistic(x: f32) -> f32 {
   return 1.0 / (1.0 + exp(min(-x, 80.0)));
 }
+
+fn logisticOfFour(x: vec4<f32>) -> vec4<f32> {
+  return 1.0 / (1.0 + exp(min(-x, vec4<f32>(80.0))));
+}

@@ -3,17 +3,20 @@
 // Source of the fast program: matmul.wasm.ts beside this file.
 
 import { defineKernel } from '../kernel.ts';
-import { matmulBlockedWgsl, matmulGemvWgsl, matmulNaiveWgsl, matmulSplitWgsl, matmulTiledWgsl } from '../generated.ts';
-import { ceilDiv, type Grid } from '../wgsl.ts';
+import { matmulBlockedWgsl, matmulGemvWgsl, matmulNaiveWgsl, matmulSplitWgsl, matmulSubgroupMatrixWgsl, matmulSubgroupWgsl, matmulTiledWgsl } from '../generated.ts';
+import { bySubgroup, ceilDiv, type Grid } from '../wgsl.ts';
 import { matmulWasm } from './matmul.wasm.ts';
 
 /** The GPU programs, from the plainest to those for real GPUs, and then for shapes that need their own: tested and timed side by side. */
 export const ladder = {
   naive: { shader: matmulNaiveWgsl, grid: tiles(8, 8) },
   blocked: { shader: matmulBlockedWgsl, grid: tiles(16, 64) },
+  ...bySubgroup((lanes) => ({ shader: matmulSubgroupWgsl, grid: tiles(16, 4 * lanes) })),
   tiled: { shader: matmulTiledWgsl, grid: tiles(64, 64) },
   split16: { shader: matmulSplitWgsl, grid: tiles(16, 16), constants: () => ({ SIDE: 4 }) },
   split32: { shader: matmulSplitWgsl, grid: tiles(32, 32), constants: () => ({ SIDE: 8 }) },
+  /** In half precision, so never but when it is asked for: see docs/measuring.md. */
+  matrices: { shader: matmulSubgroupMatrixWgsl, grid: tiles(64, 64), needs: 'subgroup-matrix', fits: ({ M, N }: Sizes) => M % 64 === 0 && N % 64 === 0 },
   gemv: {
     shader: matmulGemvWgsl,
     grid: (params: Sizes) => tiles(4, 256 / lanes(params))(params),
@@ -45,7 +48,7 @@ export const matmulKernel = defineKernel({
   },
   wasm: matmulWasm,
   wgsl: ladder.blocked,
-  variants: { tiled: ladder.tiled, split16: ladder.split16, split32: ladder.split32, gemv: ladder.gemv },
+  variants: { subgroup4: ladder.subgroup4, subgroup8: ladder.subgroup8, matrices: ladder.matrices, tiled: ladder.tiled, split16: ladder.split16, split32: ladder.split32, gemv: ladder.gemv },
 });
 
 type Sizes = Readonly<Record<'batch' | 'M' | 'N' | 'transB', number>>;

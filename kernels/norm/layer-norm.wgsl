@@ -1,6 +1,7 @@
 // rstd = 1 / sqrt(variance + epsilon), out = (x - mean) rstd weight + bias.
-// A thread makes one row of out, its mean and its rstd, in three passes over the row: mean, variance around it, result.
+// SHARE threads make a row of out, its mean and its rstd, in three passes: mean, variance around it, result.
 //#include "../lib/index.wgsl"
+//#include "../lib/share.wgsl"
 
 struct Params { rows: u32, C: u32, epsilon: f32 }
 
@@ -12,27 +13,29 @@ struct Params { rows: u32, C: u32, epsilon: f32 }
 @group(0) @binding(5) var<storage, read_write> mean: array<f32>;
 @group(0) @binding(6) var<storage, read_write> rstd: array<f32>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  let row = flatGroup(group, groups) * 64u + thread;
-  if (row >= p.rows) {
-    return;
-  }
-  let start = row * p.C;
+  let place = flatGroup(group, groups) * (THREADS / SHARE) + thread / SHARE;
+  let row = min(place, p.rows - 1u); // all threads go on, to meet at the barriers; those beyond the last row store nothing
+  let begin = row * p.C + thread % SHARE;
+  let end = select(row * p.C, (row + 1u) * p.C, place < p.rows);
   var total = 0.0;
-  for (var c = 0u; c < p.C; c++) {
-    total += x[start + c];
+  for (var at = begin; at < end; at += SHARE) {
+    total += x[at];
   }
-  let centre = total / f32(p.C);
+  let centre = sumOfRow(thread, total) / f32(p.C);
   var square = 0.0;
-  for (var c = 0u; c < p.C; c++) {
-    let away = x[start + c] - centre;
+  for (var at = begin; at < end; at += SHARE) {
+    let away = x[at] - centre;
     square += away * away;
   }
-  let scale = 1.0 / sqrt(square / f32(p.C) + p.epsilon);
-  for (var c = 0u; c < p.C; c++) {
-    out[start + c] = (x[start + c] - centre) * scale * weight[c] + bias[c];
+  let scale = 1.0 / sqrt(sumOfRow(thread, square) / f32(p.C) + p.epsilon);
+  for (var at = begin; at < end; at += SHARE) {
+    let c = at - row * p.C;
+    out[at] = (x[at] - centre) * scale * weight[c] + bias[c];
   }
-  mean[row] = centre;
-  rstd[row] = scale;
+  if (place < p.rows && thread % SHARE == 0u) {
+    mean[row] = centre;
+    rstd[row] = scale;
+  }
 }

@@ -5,7 +5,7 @@
 
 import { defineKernel } from '../kernel.ts';
 import { layerNormBackwardWgsl, layerNormWgsl, rmsNormBackwardWgsl, rmsNormWgsl } from '../generated.ts';
-import { ceilDiv, flatGrid } from '../wgsl.ts';
+import { sharedRows } from '../wgsl.ts';
 import { layerNormBackwardWasm, layerNormWasm, rmsNormBackwardWasm, rmsNormWasm } from './norm.wasm.ts';
 
 /** rstd [rows] = 1 / sqrt(mean(x²) + epsilon); out = x rstd weight. weight [C]. */
@@ -24,7 +24,7 @@ export const rmsNormKernel = defineKernel({
     }
   },
   wasm: rmsNormWasm,
-  wgsl: { shader: rmsNormWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
+  ...sharedRows(rmsNormWgsl, ({ rows, C }) => ({ rows, length: C })),
 });
 
 /**
@@ -51,7 +51,7 @@ export const rmsNormBackwardKernel = defineKernel({
     for (let c = 0; c < C; c++) dWeight[c] = (accumulate ? dWeight[c]! : 0) + sums[c]!;
   },
   wasm: rmsNormBackwardWasm,
-  wgsl: { shader: rmsNormBackwardWgsl, grid: ({ rows, C }) => flatGrid(ceilDiv(rows + C, 64)) },
+  ...sharedRows(rmsNormBackwardWgsl, ({ rows, C }) => ({ rows, length: C, columns: C })),
 });
 
 /** mean [rows]; rstd [rows] = 1 / sqrt(variance + epsilon); out = (x - mean) rstd weight + bias. weight, bias [C]. */
@@ -73,7 +73,7 @@ export const layerNormKernel = defineKernel({
     }
   },
   wasm: layerNormWasm,
-  wgsl: { shader: layerNormWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
+  ...sharedRows(layerNormWgsl, ({ rows, C }) => ({ rows, length: C })),
 });
 
 /**
@@ -107,5 +107,5 @@ export const layerNormBackwardKernel = defineKernel({
     }
   },
   wasm: layerNormBackwardWasm,
-  wgsl: { shader: layerNormBackwardWgsl, grid: ({ rows, C }) => flatGrid(ceilDiv(rows + C, 64)) },
+  ...sharedRows(layerNormBackwardWgsl, ({ rows, C }) => ({ rows, length: C, columns: C })),
 });

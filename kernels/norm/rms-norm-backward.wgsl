@@ -1,7 +1,9 @@
 // Both gradients of RMSNorm: dx = rstd (g - n mean(g n)) with g = dOut weight and n = x rstd, and dWeight = sum over rows of dOut n,
-// added to what is there with accumulate. The first `rows` threads make a row of dx each; the C threads after them sum a column of dWeight
-// each, from the first row to the last.
+// added to what is there with accumulate. The first
+// workgroups make rows of dx, SHARE threads each; those after them sum COLUMNS columns each, from the first row to the last,
+// THREADS / COLUMNS threads to a column.
 //#include "../lib/index.wgsl"
+//#include "../lib/share.wgsl"
 
 struct Params { rows: u32, C: u32, accumulate: u32 }
 
@@ -13,34 +15,40 @@ struct Params { rows: u32, C: u32, accumulate: u32 }
 @group(0) @binding(5) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(6) var<storage, read_write> dWeight: array<f32>;
 
-fn rowGradient(row: u32) {
+fn rowGradient(place: u32, thread: u32) {
+  let row = min(place, p.rows - 1u); // all threads go on, to meet at the barriers; those beyond the last row store nothing
   let start = row * p.C;
+  let end = select(0u, p.C, place < p.rows);
   let scale = rstd[row];
   var dot = 0.0;
-  for (var c = 0u; c < p.C; c++) {
+  for (var c = thread % SHARE; c < end; c += SHARE) {
     dot += dOut[start + c] * weight[c] * x[start + c];
   }
-  let pull = dot * scale * scale / f32(p.C);
-  for (var c = 0u; c < p.C; c++) {
+  let pull = sumOfRow(thread, dot) * scale * scale / f32(p.C);
+  for (var c = thread % SHARE; c < end; c += SHARE) {
     dx[start + c] = scale * (dOut[start + c] * weight[c] - x[start + c] * pull);
   }
 }
 
-fn columnGradient(column: u32) {
+fn columnGradient(column: u32, thread: u32) {
   var sum = 0.0;
-  for (var row = 0u; row < p.rows; row++) {
+  for (var row = thread / COLUMNS; row < select(0u, p.rows, column < p.C); row += THREADS / COLUMNS) {
     let at = row * p.C + column;
     sum += dOut[at] * x[at] * rstd[row];
   }
-  dWeight[column] = select(0.0, dWeight[column], p.accumulate != 0u) + sum;
+  sum = sumOfColumn(thread, sum);
+  if (thread < COLUMNS && column < p.C) {
+    dWeight[column] = select(0.0, dWeight[column], p.accumulate != 0u) + sum;
+  }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  let i = flatGroup(group, groups) * 64u + thread;
-  if (i < p.rows) {
-    rowGradient(i);
-  } else if (i - p.rows < p.C) {
-    columnGradient(i - p.rows);
+  let g = flatGroup(group, groups);
+  let rowGroups = (p.rows * SHARE + THREADS - 1u) / THREADS;
+  if (g < rowGroups) {
+    rowGradient(g * (THREADS / SHARE) + thread / SHARE, thread);
+  } else {
+    columnGradient((g - rowGroups) * COLUMNS + thread % COLUMNS, thread);
   }
 }

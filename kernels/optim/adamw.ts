@@ -33,20 +33,20 @@ export const gradientNormKernel = defineKernel({
 
 /**
  * One step over n values; the first nDecay of them also shrink by rate * weightDecay (decoupled).
- * m and v are the running means of g and g²; correction1 = 1 - beta1^t, correction2 = 1 - beta2^t at step t = 1, 2, ...
+ * m and v are the running means of g and g²; rest = 1 - beta, and correction1 = 1 - beta1^t, correction2 = 1 - beta2^t at step t = 1, 2, ...
  * g is the gradient times norm[1], the clip coefficient; when that is 0, a gradient was not finite, and nothing changes.
  */
 export const adamwKernel = defineKernel({
   name: 'adamw',
   bindings: { values: 'readwrite', m: 'readwrite', v: 'readwrite', gradients: 'read', norm: 'read' },
-  params: ['n', 'nDecay', 'rate', 'beta1', 'beta2', 'epsilon', 'weightDecay', 'correction1', 'correction2'],
-  reference({ values, m, v, gradients, norm }, { n, nDecay, rate, beta1, beta2, epsilon, weightDecay, correction1, correction2 }) {
+  params: ['n', 'nDecay', 'rate', 'beta1', 'beta2', 'rest1', 'rest2', 'epsilon', 'weightDecay', 'correction1', 'correction2'],
+  reference({ values, m, v, gradients, norm }, { n, nDecay, rate, beta1, beta2, rest1, rest2, epsilon, weightDecay, correction1, correction2 }) {
     const clip = norm[1]!;
     if (clip === 0) return;
     const stepSize = rate / correction1, root = 1 / Math.sqrt(correction2), shrink = 1 - rate * weightDecay;
     for (let i = 0; i < n; i++) {
       const g = gradients[i]! * clip;
-      const mean = beta1 * m[i]! + (1 - beta1) * g, square = beta2 * v[i]! + (1 - beta2) * g * g;
+      const mean = beta1 * m[i]! + rest1 * g, square = beta2 * v[i]! + rest2 * g * g;
       m[i] = mean;
       v[i] = square;
       const kept = i < nDecay ? values[i]! * shrink : values[i]!;
@@ -54,5 +54,5 @@ export const adamwKernel = defineKernel({
     }
   },
   wasm: adamwWasm,
-  wgsl: { shader: adamwWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 64)) },
+  wgsl: { shader: adamwWgsl, grid: ({ n }) => flatGrid(ceilDiv(n, 256)) },
 });

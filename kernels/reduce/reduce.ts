@@ -2,7 +2,7 @@
 
 import { defineKernel } from '../kernel.ts';
 import { maxBackwardWgsl, maxWgsl, sumWgsl } from '../generated.ts';
-import { ceilDiv, flatGrid } from '../wgsl.ts';
+import { ceilDiv, flatGrid, sharedRows } from '../wgsl.ts';
 import { sumWasm } from './reduce.wasm.ts';
 
 /** out[o,i] = factor * sum over k of x[o,k,i]. */
@@ -20,7 +20,7 @@ export const sumKernel = defineKernel({
     }
   },
   wasm: sumWasm,
-  wgsl: { shader: sumWgsl, grid: ({ outer, inner }) => flatGrid(ceilDiv(outer * inner, 64)) },
+  ...sharedRows(sumWgsl, ({ outer, length, inner }) => ({ rows: outer * inner, length })),
 });
 
 /** out[o,i] = the largest x[o,k,i]. */

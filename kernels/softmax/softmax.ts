@@ -2,7 +2,7 @@
 
 import { defineKernel, type HostArray } from '../kernel.ts';
 import { logSoftmaxBackwardWgsl, logSoftmaxWgsl, softmaxBackwardWgsl, softmaxWgsl } from '../generated.ts';
-import { ceilDiv, flatGrid } from '../wgsl.ts';
+import { sharedRows } from '../wgsl.ts';
 import { logSoftmaxBackwardWasm, logSoftmaxWasm, softmaxBackwardWasm, softmaxWasm } from './softmax.wasm.ts';
 
 /** out = exp(x) / sum(exp(x)) per row. */
@@ -17,7 +17,7 @@ export const softmaxKernel = defineKernel({
     }
   },
   wasm: softmaxWasm,
-  wgsl: { shader: softmaxWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
+  ...sharedRows(softmaxWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
 /** dx = y (dy - sum(dy y)) per row. */
@@ -33,7 +33,7 @@ export const softmaxBackwardKernel = defineKernel({
     }
   },
   wasm: softmaxBackwardWasm,
-  wgsl: { shader: softmaxBackwardWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
+  ...sharedRows(softmaxBackwardWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
 /** out = x - log(sum(exp(x))) per row, in nats. */
@@ -48,7 +48,7 @@ export const logSoftmaxKernel = defineKernel({
     }
   },
   wasm: logSoftmaxWasm,
-  wgsl: { shader: logSoftmaxWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
+  ...sharedRows(logSoftmaxWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
 /** dx = dy - exp(y) sum(dy) per row. */
@@ -64,7 +64,7 @@ export const logSoftmaxBackwardKernel = defineKernel({
     }
   },
   wasm: logSoftmaxBackwardWasm,
-  wgsl: { shader: logSoftmaxBackwardWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
+  ...sharedRows(logSoftmaxBackwardWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
 /** log(sum(exp(x))) of `count` elements from `start`. */

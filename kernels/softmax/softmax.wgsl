@@ -1,4 +1,4 @@
-// out = exp(x) / sum(exp(x)) per row of [rows, V]. A thread makes one row: maximum, sum, quotients.
+// out = exp(x) / sum(exp(x)) per row of [rows, V]. SHARE threads make a row: maximum, sum, quotients.
 //#include "../lib/index.wgsl"
 //#include "../lib/exp-sum.wgsl"
 
@@ -12,14 +12,14 @@ fn element(at: u32) -> f32 {
   return x[at];
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  let row = flatGroup(group, groups) * 64u + thread;
-  if (row < p.rows) {
-    let start = row * p.V;
-    let sum = expSum(start, p.V);
-    for (var at = start; at < start + p.V; at++) {
-      out[at] = exp(x[at] - sum.highest) / sum.total;
-    }
+  let place = flatGroup(group, groups) * (THREADS / SHARE) + thread / SHARE;
+  let row = min(place, p.rows - 1u); // all threads go on, to meet at the barriers; those beyond the last row store nothing
+  let begin = row * p.V + thread % SHARE;
+  let end = select(row * p.V, (row + 1u) * p.V, place < p.rows);
+  let sum = expSum(row * p.V, p.V, thread);
+  for (var at = begin; at < end; at += SHARE) {
+    out[at] = exp(x[at] - sum.highest) / sum.total;
   }
 }

@@ -29,7 +29,7 @@ Ends with report.md, report.json and report.csv: paired differences with 95% int
 
   --arms <all | a,b,...>       which arms (default all); vanilla is always among them
   --seeds <1-8>                which seeds (default 1-8)
-  --turns <n>                  turns of the flywheel (default 2)
+  --iterations <n>             turns of the flywheel (default 2)
   --light                      post-train only what guides other arms, and leave the analysis of models out
   --out <folder>               where the study goes, or is (default runs/study)
   --jobs <n>                   processes at a time (default: the cores of this machine)
@@ -42,7 +42,7 @@ ${STUDY_ARMS.map(({ name, about }) => `  ${name.padEnd(14)} ${about}`).join('\n'
 
 const flags: Flags = {
   ...settingFlags,
-  arms: { type: 'string' }, seeds: { type: 'string' }, turns: { type: 'string' }, light: { type: 'boolean' },
+  arms: { type: 'string' }, seeds: { type: 'string' }, iterations: { type: 'string' }, light: { type: 'boolean' },
   out: { type: 'string' }, jobs: { type: 'string' }, check: { type: 'boolean' },
   cell: { type: 'string' }, // what the processes of a study are started with
 };
@@ -60,7 +60,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const signal = await runCells(cells, {
     jobs,
     isDone: (one) => folder.isDone(one),
-    start: (one) => startCell(folder, one, args),
+    start: (one) => startCell(folder, one, args, Math.max(1, Math.floor(availableParallelism() / jobs))),
     explain: (one) => lastLine(folder.log(one)),
     onDone: ({ name }, done, seconds) => {
       const perCell = (performance.now() - started) / 1000 / (done - before), left = perCell * (cells.length - done);
@@ -79,17 +79,17 @@ export async function run(argv: readonly string[]): Promise<number> {
 function readOptions(args: Arguments): StudyOptions {
   return {
     arms: parseArms(args.text('arms') ?? 'all'), seeds: parseSeeds(args.text('seeds') ?? '1-8'),
-    turns: wholeNumber('study', args, 'turns', { min: 1, max: 20, fallback: 2 }), light: args.has('light'),
+    turns: wholeNumber('study', args, 'iterations', { min: 1, max: 20, fallback: 2 }), light: args.has('light'),
   };
 }
 
 /** The same program again, for one cell; what it says goes to the cell's log. Detached: Ctrl-C reaches it through this process alone, once. */
-function startCell(folder: StudyFolder, cell: Cell, args: Arguments) {
-  const passed = args.given.filter(([flag]) => ['arms', 'turns', 'light'].includes(flag)).flatMap(([flag, text]) => (flag === 'light' ? [`--${flag}`] : [`--${flag}`, text]));
+function startCell(folder: StudyFolder, cell: Cell, args: Arguments, threads: number) {
+  const passed = args.given.filter(([flag]) => ['arms', 'iterations', 'light'].includes(flag)).flatMap(([flag, text]) => (flag === 'light' ? [`--${flag}`] : [`--${flag}`, text]));
   mkdirSync(dirname(folder.log(cell)), { recursive: true });
   const log = openSync(folder.log(cell), 'w');
   try {
-    return spawn(process.execPath, [...process.execArgv, process.argv[1]!, 'study', '--out', folder.path, '--cell', cell.name, ...passed], { stdio: ['ignore', log, log], detached: true });
+    return spawn(process.execPath, [...process.execArgv, process.argv[1]!, 'study', '--out', folder.path, '--cell', cell.name, '--threads', `${threads}`, ...passed], { stdio: ['ignore', log, log], detached: true });
   } finally {
     closeSync(log);
   }

@@ -1,7 +1,7 @@
 // `remit-mini train`: reads the settings, then trains on the tiny world or on your own text.
 // Read next: train-world.ts, train-text.ts; remit/config/schema.ts for the settings.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../engine/errors.ts';
 import { resolveConfig, type Resolved } from '../config/config.ts';
@@ -25,6 +25,7 @@ Everything about the run is kept in its folder.
   --data <path>                train on your own text instead: a .txt or .jsonl file, or a folder of them
   --init <path>                start from a trained model: a run folder, a checkpoint, or a Hugging Face folder
   --reference <path>           train remit: the model that guides, for example the checkpoint rl.safetensors of a run
+  --iterations <n>             turns of the flywheel (default 1); the same as --remit.iterations
   --out <folder>               where the run goes; runs/<preset>-<number> by default
   --resume <folder>            go on with the run in this folder, with its settings, from its newest checkpoint
   --out <folder> --resume      the same if there is a run, else begin one
@@ -64,6 +65,7 @@ const flags: Flags = {
   ...settingFlags,
   init: { type: 'string' },
   reference: { type: 'string' },
+  iterations: { type: 'string' },
   out: { type: 'string' },
   resume: { type: 'string' },
   'print-config': { type: 'boolean' },
@@ -130,15 +132,19 @@ export function readSettings(command: string, args: Arguments, defaultFile?: str
 function toSetting(command: string, flag: string, text: string): [name: string, text: string][] {
   if (settings.has(flag)) return [[flag, text]];
   if (flag === 'data') return [['data.path', text]];
+  if (flag === 'iterations' && command === 'train') return [['remit.iterations', text]];
   if (flag !== 'set') return [];
   const equals = text.indexOf('=');
   if (equals < 1) throw new ConfigError(`${command}: --set ${text}: must be <setting>=<value>, as in --set model.width=128`);
   return [[text.slice(0, equals), text.slice(equals + 1)]];
 }
 
+const MAX_CONFIG_BYTES = 2 ** 20;
+
 function readJson(path: string): unknown {
   let text: string;
   try {
+    if (statSync(path).size > MAX_CONFIG_BYTES) throw new Error(`is longer than ${MAX_CONFIG_BYTES} bytes: no configuration of this program`);
     text = readFileSync(path, 'utf8');
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : (error as Error).message;

@@ -2,6 +2,7 @@
 // Used by: tune.ts. Read next: kernels/matmul/matmul.ts, whose ladder the programs are.
 
 import type { Backend, Storage } from '../../engine/backend.ts';
+import type { WebGpuBackend } from '../../engine/webgpu/backend.ts';
 import { PORTABLE } from '../../engine/webgpu/variants.ts';
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
 
@@ -20,11 +21,17 @@ const HOPELESS = 4; // times slower than the best at first sight
 const FEW_ROWS = 32; // beyond, gemv reads b over and over
 const CHECKED_ROWS = 6;
 
-/** The programs that may be tried: `portable`, and the kernel's variants. */
-export const programs: Readonly<Record<string, NonNullable<typeof matmulKernel.wgsl>>> = { [PORTABLE]: matmulKernel.wgsl!, ...matmulKernel.variants };
+type Program = NonNullable<typeof matmulKernel.wgsl>;
+
+/** The programs that may be tried on this adapter: `portable`, and the kernel's variants; not those that compute something less exact. */
+export function programsOn(backend: WebGpuBackend): Readonly<Record<string, Program>> {
+  const all: Readonly<Record<string, Program>> = { [PORTABLE]: matmulKernel.wgsl!, ...matmulKernel.variants };
+  return Object.fromEntries(Object.entries(all).filter(([, program]) => backend.canRun(program) && program.needs !== 'subgroup-matrix'));
+}
 
 /** Every program that makes sense at this shape. Throws what the backend throws. */
-export async function timeMatmul(backend: Backend, shape: MatmulParams): Promise<Timing[]> {
+export async function timeMatmul(backend: WebGpuBackend, shape: MatmulParams): Promise<Timing[]> {
+  const programs = programsOn(backend);
   const params = { ...shape, accumulate: 0 }, { batch, M, N, K } = params;
   const a = values(M * K * (params.strideA ? batch : 1)), b = values(K * N * (params.strideB ? batch : 1));
   const buffers = { a: upload(backend, a), b: upload(backend, b), out: backend.alloc(batch * M * N, 'f32') }, probe = upload(backend, new Float32Array(1));

@@ -7,7 +7,8 @@ import { rng } from '../../engine/rng.ts';
 import { useBackend } from '../../engine/runtime.ts';
 import { openGpu } from '../../engine/webgpu/adapter.ts';
 import { WebGpuBackend } from '../../engine/webgpu/backend.ts';
-import { chooseVariant, shapeKey } from '../../engine/webgpu/variants.ts';
+import { shapeKey } from '../../engine/webgpu/variants.ts';
+import type { Kernel } from '../../kernels/kernel.ts';
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
 import type { Config } from '../config/config.ts';
 import { byteTokenizer, tinyWorldTokenizer } from '../data/tokenizer.ts';
@@ -18,7 +19,7 @@ import { readArguments } from './arguments.ts';
 import { EXIT } from './exit.ts';
 import { readSettings, settingFlags } from './train.ts';
 import { tuningPath, writeTuning } from './tune-cache.ts';
-import { programs, timeMatmul, type MatmulParams, type Timing } from './tune-matmul.ts';
+import { programsOn, timeMatmul, type MatmulParams, type Timing } from './tune-matmul.ts';
 
 export const help = `remit-mini tune [flags]
 
@@ -40,18 +41,18 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (config.device === 'cpu') throw new ConfigError('tune: --device cpu: the CPU has one program for each kernel: use auto or webgpu');
   const gpu = await openGpu({ software: config.device === 'webgpu' ? 'allowed' : 'never' });
   if (typeof gpu === 'string') throw new DeviceError(`tune: ${gpu}${config.device === 'auto' ? '; or try a software driver with --device webgpu' : ''}`);
-  const backend = new WebGpuBackend(gpu.device, gpu), winners: Record<string, string> = {};
+  const backend = new WebGpuBackend(gpu.device, gpu), programs = Object.keys(programsOn(backend)), winners: Record<string, string> = {};
   let healthy = true;
   try {
     useBackend(backend);
     const shapes = await recordShapes(backend, config);
     print(`${gpu.name}: microseconds per product, the best of samples taken by turns; * is kept, - is far behind`);
-    print(`${''.padEnd(28)}${Object.keys(programs).map((name) => name.padStart(CELL)).join('')}`);
+    print(`${''.padEnd(28)}${programs.map((name) => name.padStart(CELL)).join('')}`);
     for (const [key, params] of shapes) {
-      const timings = await timeMatmul(backend, params), winner = winnerOf(timings, chooseVariant(matmulKernel, params, gpu.kind));
+      const timings = await timeMatmul(backend, params), winner = winnerOf(timings, backend.chosen(matmulKernel as unknown as Kernel, params));
       healthy &&= timings.every(({ right }) => right);
       if (winner !== undefined) winners[key] = winner;
-      print(`${key.padEnd(28)}${Object.keys(programs).map((name) => cell(timings.find((timing) => timing.name === name), name === winner).padStart(CELL)).join('')}`);
+      print(`${key.padEnd(28)}${programs.map((name) => cell(timings.find((timing) => timing.name === name), name === winner).padStart(CELL)).join('')}`);
     }
     writeTuning(gpu.key, winners);
     print(`${Object.keys(winners).length} shapes kept in ${tuningPath()}`);

@@ -147,7 +147,7 @@ const remit = z.strictObject({
   detach: toggle('weights are constants: no gradient flows through them').default(true),
   distil: share('kd: weight of KL(reference || model) against next-token prediction').default(0.5),
   keep: real({ above: 0, to: 1, about: 'rho: share of the tokens that count' }).default(0.6),
-  turns: whole({ min: 0, max: 100, about: 'turns of the flywheel; each takes the last RL model as its reference' }).default(1),
+  iterations: whole({ min: 0, max: 100, about: 'turns of the flywheel; each takes the last RL model as its reference' }).default(1),
 });
 
 const checkpoint = z.strictObject({

@@ -42,7 +42,7 @@ export function turnName(turn: number): string {
   return turn === 1 ? 'remit' : `remit${turn}`;
 }
 
-/** Everything: the ordinary pipeline, then config.remit.turns turns of the flywheel. `model` is pre-trained in place. */
+/** Everything: the ordinary pipeline, then config.remit.iterations turns of the flywheel. `model` is pre-trained in place. */
 export async function remit(config: Config, world: World, model: Transformer, run: Run, onStage: OnStage): Promise<void> {
   const base = await pretrain(config, world.pretrain, model, run);
   await onStage('pretrain', base);
@@ -50,7 +50,7 @@ export async function remit(config: Config, world: World, model: Transformer, ru
   await onStage('midtrain', vanilla);
   let guide = await postTrain(config, world, vanilla, run, onStage);
 
-  for (let turn = 1; turn <= config.remit.turns; turn++) {
+  for (let turn = 1; turn <= config.remit.iterations; turn++) {
     const phase = turnName(turn), reference = referenceOf[config.remit.arm] === 'sft' ? guide.sft : guide.rl;
     const guided = await midtrain(config, world.midtrain, base, run, { phase, reference });
     await onStage(phase, guided);

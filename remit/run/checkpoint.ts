@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { DivergedError, FormatError } from '../../engine/errors.ts';
 import type { HostTensor } from '../../engine/parameters.ts';
 import { readSafetensors, writeSafetensors, type TensorToWrite } from '../../engine/safetensors.ts';
-import type { TransformerConfig } from '../../nn/config.ts';
+import { parameterCount, type TransformerConfig } from '../../nn/config.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import { schema } from '../config/schema.ts';
 import { tokenizerFromJSON, type Tokenizer } from '../data/tokenizer.ts';
@@ -79,7 +79,12 @@ export async function writeCheckpoint(path: string, model: Transformer, tokenize
 
 /** Throws FormatError when the file is damaged, or not one of ours. */
 export function readCheckpoint(path: string): Checkpoint {
-  const { tensors, metadata } = readSafetensors(readFileSync(path), path);
+  return parseCheckpoint(readFileSync(path), path);
+}
+
+/** The same of a file's bytes; `path` names it in messages. */
+export function parseCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
+  const { tensors, metadata } = readSafetensors(bytes, path);
   const note = noteOf(metadata, path), checksum = note(CHECKSUM);
   metadata.delete(CHECKSUM);
   const entries = [...tensors].map(([name, tensor]) => [name, tensor as TensorToWrite] as const);
@@ -89,8 +94,10 @@ export function readCheckpoint(path: string): Checkpoint {
   const under = (prefix: string): Tensors => new Map([...tensors as Tensors].flatMap(([name, tensor]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), tensor]] : [])));
   const [m, v] = [under(MOMENTS.m), under(MOMENTS.v)];
   for (const [prefix, moment] of [[MOMENTS.m, m], [MOMENTS.v, v]] as const) for (const name of moment.keys()) tensors.delete(prefix + name);
+  const config = modelConfig(parse(note('model'), path), path), numbers = [...tensors.values()].reduce((total, { data }) => total + data.length, 0);
+  if (parameterCount(config) !== numbers) throw new FormatError(`checkpoint: ${path}: has ${numbers} numbers, and the model that it describes ${parameterCount(config)}`);
   return {
-    config: modelConfig(parse(note('model'), path), path),
+    config,
     tensors: tensors as Tensors,
     tokenizer: tokenizerFromJSON(parse(note('tokenizer'), path)),
     place: placeFrom(metadata, path),

@@ -93,20 +93,19 @@ export async function nearness(model: Transformer, reference: Transformer, rows:
 /** Tries per question, and the k of pass@k. */
 const TRIES = 16, KS = [1, 2, 4, 8, 16] as const;
 
-/**
- * pass@k for k = 1, 2, 4, 8, 16: the chance that one of k samples at temperature 1 is right, on 20 test questions of each task. The
- * unbiased estimate 1 - C(n - c, k) / C(n, k) of n = 16 samples, c of them right (arXiv 2107.03374, equation 1).
- */
+/** pass@k for k = 1, 2, 4, 8, 16: the chance that one of k samples at temperature 1 is right, on 20 test questions of each task. */
 export async function passAtK(model: Transformer, seed: number): Promise<Record<string, number>> {
   const set = evaluationSet('test', 20, 777), questions = set.answers.length, right = new Array<number>(questions).fill(0);
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const rows = await generate(model, set.prompts, { batch: questions, maxNew: RESPONSE, temperature: 1, seed: rng(seed).fold('pass').at(attempt), stop: encode(STOP)[0]! });
     set.answers.forEach((answer, q) => { right[q]! += Number(verdict(rows.subarray(q * ROW, (q + 1) * ROW), answer).correct); });
   }
-  const pass = (c: number, k: number): number => {
-    let missed = 1; // C(n - c, k) / C(n, k)
-    for (let i = 0; i < k; i++) missed *= Math.max(0, TRIES - c - i) / (TRIES - i);
-    return 1 - missed;
-  };
-  return Object.fromEntries(KS.map((k) => [k, right.reduce((total, c) => total + pass(c, k), 0) / questions]));
+  return Object.fromEntries(KS.map((k) => [k, right.reduce((total, c) => total + passOf(c, TRIES, k), 0) / questions]));
+}
+
+/** The unbiased estimate of pass@k from n samples, c of them right: 1 - C(n - c, k) / C(n, k) (arXiv 2107.03374, equation 1). */
+export function passOf(c: number, n: number, k: number): number {
+  let missed = 1;
+  for (let i = 0; i < k; i++) missed *= Math.max(0, n - c - i) / (n - i);
+  return 1 - missed;
 }

@@ -1,7 +1,7 @@
 // Finding a GPU: through Dawn in Node, where SwiftShader stands in for a GPU on linux-x64, and through a browser's navigator.gpu.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -12,7 +12,7 @@ import { DeviceError } from '../../engine/errors.ts';
 import { tensor } from '../../engine/tensor.ts';
 import { openGpu, type Gpu } from '../../engine/webgpu/adapter.ts';
 import { WebGpuBackend } from '../../engine/webgpu/backend.ts';
-import { findNodeAdapter, hasSystemDriver } from '../../engine/webgpu/node-adapter.ts';
+import { findNodeAdapter, hasSystemDriver, hasVulkanDriver } from '../../engine/webgpu/node-adapter.ts';
 import { bundledSwiftShader } from '../../engine/webgpu/swiftshader.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 
@@ -134,6 +134,29 @@ describe('createDevice', () => {
     expect({ stdout, stderr }).toEqual({
       stdout: 'cpu\nDeviceError: device: webgpu: the package "webgpu" is not installed: npm install webgpu; or use --device cpu\n', stderr: '',
     });
+  });
+});
+
+describe.runIf(linuxX64 && missing === undefined)('a Vulkan library without a driver', () => {
+  const home = temporaryFolder(), bare = { HOME: home, XDG_DATA_DIRS: home, XDG_CONFIG_DIRS: home };
+
+  test.skipIf(hasVulkanDriver(bare))('is not asked, since Dawn would complain on stderr (skipped where there is a driver)', () => {
+    const body = `import { createDevice } from '${join(root, 'engine/device.ts')}';\nconsole.log((await createDevice('auto')).name);\n`;
+    writeFileSync(join(home, 'try.mts'), body);
+    const env = { PATH: process.env.PATH, ...bare, LD_LIBRARY_PATH: bundledSwiftShader() as string };
+    const { stdout, stderr } = spawnSync(process.execPath, ['--import', import.meta.resolve('tsx'), join(home, 'try.mts')], { env, encoding: 'utf8' });
+    expect({ stdout, stderr }).toEqual({ stdout: 'cpu\n', stderr: '' });
+  });
+
+  test('a driver is known by its manifest, in the usual folders or as the environment says', () => {
+    const folder = join(home, '.local/share/vulkan/icd.d');
+    mkdirSync(folder, { recursive: true });
+    const before = hasVulkanDriver(bare);
+    writeFileSync(join(folder, 'notes.txt'), '');
+    expect(hasVulkanDriver(bare)).toBe(before);
+    writeFileSync(join(folder, 'some_icd.json'), '{}');
+    expect(hasVulkanDriver(bare)).toBe(true);
+    expect(hasVulkanDriver({ ...bare, HOME: '/nowhere', VK_DRIVER_FILES: '/a.json' })).toBe(true);
   });
 });
 

@@ -90,7 +90,7 @@ describe('a run', () => {
 
   test('the flywheel turns as often as it is told, each turn beside the ordinary pipeline', async () => {
     const turns = async (n: number): Promise<string[]> => {
-      const { code, stdout } = await inProcess(['train', ...small, '--remit.turns', `${n}`, '--out', join(scratch, `turns-${n}`)]);
+      const { code, stdout } = await inProcess(['train', ...small, '--iterations', `${n}`, '--out', join(scratch, `turns-${n}`)]);
       expect(code).toBe(0);
       return stdout.slice(0, stdout.indexOf('\n\n')).split('\n').slice(1).map((line) => line.replaceAll(/[-+]?\d+\.\d/g, '').split(/ +/).filter((word) => word !== '').join(' '));
     };

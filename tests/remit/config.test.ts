@@ -31,7 +31,7 @@ describe('what comes out', () => {
       steps: 100, rate: 6e-4, warmup: 5, schedule: 'constant', floor: 0, weightDecay: 0, clip: 1, beta1: 0.9, beta2: 0.95,
       prompts: 16, samples: 8, temperature: 1, advantage: 'rloo', updates: 1, ratioClip: 0.2, klWeight: 0.02,
     });
-    expect(config.remit).toEqual({ arm: 'remit', epsilon: 0.2, scale: 1, centre: true, detach: true, distil: 0.5, keep: 0.6, turns: 1 });
+    expect(config.remit).toEqual({ arm: 'remit', epsilon: 0.2, scale: 1, centre: true, detach: true, distil: 0.5, keep: 0.6, iterations: 1 });
     expect(config.pretrain.corpus).toEqual({ density: 0.8, noise: 0.1, wrong: 0.2, think: 0.35, spread: 0, waffle: 0.3 });
     expect(config.midtrain.corpus).toEqual({ density: 0.95, noise: 0.05, wrong: 0.1, think: 0.35, spread: 0.1, waffle: 0.3 });
   });

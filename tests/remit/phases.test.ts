@@ -155,14 +155,14 @@ describe('the whole pipeline', () => {
   }
 
   test('tells of every stage in order, each once it is saved', async () => {
-    const { run, told } = await everything(['remit.turns', '2']);
+    const { run, told } = await everything(['remit.iterations', '2']);
     expect(told.map(([name]) => name)).toEqual(['pretrain', 'midtrain', 'sft', 'rl', 'remit', 'remit-sft', 'remit-rl', 'remit2', 'remit2-sft', 'remit2-rl']);
     expect(run.saved).toEqual(told);
     expect(new Set(run.records.map(({ phase }) => phase))).toEqual(new Set(told.map(([name]) => name)));
   });
 
   test('turn 1 is mid-training of the pre-trained model guided by the RL model; turn 2, by that of turn 1', async () => {
-    const { config, models } = await everything(['remit.turns', '2']), data = worldOf(config).midtrain;
+    const { config, models } = await everything(['remit.iterations', '2']), data = worldOf(config).midtrain;
     for (const [phase, guide] of [['remit', 'rl'], ['remit2', 'remit-rl']] as const) {
       const alone = await midtrain(config, data, models.pretrain!, new Recorder(), { phase, reference: models[guide]! });
       expect(await alone.parameters.toHost()).toEqual(await models[phase]!.parameters.toHost());
@@ -178,7 +178,7 @@ describe('the whole pipeline', () => {
   });
 
   test('with no turns it ends after RL', async () => {
-    expect((await everything(['remit.turns', '0'])).told.map(([name]) => name)).toEqual(['pretrain', 'midtrain', 'sft', 'rl']);
+    expect((await everything(['remit.iterations', '0'])).told.map(([name]) => name)).toEqual(['pretrain', 'midtrain', 'sft', 'rl']);
   });
 });
 

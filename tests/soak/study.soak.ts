@@ -14,7 +14,7 @@ const minutes = Number(process.env.REMIT_SOAK_MINUTES ?? 120), scratch = tempora
 const reports = ['report.md', 'report.json', 'report.csv'];
 
 function study(out: string, seed: number): ChildProcess {
-  const settings = ['--preset', 'short', '--set', 'checkpoint.seconds=1', '--arms', 'vanilla,remit.2', '--turns', '1', '--light', '--seeds', `${seed}`, '--jobs', '2'];
+  const settings = ['--preset', 'short', '--set', 'checkpoint.seconds=1', '--arms', 'vanilla,remit.2', '--iterations', '1', '--light', '--seeds', `${seed}`, '--jobs', '2'];
   return spawn(process.execPath, [program, 'study', '--out', out, ...settings], { stdio: ['ignore', 'ignore', 'pipe'] });
 }
 

@@ -89,6 +89,21 @@ describeGpu('faults', () => {
     expect(await backend.read(backend.alloc(4, 'f32'))).toHaveLength(4); // and the device is still good
   });
 
+  test('memory beyond the budget is refused before it is allocated; what is idle is given up first', async () => {
+    await open({ budgetBytes: 3000 });
+    const [x, out] = [backend.alloc(256, 'f32'), backend.alloc(256, 'f32')];
+    backend.write(x, new Float32Array(256).fill(3));
+    expect(backend.bytes).toBe(2048);
+    expect(await fault(() => backend.alloc(256, 'f32'))).toBe('webgpu: 1024 bytes more than the 2048 in use: the budget for GPU memory is 3000: use a smaller batch, or --device cpu');
+    backend.dispatch(affineKernel, { x, out }, { n: 256, factor: 2, offset: 0 });
+    backend.free(x); // the dispatch that reads it is not submitted yet
+    const next = backend.alloc(300, 'f32');
+    expect(backend.bytes).toBe(1024 + 1200);
+    backend.free(next);
+    expect((await backend.read(out))[255]).toBe(6);
+    expect(backend.bytes).toBeLessThanOrEqual(3000);
+  });
+
   test('a device that goes away is told as such, by every call', async () => {
     await open();
     const [x, out] = [backend.alloc(4, 'f32'), backend.alloc(4, 'f32')], run = step(() => backend.dispatch(affineKernel, { x, out }, { n: 4, factor: 2, offset: 0 }));

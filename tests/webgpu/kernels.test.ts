@@ -62,9 +62,10 @@ describeGpu('every kernel', () => {
   });
 });
 
-/** The case for each of the kernel's GPU programs. */
+/** The case for each of the kernel's GPU programs that this adapter can run. */
 function eachProgram(one: Case): Case[] {
-  const { wgsl, variants } = one.kernel, programs = [wgsl!, ...Object.values(variants ?? {})];
+  const { wgsl, variants } = one.kernel, isLong = gpu.name.includes('llvmpipe') && one.params.D! >= 32; // it compiles a head of 64, unrolled, for minutes
+  const programs = [wgsl!, ...Object.values(variants ?? {})].filter((program) => gpu.canRun(program, one.params) && !(isLong && program === variants?.workgroup));
   return programs.map((program) => ({ ...one, kernel: { ...one.kernel, wgsl: program, variants: {} } }));
 }
 

@@ -5,6 +5,8 @@ import { afterAll, expect, test } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import { rng } from '../../engine/rng.ts';
 import { ladder, matmulKernel } from '../../kernels/matmul/matmul.ts';
+import { Pipelines } from '../../engine/webgpu/pipelines.ts';
+import type { HostArray } from '../../kernels/kernel.ts';
 import { describeGpu, gpu } from '../support/gpu.ts';
 
 const exact = new CpuBackend({ precision: 'f64' });
@@ -12,7 +14,7 @@ const GUARD = 8, MARK = 12345.5;
 const shapes = [[1, 1, 1], [1, 7, 5], [3, 17, 9], [33, 65, 17], [64, 64, 16], [65, 63, 33], [5, 130, 40], [130, 5, 3], [2, 33, 70], [19, 35, 300]] as const;
 
 describeGpu('matmul', () => {
-  test.each(Object.entries(ladder))('%s', async (name, program) => {
+  test.each(Object.entries<NonNullable<typeof matmulKernel.wgsl>>(ladder).filter(([name, program]) => name !== 'matrices' && gpu.canRun(program)))('%s', async (name, program) => {
     const kernel = { ...matmulKernel, wgsl: program, variants: {} };
     for (const [M, N, K] of shapes) {
       for (const [transA, transB, accumulate, batch] of [[0, 0, 0, 1], [0, 1, 1, 1], [1, 0, 0, 2], [1, 1, 1, 3], [0, 1, 0, 2]] as const) {
@@ -35,7 +37,39 @@ describeGpu('matmul', () => {
     }
   });
 
+  test.skipIf(!gpu?.canRun(ladder.matrices))('matrices, to half precision (skipped: no adapter with subgroup matrices, or REMIT_SUBGROUP_MATRIX=1 is not set)', async () => {
+    const kernel = { ...matmulKernel, wgsl: ladder.matrices, variants: {} }, [M, N, K] = [128, 64, 100];
+    for (const [transA, transB, accumulate] of [[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]] as const) {
+      const params = { batch: 2, M, N, K, transA, transB, strideA: M * K, strideB: K * N, accumulate }, random = rng(K), results: HostArray[] = [];
+      for (const backend of [exact, gpu]) {
+        const buffers = { a: backend.alloc(2 * M * K, 'f32'), b: backend.alloc(2 * K * N, 'f32'), out: backend.alloc(2 * M * N, 'f32') };
+        for (const [key, storage] of Object.entries(buffers)) backend.write(storage, random.fold(key).normals(storage.size));
+        backend.dispatch(backend === exact ? matmulKernel : kernel, buffers, params);
+        results.push(await backend.read(buffers.out));
+      }
+      const worst = Math.max(...Array.from(results[0]!, (value, i) => Math.abs(results[1]![i]! - value)));
+      expect(worst).toBeLessThan(5 * Math.sqrt(2 * K) * 2 ** -11); // both factors rounded to 11 bits, K errors of random sign, five deviations
+    }
+  });
+
   afterAll(() => gpu.close());
+});
+
+test('the program for subgroup matrices is valid, by Dawn\'s null backend, which offers them and computes nothing', async ({ skip }) => {
+  const dawn = await import('webgpu').catch(() => undefined);
+  if (!dawn) return skip('no package webgpu');
+  Object.assign(globalThis, dawn.globals);
+  const instance = dawn.create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']), adapter = await instance.requestAdapter();
+  const features = ['chromium-experimental-subgroup-matrix', 'shader-f16', 'subgroups'] as GPUFeatureName[], device = await adapter!.requestDevice({ requiredFeatures: features });
+  const pipelines = new Pipelines(device, (message) => faults.push(message)), faults: string[] = [];
+  pipelines.get(ladder.matrices, { batch: 1, M: 64, N: 64, K: 16 });
+  await pipelines.checked;
+  expect(faults).toEqual([]);
+  pipelines.get({ ...ladder.matrices, shader: { ...ladder.matrices.shader, source: ladder.matrices.shader.source.replace('<f16, 16, 16>', '<f32, 16, 16>') } }, { M: 64 });
+  await pipelines.checked;
+  expect(faults).toHaveLength(1);
+  device.destroy();
+  expect(instance).toBeDefined(); // held until here: it must outlive its devices
 });
 
 function floats(values: ArrayLike<number>): Float32Array {

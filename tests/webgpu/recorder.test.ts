@@ -29,7 +29,7 @@ async function costOf(call: () => Promise<unknown>): Promise<typeof gpu.counters
   return Object.fromEntries(Object.entries(after).map(([name, count]) => [name, count - before[name as keyof typeof before]])) as typeof before;
 }
 
-const warm = { buffers: 0, bindGroups: 0, pipelines: 0, submits: 1 };
+const warm = { buffers: 0, forReading: 0, bindGroups: 0, pipelines: 0, submits: 1 };
 
 /** A step that trains a model of the Llama kind on random rows. */
 function trainingStep(layers: number): (i: number) => Promise<Tensor> {
@@ -93,6 +93,13 @@ describeGpu('a warm step', () => {
     console.log(`a layer: ${total} dispatches: ${layer.map(([name, count]) => `${name} ${count}`).join(', ')}; the rest of the step: ${[...two.values()].reduce((a, b) => a + b) - 2 * total}`);
     expect(total).toBeGreaterThan(15); // forward and backward of attention and MLP
     expect(total).toBeLessThanOrEqual(MOST_PER_LAYER);
+  });
+
+  test('and reading what it made, makes no buffer either', async () => {
+    const run = step(() => tensor([1, 2, 3, 4, 5]).storage), costs = [];
+    for (let i = 0; i < 4; i++) costs.push(await costOf(async () => Promise.all([read(await run()), read(await run())])));
+    expect(costs.map(({ forReading }) => forReading).slice(1)).toEqual([0, 0, 0]);
+    expect(costs.slice(2).map(({ buffers }) => buffers)).toEqual([0, 0]);
   });
 
   test('that takes another branch is right, and warm again afterwards', async () => {
