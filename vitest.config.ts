@@ -38,6 +38,7 @@ export default defineConfig({
           exclude: inBrowser,
           pool: 'forks', // a native crash then costs one file, not the whole run
           testTimeout: 30_000,
+          hookTimeout: 60_000,
         },
       },
       ...(await browserProjects()),

@@ -60,7 +60,8 @@ export class Buffers {
     if (bytes > limit) throw new DeviceError(`webgpu: a tensor of ${bytes} bytes: this adapter holds at most ${limit} in one: use a smaller batch, or --device cpu`);
     if (this.#bytes + bytes > this.#budgetBytes) this.#destroyIdle();
     if (this.#bytes + bytes > this.#budgetBytes) {
-      throw new DeviceError(`webgpu: ${bytes} bytes more than the ${this.#bytes} in use: the budget for GPU memory is ${this.#budgetBytes}: use a smaller batch, or --device cpu`);
+      const budget = `the budget for GPU memory is ${this.#budgetBytes}`;
+      throw new DeviceError(`webgpu: ${bytes} bytes more than the ${this.#bytes} in use: ${budget}: use a smaller batch, or --device cpu`);
     }
     if (usage & GPUBufferUsage.STORAGE) this.made++;
     else this.madeForReading++;

@@ -124,7 +124,7 @@ export function abilitiesOf({ features, adapterInfo }: Pick<GPUDevice, 'features
     found.add('subgroups');
     if (lanes === 4 || lanes === 8) found.add(`subgroup${lanes}`);
   }
-  const halves = [...subgroupMatrixConfigs].some(({ M, N, K, componentType, resultComponentType }) => M === 16 && N === 16 && K === 16 && componentType === 'f16' && resultComponentType === 'f32');
+  const halves = [...subgroupMatrixConfigs].some(({ M, N, K, componentType: from, resultComponentType: to }) => M === 16 && N === 16 && K === 16 && from === 'f16' && to === 'f32');
   if (features.has('chromium-experimental-subgroup-matrix') && lanes === 32 && halves) found.add('subgroup-matrix');
   return found;
 }

@@ -74,6 +74,9 @@ export const unaryBackwardKernels = eachOf(unary, (name, { df, wgsl, lanes }: Un
   ...(lanes && { wasm: unaryBackwardWasm(`${name}Backward`, lanes.df) }),
 }));
 
+const binaryParams = ['d0', 'd1', 'd2', 'd3', 'a0', 'a1', 'a2', 'a3', 'b0', 'b1', 'b2', 'b3'] as const;
+type BinaryParam = (typeof binaryParams)[number];
+
 /**
  * out = f(a, b) over up to four axes d0..d3 of the result. a0..a3 and b0..b3 are the steps that each operand takes along an axis,
  * 0 where it is broadcast; along the last axis they are 0 or 1.
@@ -81,7 +84,7 @@ export const unaryBackwardKernels = eachOf(unary, (name, { df, wgsl, lanes }: Un
 export const binaryKernels = eachOf(binary, (name, { f, wgsl, lanes }: Binary) => defineKernel({
   name,
   bindings: { a: 'read', b: 'read', out: 'write' },
-  params: ['d0', 'd1', 'd2', 'd3', 'a0', 'a1', 'a2', 'a3', 'b0', 'b1', 'b2', 'b3'],
+  params: binaryParams,
   reference({ a, b, out }, { d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3 }) {
     let o = 0;
     for (let i = 0; i < d0; i++) {
@@ -101,14 +104,22 @@ export const binaryKernels = eachOf(binary, (name, { f, wgsl, lanes }: Binary) =
 }));
 
 /** Whether both operands lie without gaps and repeat, if at all, as a whole: what binary-flat.wgsl needs. */
-export function isFlat({ d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3 }: Readonly<Record<string, number>>): boolean {
-  const sizes = [d3!, d2!, d1!, d0!];
-  return [[a3!, a2!, a1!, a0!], [b3!, b2!, b1!, b0!]].every((steps) => {
-    let period = 1, k = 0;
-    for (; k < 4 && (sizes[k] === 1 || steps[k] === period); k++) period *= sizes[k]!;
-    const repeats = sizes.slice(k).some((size) => size > 1);
-    return sizes.every((size, axis) => axis < k || size === 1 || steps[axis] === 0) && (!repeats || period === 1 || period % 4 === 0);
-  });
+export function isFlat({ d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3 }: Readonly<Record<BinaryParam, number>>): boolean {
+  const sizes = [d3, d2, d1, d0];
+  return isWhole(sizes, [a3, a2, a1, a0]) && isWhole(sizes, [b3, b2, b1, b0]);
+}
+
+/** Of one operand; the last axis comes first. What repeats is one number, or as many as fill vec4s. */
+function isWhole(sizes: readonly number[], steps: readonly number[]): boolean {
+  let period = 1, repeats = false;
+  for (let axis = 0; axis < 4; axis++) {
+    const size = sizes[axis]!, step = steps[axis]!;
+    if (size === 1) continue;
+    if (step === period && !repeats) period *= size;
+    else if (step === 0) repeats = true;
+    else return false;
+  }
+  return !repeats || period === 1 || period % 4 === 0;
 }
 
 /** out = factor x + offset. */

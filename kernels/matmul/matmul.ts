@@ -48,7 +48,10 @@ export const matmulKernel = defineKernel({
   },
   wasm: matmulWasm,
   wgsl: ladder.blocked,
-  variants: { subgroup4: ladder.subgroup4, subgroup8: ladder.subgroup8, matrices: ladder.matrices, tiled: ladder.tiled, split16: ladder.split16, split32: ladder.split32, gemv: ladder.gemv },
+  variants: {
+    subgroup4: ladder.subgroup4, subgroup8: ladder.subgroup8, matrices: ladder.matrices,
+    tiled: ladder.tiled, split16: ladder.split16, split32: ladder.split32, gemv: ladder.gemv,
+  },
 });
 
 type Sizes = Readonly<Record<'batch' | 'M' | 'N' | 'transB', number>>;

@@ -4,9 +4,11 @@
 
 import type { Backend } from '../../engine/backend.ts';
 import { DivergedError } from '../../engine/errors.ts';
+import { backend } from '../../engine/runtime.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import type { Config } from '../config/config.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
+import { sha256 } from '../run/checkpoint.ts';
 import { environment } from '../run/environment.ts';
 import { claimFolder, RunFolder, StoppedError, type Resume } from '../run/folder.ts';
 import { Progress } from '../run/progress.ts';
@@ -24,15 +26,18 @@ export interface Session {
   readonly name: string;
   /** Whether to go on with a run in `out`; never, unless given. */
   readonly resume?: Resume;
+  /** The user's own text, if that is what it learns from: a run goes on with the same. */
+  readonly data?: string;
 }
 
 /** Runs `body` in a run folder; resolves to the exit code. Throws ConfigError when the folder is not for this run. */
-export async function inRunFolder({ config, device, model, tokenizer, out, name, resume }: Session, body: (folder: RunFolder) => Promise<void>): Promise<number> {
+export async function inRunFolder({ config, device, model, tokenizer, out, name, resume, data }: Session, body: (folder: RunFolder) => Promise<void>): Promise<number> {
   const progress = new Progress(), say = (text: string): void => {
     progress.endLine();
     process.stderr.write(`${text}\n`);
   };
-  const folder = new RunFolder(claimFolder(out, name, resume), { config, environment: environment(version(), device.name), tokenizer, progress, notice: say });
+  const began = { start: await hashOf(model), ...(data !== undefined && { data: sha256(data) }) };
+  const folder = new RunFolder(claimFolder(out, name, resume), { config, environment: { ...environment(version(), device.name), ...began }, tokenizer, progress, notice: say });
   say(`${folder.path}: ${model.parameters.count.toLocaleString('en')} parameters, seed ${config.seed}, device ${device.name}`);
   const signals = listen(folder, say);
   try {
@@ -50,6 +55,11 @@ export async function inRunFolder({ config, device, model, tokenizer, out, name,
   }
 }
 
+async function hashOf({ parameters }: Transformer): Promise<string> {
+  const { buffer, byteOffset, byteLength } = await backend().read(parameters.flat.values);
+  return sha256(new Uint8Array(buffer, byteOffset, byteLength));
+}
+
 /** The first signal is heard; after it they mean to Node what they always do, which ends the process even in the middle of a long step. */
 function listen(folder: RunFolder, say: (text: string) => void): { readonly received: StopSignal | undefined; unlisten(): void } {
   let received: StopSignal | undefined;
@@ -60,7 +70,10 @@ function listen(folder: RunFolder, say: (text: string) => void): { readonly rece
     folder.stop();
     if (folder.training) return say('stopping after this step; once more to stop at once');
     say(`stopped between two phases: ${goOn(folder.path)}`);
-    void closeDevice().catch(() => {}).then(() => process.exit(EXIT[signal]));
+    void closeDevice().catch(() => {}).then(() => {
+      folder.close();
+      process.exit(EXIT[signal]);
+    });
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
   return { get received() { return received; }, unlisten };

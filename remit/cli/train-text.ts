@@ -28,7 +28,7 @@ export async function trainText({ resolved, init, out, resume }: TrainOptions, p
   const { context } = config.model, { validation } = config.data;
   const data = textCorpus(tokenizer.encode(text), { context, validation }, rng(config.seed).fold('text'));
 
-  return inRunFolder({ config, device, model, tokenizer, out, resume, name: resolved.preset }, async (folder) => {
+  return inRunFolder({ config, device, model, tokenizer, out, resume, data: text, name: resolved.preset }, async (folder) => {
     const unit = `bits per ${tokenizer.name}`;
     const before = await bits(model, data, context);
     process.stderr.write(`${data.trainTokens} ${tokenizer.name}s to train on, ${data.validationTokens} to validate on; at first ${before.toFixed(3)} ${unit}\n`);

@@ -151,7 +151,7 @@ const remit = z.strictObject({
 });
 
 const checkpoint = z.strictObject({
-  seconds: real({ from: 0, to: 1e6, unit: 'seconds', about: 'how often a phase on its way is stored; less, if that cost over 2%; 0: never' }).default(5),
+  seconds: real({ from: 0, to: 1e6, unit: 'seconds', about: 'how often a phase on its way is stored, if that is cheap; 0: never' }).default(5),
   every: whole({ min: 0, max: 100_000_000, unit: 'steps', about: 'and after every so many; 0: by the clock alone' }).default(0),
   keep: whole({ min: 1, max: 1000, about: 'how many of these are kept while the phase lasts' }).default(2),
 });

@@ -58,13 +58,13 @@ export async function trainLoop({ phase, section, settings, model, run, updates 
     while (state.step < steps && !run.stopping) {
       const i = state.step;
       const { loss, gradNorm, tokens, ...rest } = await body(i, (update = 0) => optimiser.update(i * updates + update, rate(i)));
-      const skipped = settings.diverged === 'skip' && !Number.isFinite(gradNorm); // the optimiser left everything as it was
-      memory[SKIPPED] = (memory[SKIPPED] ?? 0) + Number(skipped);
-      memory[IN_A_ROW] = skipped ? (memory[IN_A_ROW] ?? 0) + 1 : 0;
-      if (!skipped || memory[IN_A_ROW] > MOST_IN_A_ROW) checkFinite({ phase, section, step: i + 1 }, { loss, gradNorm });
+      const inARow = settings.diverged === 'skip' && !Number.isFinite(gradNorm) ? (memory[IN_A_ROW] ?? 0) + 1 : 0; // the optimiser left all as it was
+      if (inARow === 0 || inARow > MOST_IN_A_ROW) checkFinite({ phase, section, step: i + 1 }, { loss, gradNorm });
+      if (inARow > 0) memory[SKIPPED] = (memory[SKIPPED] ?? 0) + 1;
+      if (memory[SKIPPED]) memory[IN_A_ROW] = inARow;
       state.step++;
       state.tokens += tokens;
-      run.log({ phase, step: state.step, steps, loss, rate: rate(i), gradNorm, ...rest, ...(memory[SKIPPED] > 0 && { skipped: memory[SKIPPED] }), tokens: state.tokens });
+      run.log({ phase, step: state.step, steps, loss, rate: rate(i), gradNorm, ...rest, ...(memory[SKIPPED] && { skipped: memory[SKIPPED] }), tokens: state.tokens });
       await run.watch?.(phase, state.step, model);
       if (state.step < steps) await run.keep?.(state);
     }

@@ -48,16 +48,20 @@ function firstFree(name: string): string {
 export function storedConfig(folder: string, config: Config): string | undefined {
   const path = join(folder, 'config.json');
   if (!existsSync(path)) return undefined;
-  const text = readFileSync(path, 'utf8');
-  let values: unknown;
-  try {
-    values = JSON.parse(text);
-  } catch {
-    throw new FormatError(`run: ${path}: is not JSON: the folder was damaged`);
-  }
+  const text = readFileSync(path, 'utf8'), values = readJson(path);
   const [theirs, ours] = [resolveConfig({ file: { path, values } }).config, config].map((tree) => layerFromTree(path, tree).values) as [Map<string, unknown>, Map<string, unknown>];
   const names = [...new Set([...theirs.keys(), ...ours.keys()])].filter((name) => theirs.get(name) !== ours.get(name));
   if (names.length === 0) return text;
   const shown = names.slice(0, SHOWN).map((name) => `${name} is ${show(theirs.get(name))} there and ${show(ours.get(name))} here`);
   throw new ConfigError(`run: ${folder}: has other settings: ${shown.join(', ')}${names.length > SHOWN ? `, and ${names.length - SHOWN} more` : ''}: leave them out, or choose another --out`);
+}
+
+/** A file that writeAtomically() wrote into a run folder. Throws FormatError when it is not JSON any more. */
+export function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new FormatError(`run: ${path}: is not JSON: the folder was damaged`);
+  }
 }

@@ -2,6 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
+import { ConfigError } from '../../engine/errors.ts';
 
 export interface Environment {
   /** Version of remit-mini. */
@@ -16,6 +17,17 @@ export interface Environment {
   readonly memoryGiB: number;
   /** The commit that the current folder is at, when it is a git checkout. */
   readonly commit?: string;
+  /** SHA-256 of what it began with: the weights, and the user's own text. */
+  readonly start?: string;
+  readonly data?: string;
+}
+
+/** Whether a run that began in `before` can go on in `now`: throws ConfigError when it began with something else; tells of another device. */
+export function checkSame(before: unknown, now: Environment, run: string, notice: (text: string) => void): void {
+  const { start, data, device } = (before ?? {}) as Partial<Environment>;
+  const changed = start !== undefined && now.start !== undefined && start !== now.start ? 'another model (--init)' : data !== now.data ? 'other text (--data)' : undefined;
+  if (changed !== undefined) throw new ConfigError(`run: ${run}: began with ${changed}: bring that back, or choose another --out`);
+  if (device !== now.device) notice(`this run began on ${String(device)} and goes on on ${now.device}: the last bits will differ`);
 }
 
 export function environment(version: string, device: string): Environment {

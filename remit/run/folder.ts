@@ -18,8 +18,8 @@ import type { Tokenizer } from '../data/tokenizer.ts';
 import type { PhaseState, Run, StepRecord } from '../phases/run.ts';
 import { sweep, writeAtomically } from './atomic.ts';
 import { readCheckpoint, sha256, writeCheckpoint, type Checkpoint, type Place } from './checkpoint.ts';
-import { storedConfig } from './claim.ts';
-import type { Environment } from './environment.ts';
+import { readJson, storedConfig } from './claim.ts';
+import { checkSame, type Environment } from './environment.ts';
 import { lock } from './lock.ts';
 import { Lines, readSpans, type Span } from './lines.ts';
 import { Speed, type Progress } from './progress.ts';
@@ -64,6 +64,7 @@ export class RunFolder implements Run {
   #begun = false; // a phase was trained by this process: whatever is stored of later ones is out of date
   #stored = { at: 0, took: 0 }; // seconds
   #best: Place | undefined;
+  #closed = false;
   #speed = new Speed();
   #phaseStart = 0;
 
@@ -78,7 +79,9 @@ export class RunFolder implements Run {
     try {
       sweep(path);
       if (stored === undefined) writeAtomically(join(path, 'config.json'), config);
-      if (!existsSync(join(path, 'env.json'))) writeAtomically(join(path, 'env.json'), toJson(options.environment));
+      const environment = join(path, 'env.json');
+      if (existsSync(environment)) checkSame(readJson(environment), options.environment, path, (text) => options.notice?.(text));
+      else writeAtomically(environment, toJson(options.environment));
       mkdirSync(this.#states.folder, { recursive: true });
       sweep(this.#states.folder);
       this.#metrics = new Lines(join(path, 'metrics.jsonl'));
@@ -94,7 +97,7 @@ export class RunFolder implements Run {
   async restore(state: PhaseState): Promise<boolean> {
     const { phase, steps, model, optimiser, memory } = state;
     if (this.stopping) throw new StoppedError(`stopped before ${phase}`);
-    const result = this.#open(this.#states.result(phase));
+    const result = this.#open(phase, this.#states.result(phase));
     if (result !== undefined) {
       model.parameters.load(result.tensors, this.good!);
       this.#lines = this.#linesUpTo(result.place);
@@ -102,7 +105,7 @@ export class RunFolder implements Run {
       return true;
     }
     let found: Checkpoint | undefined;
-    for (const path of this.#states.of(phase)) if ((found = this.#open(path)) !== undefined) break;
+    for (const path of this.#states.of(phase)) if ((found = this.#open(phase, path)) !== undefined) break;
     if (found?.unfinished) {
       model.parameters.load(found.tensors, this.good!);
       for (const key of ['m', 'v'] as const) model.parameters.load(found.unfinished.moments[key], this.good!, optimiser.moments[key]);
@@ -172,7 +175,10 @@ export class RunFolder implements Run {
     this.stopping = true;
   }
 
+  /** Lets another process in. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#metrics.close();
     this.#timing.close();
     this.#unlock();
@@ -193,9 +199,11 @@ export class RunFolder implements Run {
   }
 
   /** A checkpoint to go on from, if there is one. */
-  #open(path: string): Checkpoint | undefined {
+  #open(phase: string, path: string): Checkpoint | undefined {
     const found = this.#begun || !existsSync(path) ? undefined : this.#read(path);
-    if (found !== undefined) this.good = path;
+    if (found === undefined) return undefined;
+    if (found.place.phase !== phase) throw new FormatError(`checkpoint: ${path}: is of phase ${found.place.phase}: give it its name back, or remove it`);
+    this.good = path;
     return found;
   }
 

@@ -4,8 +4,9 @@
 //   <phase>.best.safetensors             its best model on held-out text, where that is measured
 // Read after: checkpoint.ts. Used by: folder.ts, model.ts.
 
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { ConfigError } from '../../engine/errors.ts';
 import { readSpans } from './lines.ts';
 
 const NAME = /^([a-z][a-z0-9-]*)\.(?:step-(\d{8,})\.|best\.)?safetensors$/;
@@ -38,26 +39,19 @@ export class States {
     return steps.sort((a, b) => b - a).map((step) => this.at(phase, step));
   }
 
-  /** The checkpoint that was written last: of the last phase in the metrics beside the folder, or without those, the youngest file. */
+  /** The checkpoint that was written last, going by the metrics beside the folder. Throws ConfigError when there are none, and several phases. */
   newest(): string | undefined {
-    const phases = existsSync(this.#metrics) ? readSpans(this.#metrics).map(({ phase }) => phase) : this.#byAge();
+    const metrics = join(this.folder, '..', 'metrics.jsonl');
+    const phases = existsSync(metrics) ? readSpans(metrics).map(({ phase }) => phase) : [...new Set(readdirSync(this.folder).flatMap((name) => NAME.exec(name)?.[1] ?? []))].sort();
     const newest = (phase: string): string | undefined => (existsSync(this.result(phase)) ? this.result(phase) : this.of(phase)[0]);
-    return phases.map(newest).findLast((path) => path !== undefined);
+    const found = phases.map(newest).filter((path) => path !== undefined);
+    if (found.length > 1 && !existsSync(metrics)) throw new ConfigError(`model: ${this.folder}: holds checkpoints of ${phases.join(', ')}: name one of them`);
+    return found.at(-1);
   }
 
   /** Removes all but the newest `keep` states of an unfinished phase. */
   prune(phase: string, keep: number): void {
     for (const path of this.of(phase).slice(keep)) rmSync(path, { force: true });
-  }
-
-  get #metrics(): string {
-    return join(this.folder, '..', 'metrics.jsonl');
-  }
-
-  /** Phases, the one with the youngest checkpoint last. */
-  #byAge(): string[] {
-    const files = readdirSync(this.folder).flatMap((name) => (NAME.test(name) ? [{ phase: NAME.exec(name)![1]!, age: statSync(join(this.folder, name)).mtimeMs }] : []));
-    return files.sort((a, b) => a.age - b.age).map(({ phase }) => phase);
   }
 
   /** A phase's name becomes a file's: it must not lead anywhere else. */

@@ -186,6 +186,20 @@ describe('states on the way', () => {
   });
 });
 
+test('a run goes on from the model and the text that it began with; another device is told', async () => {
+  const folder = join(scratch, 'began'), told: string[] = [];
+  const open = (more: Partial<ReturnType<typeof environment>>, resume: Resume = 'required'): RunFolder => new RunFolder(claimFolder(folder, 'x', resume), {
+    config, environment: { ...environment('0.0.0', 'cpu'), start: 'a', data: 'b', ...more }, tokenizer: tinyWorldTokenizer, notice: (text) => void told.push(text),
+  });
+  open({}, 'never').close();
+  open({}).close();
+  expect(() => open({ start: 'c' })).toThrow(new ConfigError(`run: ${folder}: began with another model (--init): bring that back, or choose another --out`));
+  expect(() => open({ data: 'c' })).toThrow(new ConfigError(`run: ${folder}: began with other text (--data): bring that back, or choose another --out`));
+  expect(told).toEqual([]);
+  open({ device: 'webgpu (x)' }).close();
+  expect(told).toEqual(['this run began on cpu and goes on on webgpu (x): the last bits will differ']);
+});
+
 describe('what stands in the way', () => {
   const copyOf = (name: string): string => {
     const folder = join(scratch, name);
@@ -214,6 +228,7 @@ describe('what stands in the way', () => {
     ['metrics with a line of something else', (folder) => edit(folder, (lines) => ['[]', ...lines]), /metrics\.jsonl:1: is no step of a phase$/],
     ['metrics with a line that is not JSON', (folder) => edit(folder, (lines) => [...lines, 'x']), new RegExp(`metrics\\.jsonl:${STEPS + 1}: is not JSON: the file was damaged$`)],
     ['a checkpoint of another run', (folder) => cpSync(otherSeed, join(folder, 'checkpoints', 'pretrain.safetensors')), /pretrain\.safetensors: is from a run with other settings: remove it$/],
+    ['a checkpoint of another phase', (folder) => cpSync(join(folder, 'checkpoints', 'sft.safetensors'), join(folder, 'checkpoints', 'midtrain.safetensors')), /midtrain\.safetensors: is of phase sft: give it its name back, or remove it$/],
     ['a config that is not JSON', (folder) => writeFileSync(join(folder, 'config.json'), '{'), /config\.json: is not JSON: the folder was damaged$/],
   ])('%s', async (name, damage, message) => {
     const folder = copyOf(name);

@@ -97,6 +97,20 @@ describe('a run folder', () => {
     }
   });
 
+  test('keeps the best model of a phase beside its result, and knows it again when it goes on', async () => {
+    let run = newRun('best');
+    const look = async (step: number, loss: number): Promise<number> => (await run.saveBest('pretrain', step, model(step), loss)).step;
+    expect([await look(10, 3), await look(20, 2), await look(30, 2.5), await look(40, 2)]).toEqual([10, 20, 20, 20]);
+    run.close();
+    run = new RunFolder(claimFolder(run.path, 'unused', 'required'), { config, environment: environment('0.0.0', 'cpu'), tokenizer: tinyWorldTokenizer });
+    expect([await look(25, 2.1), await look(30, 1.9)]).toEqual([20, 30]);
+    run.close();
+    const path = join(run.path, 'checkpoints', 'pretrain.best.safetensors'), { place } = readCheckpoint(path);
+    expect(place).toMatchObject({ phase: 'pretrain', step: 30, loss: 1.9 });
+    expect(await openModel(path).model.parameters.toHost()).toEqual(await model(30).parameters.toHost());
+    expect(() => openModel(run.path)).toThrow(ConfigError); // the model of a run is the one that it ended with
+  });
+
   test('a stop is seen by the phase, and its save is the last thing that happens', async () => {
     const run = newRun('stopped');
     run.log(record(1));
@@ -121,6 +135,8 @@ describe('a checkpoint', () => {
     await writeCheckpoint(join(folder, 'pretrain.safetensors'), model(6), tinyWorldTokenizer, place);
     await writeCheckpoint(join(folder, 'midtrain.safetensors'), original, tinyWorldTokenizer, place);
     const expected = await original.parameters.toHost();
+    expect(() => openModel(folder)).toThrow(new ConfigError(`model: ${folder}: holds checkpoints of midtrain, pretrain: name one of them`));
+    writeFileSync(join(folder, '..', 'metrics.jsonl'), ['pretrain', 'midtrain'].map((phase) => `${JSON.stringify({ ...record(1), phase })}\n`).join(''));
     for (const path of [join(folder, 'midtrain.safetensors'), folder, join(folder, '..')]) {
       const opened = openModel(path);
       expect(opened.source.endsWith('midtrain.safetensors')).toBe(true);

@@ -69,7 +69,7 @@ describe.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s', (signal, code)
     const ended = await interrupted(long, signal, () => existsSync(join(folder, 'checkpoints', 'pretrain.safetensors')));
     expect(ended).toMatchObject({ code, signal: null });
     expect(ended.stderr).toMatch(/^stopped between two phases: go on with: /m);
-    expect(existsSync(join(folder, 'evaluation.json'))).toBe(false);
+    expect(['evaluation.json', 'lock'].map((name) => existsSync(join(folder, name)))).toEqual([false, false]);
     const again = remitMini(offered(ended));
     expect(again.code).toBe(0);
     expect(again.stderr).not.toContain('phase=');

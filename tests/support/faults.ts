@@ -3,6 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect } from 'vitest';
@@ -42,7 +43,7 @@ export function compiled(): RunProgram {
   const program = compiledProgram();
   return (args, { fault, killAfter } = {}) => new Promise((resolve) => {
     const words = [...(fault ? ['--import', injector] : []), program, ...args];
-    const child = spawn(process.execPath, words, { cwd: root, env: { ...process.env, ...(fault && { REMIT_FAULT: fault }) } });
+    const child = spawn(process.execPath, words, { cwd: tmpdir(), env: { ...process.env, ...(fault && { REMIT_FAULT: fault }) } });
     const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfter);
     const out = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr'] as const) child[name].on('data', (part: Buffer) => { out[name] += part.toString(); });

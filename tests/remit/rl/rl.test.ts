@@ -125,6 +125,19 @@ test('answers that are all right, or all wrong, teach nothing: not a bit of the 
   }
 });
 
+test('every iteration asks new questions, and samples anew', async () => {
+  const asked: number[] = [], judged: string[] = [], config = configOf(['rl.prompts', '2'], ['rl.steps', '3']);
+  const task: Task = { ...even, question: (n) => {
+    asked.push(n);
+    return { prompt: Int32Array.of(1, 2, 3), reward: (row) => { judged.push(row.join()); return 0; } }; // one prompt, and nothing to learn from
+  } };
+  await rl(config, task, fresh(config), quietRun);
+  expect(asked).toEqual([0, 1, 2, 3, 4, 5]);
+  const batches = [0, 1, 2].map((i) => judged.slice(16 * i, 16 * i + 16).join());
+  expect(judged).toHaveLength(48);
+  expect(new Set(batches).size).toBe(3);
+});
+
 test('a heavier penalty keeps the model closer to where it began', async () => {
   const last = async (klWeight: number): Promise<number> => (await learn(configOf(['rl.klWeight', `${klWeight}`], ['rl.steps', '30']))).records.at(-1)!.kl;
   expect(await last(5)).toBeLessThan(0.5 * (await last(0)));
