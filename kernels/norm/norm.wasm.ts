@@ -10,7 +10,7 @@ const COLUMNS = 16; // floats that are added up at a time: a cache line
 
 type Int = Local<'i32'>;
 
-/** f is given the row's number and moves its pointers on by itself. */
+/** Runs `body` for each row; pointers to rows of C floats, and to one float per row, move on with it. */
 function overRows(f: FunctionBuilder, first: Int, last: Int, C: Int, rows: readonly Int[], perRow: readonly Int[], body: () => void): void {
   const r = f.keep(first), width = f.keep(i32.mul(C, 4));
   for (const pointer of rows) f.bump(pointer, i32.mul(first, width));

@@ -61,9 +61,6 @@ export const i32 = {
   shiftLeft: int2(0x74), shiftRight: int2(0x75),
   min: (a: I32, b: I32) => expr('i32', int(a), int(b), int(a), int(b), 0x48, 0x1b),
   load: (address: I32, offset = 0) => expr('i32', int(address), 0x28, 2, unsigned(offset)),
-  /** The number of the first set bit from below; 32 for 0. */
-  trailingZeros: (x: I32) => expr('i32', int(x), 0x68),
-  ones: (x: I32) => expr('i32', int(x), 0x69),
 } as const;
 
 const float2 = (opcode: number) => (a: Expr<'f32'>, b: Expr<'f32'>): Expr<'f32'> => expr('f32', a.code, b.code, opcode);
@@ -97,7 +94,7 @@ export const v128 = {
   add: vector2(0xe4), sub: vector2(0xe5), mul: vector2(0xe6), div: vector2(0xe7), min: vector2(0xe8), max: vector2(0xe9),
   sqrt: (v: Expr<'v128'>) => expr('v128', v.code, vector(0xe3)),
   /** Lanes of ones where true, of zeros where not. */
-  eq: vector2(0x41), gt: vector2(0x44), ge: vector2(0x46),
+  gt: vector2(0x44), ge: vector2(0x46),
   /** a where the mask's bits are 1, b where they are 0. */
   select: (mask: Expr<'v128'>, a: Expr<'v128'>, b: Expr<'v128'>) => expr('v128', a.code, b.code, mask.code, vector(0x52)),
   /** Lanes by number, 0 to 3 from a and 4 to 7 from b. */
@@ -119,8 +116,6 @@ export const i32x4 = {
   words: (...four: readonly [number, number, number, number]) => expr('v128', vector(0x0c), ...four.map(wordBytes)),
   splat: (x: I32) => expr('v128', int(x), vector(0x11)),
   lane: (v: Expr<'v128'>, i: number) => expr('i32', v.code, vector(0x1b), i),
-  /** The sign bits of the four lanes as a number from 0 to 15. */
-  signs: (v: Expr<'v128'>) => expr('i32', v.code, vector(0xa4)),
   shiftLeft: (v: Expr<'v128'>, by: number) => expr('v128', v.code, int(by), vector(0xab)),
   /** Fills with zeros. */
   shiftRight: (v: Expr<'v128'>, by: number) => expr('v128', v.code, int(by), vector(0xad)),

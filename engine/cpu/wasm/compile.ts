@@ -32,7 +32,7 @@ export interface CompiledKernels {
   readonly runners: ReadonlyMap<Kernel, WasmRunner>;
 }
 
-const WORTH_SHARING = 40_000; // cost of a part, in multiply-adds of four floats: some 10 us. Measured in docs/cpu.md
+const WORTH_SHARING = 40_000; // cost of a part, in multiply-adds of four floats: some 10 us, where meeting takes 1 to 2
 const SMALLEST_RANGE = 10_000;
 const RANGES_PER_THREAD = 4; // so that a thread that was held up does not hold up the others
 
