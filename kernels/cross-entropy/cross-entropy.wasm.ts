@@ -36,12 +36,7 @@ export const crossEntropyWasm = program({ buffers: ['logits', 'targets', 'weight
       f.store(i32.add(logProb, narrow), f32.zero);
       f.store(i32.add(losses, narrow), f32.zero);
     }, () => {
-      const weight = f.keep(f32.mul(scale, f32.load(i32.add(weights, narrow)))), most = largestOf(f, V, LOWEST, (lanes, at) => lanes.load(i32.add(x, at)));
-      const total = sumOver(f, V, (lanes, at) => {
-        const power = lanes.keep(lanes.exp(lanes.sub(lanes.load(i32.add(x, at)), lanes.splat(most))));
-        f.store(i32.add(d, at), power);
-        return power;
-      });
+      const weight = f.keep(f32.mul(scale, f32.load(i32.add(weights, narrow)))), { most, total } = powers(f, x, d, V);
       const factor = f.keep(f32.div(weight, total)), place = f.keep(i32.add(d, i32.mul(target, 4)));
       const value = f.keep(f32.sub(f32.sub(f32.load(i32.add(x, i32.mul(target, 4))), most), logOf(f, total)));
       overFloats(f, V, (lanes, at) => f.store(i32.add(d, at), lanes.mul(lanes.splat(factor), lanes.load(i32.add(d, at)))));
@@ -51,6 +46,17 @@ export const crossEntropyWasm = program({ buffers: ['logits', 'targets', 'weight
     });
   }),
 });
+
+/** out = exp(x - most) of V floats, with the largest of them, and the sum of the powers. */
+export function powers(f: FunctionBuilder, x: Int, out: Int, V: Int): { most: Local<'f32'>; total: Local<'f32'> } {
+  const most = largestOf(f, V, LOWEST, (lanes, at) => lanes.load(i32.add(x, at)));
+  const total = sumOver(f, V, (lanes, at) => {
+    const power = lanes.keep(lanes.exp(lanes.sub(lanes.load(i32.add(x, at)), lanes.splat(most))));
+    f.store(i32.add(out, at), power);
+    return power;
+  });
+  return { most, total };
+}
 
 /** log(sum(exp(x))) of V floats. */
 export function logSumExp(f: FunctionBuilder, x: Int, V: Int): Local<'f32'> {

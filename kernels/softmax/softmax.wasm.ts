@@ -1,17 +1,17 @@
 // Softmax, its logarithm, and their gradients for the CPU, in WASM SIMD: a unit is a row. Read after: softmax.ts, ../wasm/program.ts.
 
-import { i32 } from '../wasm/assembler.ts';
+import { f32, i32 } from '../wasm/assembler.ts';
 import { overFloats, sumOver } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
-import { logSumExp, overRows } from '../cross-entropy/cross-entropy.wasm.ts';
+import { logSumExp, overRows, powers } from '../cross-entropy/cross-entropy.wasm.ts';
 
 const units = ({ rows }: { readonly rows: number }): number => rows;
 
 export const softmaxWasm = program({ buffers: ['x', 'out'], counts: ['rows', 'V'] }, {
   name: 'softmax', units, cost: ({ V }) => 20 + 10 * V,
   emit: (f, args, { first, last }) => overRows(f, first, last, args.V, (_, wide) => {
-    const x = f.keep(i32.add(args.x, wide)), out = f.keep(i32.add(args.out, wide)), total = logSumExp(f, x, args.V);
-    overFloats(f, args.V, (lanes, at) => f.store(i32.add(out, at), lanes.exp(lanes.sub(lanes.load(i32.add(x, at)), lanes.splat(total)))));
+    const x = f.keep(i32.add(args.x, wide)), out = f.keep(i32.add(args.out, wide)), share = f.keep(f32.div(f32.of(1), powers(f, x, out, args.V).total));
+    overFloats(f, args.V, (lanes, at) => f.store(i32.add(out, at), lanes.mul(lanes.load(i32.add(out, at)), lanes.splat(share))));
   }),
 });
 
