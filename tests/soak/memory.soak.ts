@@ -48,9 +48,9 @@ function watched(steps: number): { run: Run; quarters: () => { rss: number[]; bu
 
 test.each(['cpu', ...(gpu ? ['webgpu'] : [])])('%s', async (place) => {
   useBackend(place === 'cpu' ? new CpuBackend() : gpu);
-  const training = watched(STEPS), reinforcement = watched(ITERATIONS), model = newModel(config, 70);
-  await pretrain(config, world.pretrain, model, training.run);
-  await rl(config, world.questions, model, reinforcement.run);
+  const training = watched(STEPS), reinforcement = watched(ITERATIONS);
+  await pretrain(config, world.pretrain, newModel(config, 70), training.run);
+  await rl(config, world.questions, newModel(config, 70), reinforcement.run); // a fresh model: its longest answer is always as long as can be
   for (const [what, { quarters }] of [[`${STEPS} training steps`, training], [`${ITERATIONS} iterations of RL`, reinforcement]] as const) {
     const { rss, buffers } = quarters();
     console.log(`${place}: ${what}: resident MB by quarters ${rss.map((bytes) => (bytes / 2 ** 20).toFixed(1)).join(', ')}; GPU buffers made by then ${buffers.join(', ')}`);
