@@ -37,7 +37,7 @@ export default defineConfig({
           include: ['tests/**/*.test.ts'],
           exclude: inBrowser,
           pool: 'forks', // a native crash then costs one file, not the whole run
-          testTimeout: 30_000,
+          testTimeout: 120_000, // a software driver compiles some shaders for seconds, and machines are shared
           hookTimeout: 60_000,
         },
       },

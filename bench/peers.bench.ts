@@ -79,7 +79,7 @@ function byTurns(folder: string, work: (typeof WORK)[number], threads: number, r
   const lines: Line[] = [];
   for (let round = 0; round < rounds; round++) {
     for (const [program, ...args] of commands) {
-      const { status, stdout, stderr } = spawnSync(program, args, { cwd: folder, encoding: 'utf8', timeout: 300_000 });
+      const { status, stdout, stderr } = spawnSync(program, args, { cwd: folder, encoding: 'utf8', timeout: 300_000, env: { ...process.env, OMP_WAIT_POLICY: 'PASSIVE' } });
       if (status !== 0) console.error(`${program} ${args.join(' ')}: ${(stderr ?? '').trim().split('\n').at(-1)}`);
       lines.push(...(stdout ?? '').split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Line));
     }

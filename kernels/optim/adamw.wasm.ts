@@ -44,15 +44,15 @@ export function gradientNormWasm(chunk: number) {
   });
 }
 
-const floats = ['rate', 'beta1', 'beta2', 'epsilon', 'weightDecay', 'correction1', 'correction2'] as const;
+const floats = ['rate', 'beta1', 'beta2', 'rest1', 'rest2', 'epsilon', 'weightDecay', 'correction1', 'correction2'] as const;
 
 export const adamwWasm = program({ buffers: ['values', 'm', 'v', 'gradients', 'norm'], counts: ['n', 'nDecay'], floats }, {
   name: 'adamw',
   units: ({ n }) => Math.ceil(n / BLOCK),
   cost: () => 4 * BLOCK,
-  emit(f, { values, m, v, gradients, norm, n, nDecay, rate, beta1, beta2, epsilon, weightDecay, correction1, correction2 }, { first, last }) {
+  emit(f, { values, m, v, gradients, norm, n, nDecay, rate, beta1, beta2, rest1, rest2, epsilon, weightDecay, correction1, correction2 }, { first, last }) {
     const one = f32.of(1), clip = f.keep(f32.load(norm, 4)), stepSize = f.keep(f32.div(rate, correction1)), root = f.keep(f32.div(one, f32.sqrt(correction2)));
-    const rest1 = f.keep(f32.sub(one, beta1)), rest2 = f.keep(f32.sub(one, beta2)), shrink = f.keep(f32.sub(one, f32.mul(rate, weightDecay)));
+    const shrink = f.keep(f32.sub(one, f32.mul(rate, weightDecay)));
     const update = (at: Local<'i32'>, lanes: Lanes<Number>, kept: Local<'f32'>): void => {
       const g = lanes.keep(lanes.mul(lanes.load(i32.add(gradients, at)), lanes.splat(clip)));
       const mean = lanes.keep(lanes.madd(lanes.splat(beta1), lanes.load(i32.add(m, at)), lanes.mul(lanes.splat(rest1), g)));

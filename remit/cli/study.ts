@@ -54,8 +54,9 @@ export async function run(argv: readonly string[]): Promise<number> {
 
   const { config } = readSettings('study', args);
   if (config.data.path !== undefined) throw new ConfigError('study: --data: a study is about the tiny world, whose answers can be checked: leave it out');
+  const jobs = wholeNumber('study', args, 'jobs', { min: 1, max: 1024, fallback: availableParallelism() });
   const folder = StudyFolder.claim(out, config), cells = allCells(options), started = performance.now();
-  const jobs = wholeNumber('study', args, 'jobs', { min: 1, max: 1024, fallback: availableParallelism() }), before = cells.filter((one) => folder.isDone(one)).length;
+  const before = cells.filter((one) => folder.isDone(one)).length;
   process.stderr.write(`${out}: ${cells.length} runs, ${before} of them done, ${jobs} at a time\n`);
   const signal = await runCells(cells, {
     jobs,

@@ -54,7 +54,7 @@ describe('a run', () => {
     expect(records.map(({ phase, step }) => `${String(phase)} ${String(step)}`)).toEqual(STAGES.flatMap((stage) => (stage === 'pretrain' ? [1, 2, 3] : [1, 2]).map((step) => `${stage} ${step}`)));
     for (const stage of ['pretrain', 'midtrain', 'sft', 'remit-sft']) expect(keys(stage)).toEqual([]);
     for (const stage of ['rl', 'remit-rl']) expect(keys(stage)).toEqual(['reward', 'kl', 'clipFraction', 'entropy', 'length', 'thinkRate']);
-    expect(keys('remit')).toEqual(['nextToken', 'weightMean', 'weightDeviation', 'weightsHigh', 'weightsLow']);
+    expect(keys('remit')).toEqual(['nextToken', 'gap', 'weightMean', 'weightDeviation', 'weightLowest', 'weightHighest', 'weightsLow', 'weightsHigh']);
   });
 
   test.each(['metrics.jsonl', 'evaluation.json', 'config.json', ...STAGES.map((stage) => `checkpoints/${stage}.safetensors`)])(

@@ -24,11 +24,11 @@ describe('what comes out', () => {
       evaluate: { questions: 200, split: 'test' },
     });
     expect(config.sft).toEqual({
-      steps: 80, rate: 2e-3, warmup: 0, schedule: 'linear', floor: 0, weightDecay: 0, clip: 1, beta1: 0.9, beta2: 0.95,
+      steps: 80, rate: 2e-3, warmup: 0, schedule: 'linear', floor: 0, weightDecay: 0, clip: 1, beta1: 0.9, beta2: 0.95, diverged: 'stop',
       batch: 32, demonstrations: { think: 0.5, spread: 0, waffle: 0.3 },
     });
     expect(config.rl).toEqual({
-      steps: 100, rate: 6e-4, warmup: 5, schedule: 'constant', floor: 0, weightDecay: 0, clip: 1, beta1: 0.9, beta2: 0.95,
+      steps: 100, rate: 6e-4, warmup: 5, schedule: 'constant', floor: 0, weightDecay: 0, clip: 1, beta1: 0.9, beta2: 0.95, diverged: 'stop',
       prompts: 16, samples: 8, temperature: 1, advantage: 'rloo', updates: 1, ratioClip: 0.2, klWeight: 0.02,
     });
     expect(config.remit).toEqual({ arm: 'remit', epsilon: 0.2, scale: 1, centre: true, detach: true, distil: 0.5, keep: 0.6, iterations: 1 });
