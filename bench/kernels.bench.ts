@@ -110,8 +110,9 @@ const floats = (n: number, value = 0): Float32Array => new Float32Array(n).fill(
 const bytesOf = (buffers: Readonly<Record<string, HostArray>>): number => Object.values(buffers).reduce((total, { length }) => total + 4 * length, 0);
 
 function matmuls(M: number, N: number, K: number, transA: number, transB: number, isReal: boolean): Entry[] {
-  const params = { batch: 1, M, N, K, transA, transB, strideA: 0, strideB: 0, accumulate: 0 };
-  const buffers = { a: normals(M * K, 1), b: normals(K * N, 2), out: floats(M * N) }, flops = 2 * M * N * K, bytes = bytesOf(buffers);
+  const params = { batch: 1, M, N, K, transA, transB, strideA: 0, strideB: 0, accumulate: 0, addBias: 0, addResidual: 0 };
+  const operands = { a: normals(M * K, 1), b: normals(K * N, 2), out: floats(M * N) }, flops = 2 * M * N * K, bytes = bytesOf(operands);
+  const none = floats(1), buffers = { ...operands, bias: none, residual: none };
   const shape = `${M}x${N}x${K} ${transA ? 'T' : 'N'}${transB ? 'T' : 'N'}`;
   const isWorthIt = (rung: string): boolean => (rung === 'gemv' ? M <= 32 : isReal || !rung.startsWith('split')); // elsewhere they take minutes
   const rungs = Object.entries(ladder).filter(([rung]) => isWorthIt(rung)).map(([rung, program]): Entry => ({

@@ -42,10 +42,10 @@ export async function run([peers, probes]: readonly string[]): Promise<void> {
 }
 
 async function ours({ M, N, K, transA, transB }: Shape): Promise<Contender> {
-  const params = { batch: 1, M, N, K, transA: transA ?? 0, transB: transB ?? 0, strideA: 0, strideB: 0, accumulate: 0 };
+  const params = { batch: 1, M, N, K, transA: transA ?? 0, transB: transB ?? 0, strideA: 0, strideB: 0, accumulate: 0, addBias: 0, addResidual: 0 };
   const a = rng(1).normals(M * K), b = rng(2).normals(K * N), results: Float32Array[] = [];
   const dispatches = [new CpuBackend(), new CpuBackend({ wasm: false })].map((backend) => {
-    const buffers = { a: backend.alloc(M * K, 'f32'), b: backend.alloc(K * N, 'f32'), out: backend.alloc(M * N, 'f32') };
+    const second = backend.alloc(K * N, 'f32'), buffers = { a: backend.alloc(M * K, 'f32'), b: second, bias: second, residual: second, out: backend.alloc(M * N, 'f32') };
     backend.write(buffers.a, a);
     backend.write(buffers.b, b);
     return { dispatch: () => backend.dispatch(matmulKernel, buffers, params), read: () => backend.read(buffers.out) };

@@ -140,9 +140,9 @@ function product({ uniform }: Common, { b, m, k, n, tb }: Common['MATMULS'][numb
   const device = backend(), [x, y, out] = [device.alloc(b * m * k, 'f32'), device.alloc(b * k * n, 'f32'), device.alloc(b * m * n, 'f32')];
   device.write(x, uniform(b * m * k, 1, 1));
   device.write(y, uniform(b * k * n, 2, 1));
-  const sizes = { batch: b, M: m, N: n, K: k, transA: 0, transB: tb ? 1 : 0, strideA: m * k, strideB: k * n, accumulate: 0 };
+  const sizes = { batch: b, M: m, N: n, K: k, transA: 0, transB: tb ? 1 : 0, strideA: m * k, strideB: k * n, accumulate: 0, addBias: 0, addResidual: 0 };
   return async (times) => {
-    for (let i = 0; i < times; i++) device.dispatch(matmulKernel, { a: x, b: y, out }, sizes);
+    for (let i = 0; i < times; i++) device.dispatch(matmulKernel, { a: x, b: y, bias: y, residual: y, out }, sizes);
   };
 }
 

@@ -23,14 +23,14 @@ export class Attention {
     this.#out = new Linear(parameters, { in: width, out: { [`${name}.o_proj`]: width }, deviation: deviation / Math.sqrt(2 * layers), bias });
   }
 
-  /** x [B,T,C] -> [B,T,C]; table [context,D]: the rotary angles' cosines and sines. */
-  forward(x: Tensor, table: Tensor): Tensor {
+  /** residual + attention(x), all of them [B,T,C]; table [context,D]: the rotary angles' cosines and sines. */
+  forward(x: Tensor, table: Tensor, residual: Tensor): Tensor {
     const qkv = this.#qkv.forward(x); // [B,T,(heads+2 kvHeads) D]
-    return this.#out.forward(attention(qkv, table, this.#options));
+    return this.#out.forward(attention(qkv, table, this.#options), residual);
   }
 
-  /** The same for N new tokens at `position`, with the keys and values of those before them: x [B,N,C] -> [B,N,C]. No gradient. */
-  decode(x: Tensor, table: Tensor, cache: KeyValueCache, position: number): Tensor {
-    return this.#out.forward(attentionCached(this.#qkv.forward(x), table, cache, { ...this.#options, position }));
+  /** The same for N new tokens at `position`, with the keys and values of those before them: all of them [B,N,C]. No gradient. */
+  decode(x: Tensor, table: Tensor, cache: KeyValueCache, position: number, residual: Tensor): Tensor {
+    return this.#out.forward(attentionCached(this.#qkv.forward(x), table, cache, { ...this.#options, position }), residual);
   }
 }

@@ -1,7 +1,6 @@
-// One layer: x += attention(norm(x)); x += mlp(norm(x)).
+// One layer: x += attention(norm(x)); x += mlp(norm(x)). The last product of either half makes the addition.
 // Read after: attention.ts, mlp.ts, norm.ts.
 
-import { add } from '../engine/ops/arithmetic.ts';
 import type { KeyValueCache } from '../engine/ops/attention.ts';
 import type { Parameters } from '../engine/parameters.ts';
 import type { Tensor } from '../engine/tensor.ts';
@@ -26,15 +25,15 @@ export class Block {
 
   /** x [B,T,C] -> [B,T,C]. */
   forward(x: Tensor, table: Tensor): Tensor {
-    return this.#rest(add(x, this.#attention.forward(this.#norm1.forward(x), table)));
+    return this.#rest(this.#attention.forward(this.#norm1.forward(x), table, x));
   }
 
   /** N new tokens at `position`: x [B,N,C] -> [B,N,C]. */
   decode(x: Tensor, table: Tensor, cache: KeyValueCache, position: number): Tensor {
-    return this.#rest(add(x, this.#attention.decode(this.#norm1.forward(x), table, cache, position)));
+    return this.#rest(this.#attention.decode(this.#norm1.forward(x), table, cache, position, x));
   }
 
   #rest(x: Tensor): Tensor {
-    return add(x, this.#mlp.forward(this.#norm2.forward(x)));
+    return this.#mlp.forward(this.#norm2.forward(x), x);
   }
 }

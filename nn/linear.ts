@@ -1,7 +1,7 @@
-// y = x W' (+ b). Weights are stored [out,in], as in the Hugging Face layout.
+// y = x W' (+ b) (+ residual). Weights are stored [out,in], as in the Hugging Face layout.
 // Read after: engine/parameters.ts.
 
-import { add, matmul } from '../engine/ops/arithmetic.ts';
+import { linear } from '../engine/ops/arithmetic.ts';
 import type { Parameter, Parameters, Part } from '../engine/parameters.ts';
 import type { Tensor } from '../engine/tensor.ts';
 
@@ -25,10 +25,9 @@ export class Linear {
     this.#bias = bias ? parameters.declare(...parts(outputs.map(([name, size]) => ({ name: `${name}.bias`, shape: [size], initial: { constant: 0 } })))) : null;
   }
 
-  /** x [...,in] -> [...,out], the outputs of all names side by side. */
-  forward(x: Tensor): Tensor {
-    const y = matmul(x, this.#weight.tensor, { transB: true });
-    return this.#bias ? add(y, this.#bias.tensor) : y;
+  /** x [...,in] -> [...,out], the outputs of all names side by side; with a residual [...,out] added, where one is given. */
+  forward(x: Tensor, residual?: Tensor): Tensor {
+    return linear(x, this.#weight.tensor, ...[this.#bias?.tensor, residual].filter((added) => added !== undefined));
   }
 }
 

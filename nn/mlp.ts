@@ -19,8 +19,8 @@ export class Mlp {
     this.#down = new Linear(parameters, { in: hidden, out: { [`${name}.down_proj`]: width }, deviation: hidden ** -0.5 / Math.sqrt(2 * layers), bias });
   }
 
-  /** x [...,C] -> [...,C]. */
-  forward(x: Tensor): Tensor {
-    return this.#down.forward(this.#activation(this.#up.forward(x)));
+  /** residual + mlp(x), all of them [...,C]. */
+  forward(x: Tensor, residual: Tensor): Tensor {
+    return this.#down.forward(this.#activation(this.#up.forward(x)), residual);
   }
 }

@@ -70,7 +70,7 @@ describe('one tensor fed in twice', () => {
 
   test('covers every op that takes two real tensors', () => {
     expect([...new Set(pairs.map(({ cases }) => cases[0]!.op.def.name))].sort())
-      .toEqual(['add', 'concat', 'div', 'layerNorm', 'matmul', 'maximum', 'minimum', 'mul', 'sub', 'tokenWeights']);
+      .toEqual(['add', 'concat', 'div', 'layerNorm', 'linear', 'matmul', 'maximum', 'minimum', 'mul', 'sub', 'tokenWeights']);
   });
 
   /** Pairs of inputs that can be one tensor, each with the cases in which they can. */

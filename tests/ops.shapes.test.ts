@@ -36,6 +36,11 @@ const shapes: Record<string, readonly (readonly [() => Tensor, Shape])[]> = {
     [() => ops.matmul(t(5, 6, 2, 3), t(3, 4)), [5, 6, 2, 4]],
     [() => ops.matmul(t(5, 3, 2), t(5, 4, 3), { transA: true, transB: true }), [5, 2, 4]],
   ],
+  linear: [
+    [() => ops.linear(t(2, 3), t(4, 3)), [2, 4]],
+    [() => ops.linear(t(5, 6, 2, 3), t(4, 3), t(4)), [5, 6, 2, 4]],
+    [() => ops.linear(t(5, 2, 3), t(4, 3), t(4), t(5, 2, 4)), [5, 2, 4]],
+  ],
   exp: [[() => ops.exp(t(2, 3)), [2, 3]]],
   log: [[() => ops.log(t()), []]],
   sqrt: [[() => ops.sqrt(t(2)), [2]]],
@@ -136,6 +141,9 @@ const errors: readonly (readonly [message: string, call: () => unknown])[] = [
   ['matmul: [4,3] x [5,3,4]: batches [] and [5] differ', () => ops.matmul(t(4, 3), t(5, 3, 4))],
   ['matmul: [2,2,4,3] x [2,3,4]: batches [2,2] and [2] differ', () => ops.matmul(t(2, 2, 4, 3), t(2, 3, 4))],
   ["matmul: [2,3,4]' x [3,5]: a transposed batch needs a batch on the right too", () => ops.matmul(t(2, 3, 4), t(3, 5), { transA: true })],
+  ["linear: [2,3] x [4,3]' + [3]: may be added: one bias [4], one residual [2,4]", () => ops.linear(t(2, 3), t(4, 3), t(3))],
+  ["linear: [2,3] x [4,3]' + [4], [4]: may be added: one bias [4], one residual [2,4]", () => ops.linear(t(2, 3), t(4, 3), t(4), t(4))],
+  ["linear: [2,3] x [4,3]' + [2,4], [4], [2,4]: may be added: one bias [4], one residual [2,4]", () => ops.linear(t(2, 3), t(4, 3), t(2, 4), t(4), t(2, 4))],
 
   ['sum: [2,3]: has no axis 2', () => ops.sum(t(2, 3), { axis: 2 })],
   ['sum: []: has no axis 0', () => ops.sum(t(), { axis: 0 })],

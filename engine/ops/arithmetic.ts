@@ -1,11 +1,11 @@
-// Arithmetic: broadcasting sums, differences, products, quotients; the affine map; limits; and the matrix product.
+// Arithmetic: broadcasting sums, differences, products, quotients; the affine map; limits; and the matrix product, alone and with what a layer adds.
 // Kernels: kernels/elementwise, kernels/matmul. Read after: op.ts.
 
 import { affineKernel, binaryKernels, clampBackwardKernel, clampKernel, type BinaryName } from '../../kernels/elementwise/elementwise.ts';
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
 import { ShapeError } from '../errors.ts';
 import { awayFrom0, defineOp, normal, run, type Cases, type Op } from '../op.ts';
-import { broadcast, show, sizeOf, type Shape } from '../shape.ts';
+import { broadcast, sameShape, show, sizeOf, type Shape, type Spec } from '../shape.ts';
 import { empty, type Tensor } from '../tensor.ts';
 import { sumTo } from './reduce.ts';
 import { reshape } from './shape.ts';
@@ -88,7 +88,7 @@ export const matmul: Op<readonly [a: Tensor, b: Tensor], MatmulAttrs> = defineOp
         // A shared b sees the whole batch as more rows, so its gradient is one product over all of them.
         const [x, g] = shared ? [flatRows(a), flatRows(grad)] : [a, grad];
         const [left, right, flips] = transB ? [g, x, { transA: true, transB: transA }] : [x, g, { transA: !transA }];
-        return into ? runMatmul(left, right, into, flips, true) : matmul(left, right, flips);
+        return into ? runMatmul(left, right, into, flips, { accumulate: true }) : matmul(left, right, flips);
       }),
     ];
   },
@@ -103,6 +103,39 @@ export const matmul: Op<readonly [a: Tensor, b: Tensor], MatmulAttrs> = defineOp
   },
 });
 
+/**
+ * x W' with what is added to it in the same pass: x [...,M,K], weight [N,K] -> [...,M,N]. `added` may hold a bias [N] and a residual of
+ * the result's shape; the bias is added first. Throws ShapeError when the inner dimensions differ, or something else is to be added.
+ */
+export const linear: Op<readonly [x: Tensor, weight: Tensor, ...added: Tensor[]], object> = defineOp({
+  name: 'linear',
+  infer([x, weight, ...added]) {
+    const [out] = matmul.def.infer([x, weight], { transB: true }), { bias, residual } = addends(added, out.shape);
+    if (+!!bias + +!!residual === added.length) return [out];
+    const given = added.map(({ shape }) => show(shape)).join(', ');
+    throw new ShapeError(`linear: ${show(x.shape)} x ${show(weight.shape)}' + ${given}: may be added: one bias ${show(out.shape.slice(-1))}, one residual ${show(out.shape)}`);
+  },
+  forward(_, [x, weight, ...added], [out]) {
+    runMatmul(x, weight, out, { transB: true }, addends(added, out.shape));
+  },
+  backward: (grad, { inputs: [x, weight, ...added], outputs }, need) => [
+    ...matmul.def.backward(grad, { inputs: [x, weight], outputs, attrs: { transB: true } }, need),
+    ...added.map(({ shape }, i) => need(2 + i, () => sumTo(grad, shape))),
+  ],
+  cases: {
+    dims: { kind: [0, 4], L: [1, 2], M: [1, 4], N: [1, 4], K: [1, 4] },
+    inputs({ kind, L, M, N, K }) {
+      const lead = L! > 1 ? [L!, M!] : [M!], bias = normal(N!), residual = normal(...lead, N!);
+      return [normal(...lead, K!), normal(N!, K!), ...[[], [bias], [residual], [bias, residual], [residual, bias]][kind!]!];
+    },
+  },
+});
+
+/** Which is which: a bias has one axis, a residual the shape of the result. */
+function addends<T extends Spec>(added: readonly T[], out: Shape): { readonly bias?: T | undefined; readonly residual?: T | undefined } {
+  return { bias: added.find(({ shape }) => sameShape(shape, out.slice(-1))), residual: added.find(({ shape }) => sameShape(shape, out)) };
+}
+
 function matmulSizes(a: Shape, b: Shape, { transA = false, transB = false }: MatmulAttrs): { lead: Shape; M: number; N: number; K: number } {
   const where = `matmul: ${show(a)}${transA ? "'" : ''} x ${show(b)}${transB ? "'" : ''}`;
   if (a.length < 2 || b.length < 2) throw new ShapeError(`${where}: both need at least two axes`);
@@ -115,12 +148,18 @@ function matmulSizes(a: Shape, b: Shape, { transA = false, transB = false }: Mat
   return { lead, M, N, K };
 }
 
+interface Additions {
+  readonly accumulate?: boolean;
+  readonly bias?: Tensor | undefined;
+  readonly residual?: Tensor | undefined;
+}
+
 /** Runs the product into `out`, or adds it there. A shared right side makes the batch more rows of one product. */
-function runMatmul(a: Tensor, b: Tensor, out: Tensor, attrs: MatmulAttrs, accumulate = false): Tensor {
+function runMatmul(a: Tensor, b: Tensor, out: Tensor, attrs: MatmulAttrs, { accumulate = false, bias, residual }: Additions = {}): Tensor {
   const { lead, M, N, K } = matmulSizes(a.shape, b.shape, attrs), batch = sizeOf(lead), shared = b.shape.length < a.shape.length;
-  run(matmulKernel, { a: a.storage, b: b.storage, out: out.storage }, {
+  run(matmulKernel, { a: a.storage, b: b.storage, bias: (bias ?? b).storage, residual: (residual ?? b).storage, out: out.storage }, {
     batch: shared ? 1 : batch, M: shared ? batch * M : M, N, K, strideA: M * K, strideB: K * N,
-    transA: +(attrs.transA ?? false), transB: +(attrs.transB ?? false), accumulate: +accumulate,
+    transA: +(attrs.transA ?? false), transB: +(attrs.transB ?? false), accumulate: +accumulate, addBias: +!!bias, addResidual: +!!residual,
   });
   return out;
 }

@@ -5,12 +5,14 @@
 // an array of them in memory (2.5 times slower). Rows and columns beyond the edge read the last one again and are not stored.
 //#include "../lib/tile.wgsl"
 
-struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32 }
+struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32, addBias: u32, addResidual: u32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> residual: array<f32>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;
 
 fn storeRow(row: u32, column: u32, batch: u32, left: vec4<f32>, right: vec4<f32>) {
   storeFour(row, column, batch, left);

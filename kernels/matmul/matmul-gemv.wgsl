@@ -2,15 +2,18 @@
 // A workgroup of 256 threads makes 256 / LANES columns of up to 4 rows. LANES threads share a column: lane l takes k = l, l + LANES, ...
 // Neighbouring threads read neighbouring elements of b: columns when it lies as [K,N], lanes when it lies as [N,K].
 // The lanes' sums, one vec4 of rows each, are added as a tree in workgroup memory, always in the same order. For real GPUs.
+//#include "../lib/epilogue.wgsl"
 
-struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32 }
+struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32, addBias: u32, addResidual: u32 }
 
 override LANES: u32 = 8u; // a power of two
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> residual: array<f32>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;
 
 var<workgroup> sums: array<vec4<f32>, 256>; // [lane][column]
 
@@ -55,7 +58,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   if (lane == 0u && column < p.N) {
     for (var i = 0u; i < 4u && row + i < p.M; i++) {
       let to = (group.z * p.M + row + i) * p.N + column;
-      out[to] = select(0.0, out[to], p.accumulate != 0u) + sum[i];
+      out[to] = select(0.0, out[to], p.accumulate != 0u) + epilogue(sum[i], to, column);
     }
   }
 }

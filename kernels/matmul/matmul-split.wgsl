@@ -6,14 +6,16 @@
 // Elements beyond an edge count as 0 and are not stored. Read before: matmul-tiled.wgsl.
 //#include "../lib/tile.wgsl"
 
-struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32 }
+struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32, addBias: u32, addResidual: u32 }
 
 override SIDE: u32 = 4u; // 4 for tiles of 16 x 16, 8 for 32 x 32
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> residual: array<f32>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;
 
 const TILES_B = 256u; // where those of b begin
 

@@ -9,12 +9,14 @@ enable chromium_experimental_subgroup_matrix;
 diagnostic(off, chromium.subgroup_matrix_uniformity);
 //#include "../lib/tile.wgsl"
 
-struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32 }
+struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32, addBias: u32, addResidual: u32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> residual: array<f32>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;
 
 const TILE = 64u;
 const DEPTH = 32u;
@@ -77,4 +79,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   subgroupMatrixStore<row_major>(&out, to + 16u, s01, p.N);
   subgroupMatrixStore<row_major>(&out, to + 16u * p.N, s10, p.N);
   subgroupMatrixStore<row_major>(&out, to + 16u * p.N + 16u, s11, p.N);
+  if (p.addBias != 0u || p.addResidual != 0u) {
+    storageBarrier();
+    for (var e = thread; e < TILE * TILE; e += THREADS) {
+      let c = column0 + e % TILE;
+      let at = (group.z * p.M + row0 + e / TILE) * p.N + c;
+      out[at] = epilogue(out[at], at, c);
+    }
+  }
 }

@@ -3,13 +3,16 @@
 // which the others get from it by subgroupBroadcast(), and 4 of b. A load costs a branch per lane there, a broadcast one instruction.
 // Rows and columns beyond the edge read the last one again and are not stored. Read before: matmul-blocked.wgsl, the same without subgroups.
 enable subgroups;
+//#include "../lib/epilogue.wgsl"
 
-struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32 }
+struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32, addBias: u32, addResidual: u32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> residual: array<f32>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;
 
 const LANES = 8u; //#param LANES  in a subgroup: 4 or 8
 
@@ -21,10 +24,12 @@ fn store(row: u32, column: u32, batch: u32, value: vec4<f32>) {
   let at = (batch * p.M + row) * p.N + column;
   for (var i = 0u; i < 4u; i++) {
     if (column + i * LANES < p.N) {
+      let to = at + i * LANES;
+      let sum = epilogue(value[i], to, column + i * LANES);
       if (p.accumulate != 0u) {
-        out[at + i * LANES] += value[i];
+        out[to] += sum;
       } else {
-        out[at + i * LANES] = value[i];
+        out[to] = sum;
       }
     }
   }

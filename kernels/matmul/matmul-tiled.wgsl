@@ -4,7 +4,7 @@
 // Elements beyond an edge count as 0 and are not stored. Read before: matmul-blocked.wgsl (registers, no workgroup memory).
 //#include "../lib/tile.wgsl"
 
-struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32 }
+struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32, addBias: u32, addResidual: u32 }
 
 const TILE = 64u;
 const DEPTH = 16u;
@@ -12,7 +12,9 @@ const DEPTH = 16u;
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> residual: array<f32>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;
 
 var<workgroup> tileA: array<array<vec4<f32>, 16>, 16>; // [k][row / 4]
 var<workgroup> tileB: array<array<vec4<f32>, 16>, 16>; // [k][column / 4]

@@ -1,4 +1,4 @@
-// out[b] = a[b] b[b], or out += ...: a batch of matrix products over row-major matrices, each operand possibly transposed.
+// out[b] = a[b] b[b] (+ bias) (+ residual), or out += ...: a batch of matrix products over row-major matrices, each operand possibly transposed.
 // The batch strides are in elements; 0 shares one matrix among all products of the batch.
 // Source of the fast program: matmul.wasm.ts beside this file.
 
@@ -26,13 +26,14 @@ export const ladder = {
 
 /**
  * a: M x K per batch, stored [K,M] when transA = 1. b: K x N per batch, stored [N,K] when transB = 1. out: [batch,M,N].
- * accumulate = 1 adds to out instead of overwriting it.
+ * accumulate = 1 adds to out instead of overwriting it. The epilogue: addBias = 1 adds bias [N] to every row of the product, and then
+ * addResidual = 1 adds residual [batch,M,N]. What is switched off is not read: bind b.
  */
 export const matmulKernel = defineKernel({
   name: 'matmul',
-  bindings: { a: 'read', b: 'read', out: 'readwrite' },
-  params: ['batch', 'M', 'N', 'K', 'transA', 'transB', 'strideA', 'strideB', 'accumulate'],
-  reference({ a, b, out }, { batch, M, N, K, transA, transB, strideA, strideB, accumulate }) {
+  bindings: { a: 'read', b: 'read', bias: 'read', residual: 'read', out: 'readwrite' },
+  params: ['batch', 'M', 'N', 'K', 'transA', 'transB', 'strideA', 'strideB', 'accumulate', 'addBias', 'addResidual'],
+  reference({ a, b, bias, residual, out }, { batch, M, N, K, transA, transB, strideA, strideB, accumulate, addBias, addResidual }) {
     const [aRow, aCol] = transA ? [1, M] : [K, 1];
     const [bRow, bCol] = transB ? [1, K] : [N, 1];
     for (let i = 0; i < batch; i++) {
@@ -42,6 +43,8 @@ export const matmulKernel = defineKernel({
           for (let k = 0; k < K; k++, pa += aCol, pb += bRow) sum += a[pa]! * b[pb]!;
           const o = (i * M + m) * N + n;
           out[o] = accumulate ? out[o]! + sum : sum;
+          if (addBias) out[o] += bias[n]!; // after the sum is rounded, as an addition of its own would
+          if (addResidual) out[o] += residual[o]!;
         }
       }
     }

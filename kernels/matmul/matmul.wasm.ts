@@ -6,9 +6,11 @@
 // Few rows (decoding) skip all that: a product with a vector reads every weight once (vector.wasm.ts).
 // Threads share out the longer side of the result, so that the operand which all of them pack is the shorter one; or, in a batch, whole
 // products. Sums have a fixed order, which depends on M, N and K only. All strides and addresses inside are in bytes.
+// Bias and residual are added to a block of rows when its last k is done, while it is in the cache: to the same bits as in a pass of their own.
 // Read after: ../wasm/program.ts, matmul.ts. Read next: tile.wasm.ts.
 
 import { i32, type Callable, type Expr, type Local, type WasmModule } from '../wasm/assembler.ts';
+import { overFloats } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
 import { COLUMNS, packColumns, packRows, ROWS, TILE_BYTES, tiles } from './tile.wasm.ts';
 import { rowTimesColumns, rowTimesRows } from './vector.wasm.ts';
@@ -37,8 +39,8 @@ function unitsOf(sizes: Sizes): number {
 }
 
 export const matmulWasm = program({
-  buffers: ['a', 'b', 'out'],
-  counts: ['batch', 'M', 'N', 'K', 'transA', 'transB', 'strideA', 'strideB', 'accumulate'],
+  buffers: ['a', 'b', 'bias', 'residual', 'out'],
+  counts: ['batch', 'M', 'N', 'K', 'transA', 'transB', 'strideA', 'strideB', 'accumulate', 'addBias', 'addResidual'],
   derived: { blockRows: rowsOf, packedA: bytesA },
 }, {
   name: 'matmul',
@@ -46,7 +48,7 @@ export const matmulWasm = program({
   cost: (sizes) => (sizes.batch * sizes.M * sizes.N * sizes.K) / 4 / Math.max(1, unitsOf(sizes)),
   scratch: (sizes) => (isFew(sizes) ? 0 : TILE_BYTES + bytesA(sizes) + bytesB(sizes)),
   setup: true,
-  emit(f, { a, b, out, batch, M, N, K, transA, transB, strideA, strideB, accumulate, blockRows, packedA }, { first, last, scratch }) {
+  emit(f, { a, b, bias, residual, out, batch, M, N, K, transA, transB, strideA, strideB, accumulate, addBias, addResidual, blockRows, packedA }, { first, last, scratch }) {
     const product = emitProduct(f.module);
     const [i, end, row0, row1, column0, column1] = f.locals('i32', 6) as [Int, Int, Int, Int, Int, Int];
     f.set(i, first);
@@ -64,9 +66,10 @@ export const matmulWasm = program({
         () => f.if(i32.ge(M, N), share(row0, row1, M, ROWS), share(column0, column1, N, COLUMNS)));
     });
     f.while(i32.lt(i, end), () => {
+      const at = (from: Int, stride: Expr<'i32'>): Expr<'i32'> => i32.add(from, i32.mul(i, i32.mul(stride, 4)));
       f.call(product,
-        i32.add(a, i32.mul(i, i32.mul(strideA, 4))), i32.add(b, i32.mul(i, i32.mul(strideB, 4))), i32.add(out, i32.mul(i, i32.mul(i32.mul(M, N), 4))),
-        M, N, K, transA, transB, accumulate, row0, row1, column0, column1, blockRows, packedA, scratch);
+        at(a, strideA), at(b, strideB), bias, at(residual, i32.mul(M, N)), at(out, i32.mul(M, N)),
+        M, N, K, transA, transB, accumulate, addBias, addResidual, row0, row1, column0, column1, blockRows, packedA, scratch);
       f.bump(i, 1);
     });
   },
@@ -78,21 +81,26 @@ function isFewRows(M: Int, transA: Int): Expr<'i32'> {
 
 /** Rows row0 .. row1-1 and columns column0 .. column1-1 of one product. */
 function emitProduct(module: WasmModule): Callable {
-  const names = ['a', 'b', 'out', 'M', 'N', 'K', 'transA', 'transB', 'accumulate', 'row0', 'row1', 'column0', 'column1', 'blockRows', 'packedA', 'scratch'] as const;
-  const [packA, packB, block, vectorColumns, vectorRows] = [packRows(module), packColumns(module), tiles(module), rowTimesColumns(module), rowTimesRows(module)];
+  const names = ['a', 'b', 'bias', 'residual', 'out', 'M', 'N', 'K', 'transA', 'transB', 'accumulate', 'addBias', 'addResidual', 'row0', 'row1', 'column0', 'column1', 'blockRows', 'packedA', 'scratch'] as const;
+  const [packA, packB, block, vectorColumns, vectorRows, add] = [packRows(module), packColumns(module), tiles(module), rowTimesColumns(module), rowTimesRows(module), addRows(module)];
   return module.function('matmulProduct', names, (f, p) => {
-    const { a, b, out, M, N, K, transA, transB, accumulate, row0, row1, column0, column1, blockRows, packedA, scratch } = p;
+    const { a, b, bias, residual, out, M, N, K, transA, transB, accumulate, addBias, addResidual, row0, row1, column0, column1, blockRows, packedA, scratch } = p;
     const [aRow, aK, bK, bColumn] = f.locals('i32', 4) as [Int, Int, Int, Int], outRow = f.keep(i32.mul(N, 4));
     f.if(transA, () => (f.set(aRow, 4), f.set(aK, i32.mul(M, 4))), () => (f.set(aRow, i32.mul(K, 4)), f.set(aK, 4)));
     f.if(transB, () => (f.set(bK, 4), f.set(bColumn, i32.mul(K, 4))), () => (f.set(bK, i32.mul(N, 4)), f.set(bColumn, 4)));
     f.bump(b, i32.mul(column0, bColumn));
-    f.bump(out, i32.mul(column0, 4));
+    for (const pointer of [bias, residual, out]) f.bump(pointer, i32.mul(column0, 4));
+    const epilogue = (to: Int, row: Expr<'i32'>, rows: Expr<'i32'> | number): void => {
+      f.if(addBias, () => f.call(add, to, outRow, bias, 0, rows, nc));
+      f.if(addResidual, () => f.call(add, to, outRow, i32.add(residual, i32.mul(row, outRow)), outRow, rows, nc));
+    };
     const [m, n, k, mc, nc, kc, adds, at, to] = f.locals('i32', 9) as [Int, Int, Int, Int, Int, Int, Int, Int, Int];
 
     f.if(isFewRows(M, transA), () => {
       f.set(nc, i32.sub(column1, column0));
       f.loop(m, M, 1, () => {
         f.if(transB, () => f.call(vectorRows, a, b, out, nc, K, accumulate), () => f.call(vectorColumns, a, b, bK, out, nc, K, accumulate));
+        epilogue(out, m, 1);
         f.bump(a, aRow);
         f.bump(out, outRow);
       });
@@ -118,13 +126,29 @@ function emitProduct(module: WasmModule): Callable {
             f.call(packA, at, toA, aRow, aK, mc, kc);
             f.call(block, toA, 4, 4 * ROWS, i32.mul(kc, 4 * ROWS), toB, bPanel, to, outRow, mc, nc, kc, adds, scratch);
           }, () => f.call(block, at, aRow, aK, i32.mul(aRow, ROWS), toB, bPanel, to, outRow, mc, nc, kc, adds, scratch));
+          f.if(i32.ge(KC, i32.sub(K, k)), () => epilogue(to, m, mc));
           f.bump(m, mc);
         });
         f.bump(k, KC);
       });
       f.bump(b, i32.mul(nc, bColumn));
-      f.bump(out, i32.mul(nc, 4));
+      for (const pointer of [bias, residual, out]) f.bump(pointer, i32.mul(nc, 4));
       f.bump(n, nc);
+    });
+  });
+}
+
+/** (out, outRow, x, xRow, M, N): out += x, M rows of N, which lie outRow and xRow apart; with xRow = 0 every row of out is given the same. */
+function addRows(module: WasmModule): Callable {
+  return module.function('matmulAddRows', ['out', 'outRow', 'x', 'xRow', 'M', 'N'], (f, { out, outRow, x, xRow, M, N }) => {
+    const m = f.local('i32');
+    f.loop(m, M, 1, () => {
+      overFloats(f, N, (lanes, at) => {
+        const place = f.keep(i32.add(out, at));
+        f.store(place, lanes.add(lanes.load(place), lanes.load(i32.add(x, at))));
+      });
+      f.bump(out, outRow);
+      f.bump(x, xRow);
     });
   });
 }

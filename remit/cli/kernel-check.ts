@@ -23,7 +23,7 @@ export async function checkMatmul(backend: Backend): Promise<KernelCheck> {
 
 async function worstDifference(backend: Backend): Promise<number> {
   const { M, N, K } = ODD, a = values(M * K), b = values(K * N), expected = new Float64Array(M * N);
-  matmulKernel.reference({ a, b, out: expected }, params(ODD));
+  matmulKernel.reference({ a, b, bias: b, residual: b, out: expected }, params(ODD));
   const { out, dispatch } = prepare(backend, ODD);
   backend.write(out, new Float32Array(M * N).fill(NaN)); // what is left out, shows
   dispatch();
@@ -49,11 +49,11 @@ function prepare(backend: Backend, size: typeof ODD | typeof SQUARE): { readonly
   const [a, b, out] = [M * K, K * N, M * N].map((count) => backend.alloc(count, 'f32')) as [Storage, Storage, Storage];
   backend.write(a, values(M * K));
   backend.write(b, values(K * N));
-  return { out, dispatch: () => backend.dispatch(matmulKernel, { a, b, out }, params(size)) };
+  return { out, dispatch: () => backend.dispatch(matmulKernel, { a, b, bias: b, residual: b, out }, params(size)) };
 }
 
 function params(size: typeof ODD | typeof SQUARE) {
-  return { ...size, batch: 1, transA: 0, transB: 0, strideA: 0, strideB: 0, accumulate: 0 };
+  return { ...size, batch: 1, transA: 0, transB: 0, strideA: 0, strideB: 0, accumulate: 0, addBias: 0, addResidual: 0 };
 }
 
 /** From -1 to 1, in no pattern that a tile could follow. */

@@ -32,9 +32,9 @@ export function programsOn(backend: WebGpuBackend): Readonly<Record<string, Prog
 /** Every program that makes sense at this shape. Throws what the backend throws. */
 export async function timeMatmul(backend: WebGpuBackend, shape: MatmulParams): Promise<Timing[]> {
   const programs = programsOn(backend);
-  const params = { ...shape, accumulate: 0 }, { batch, M, N, K } = params;
+  const params = { ...shape, accumulate: 0, addBias: 0, addResidual: 0 }, { batch, M, N, K } = params;
   const a = values(M * K * (params.strideA ? batch : 1)), b = values(K * N * (params.strideB ? batch : 1));
-  const buffers = { a: upload(backend, a), b: upload(backend, b), out: backend.alloc(batch * M * N, 'f32') }, probe = upload(backend, new Float32Array(1));
+  const operands = { a: upload(backend, a), b: upload(backend, b) }, buffers = { ...operands, bias: operands.b, residual: operands.b, out: backend.alloc(batch * M * N, 'f32') }, probe = upload(backend, new Float32Array(1));
   const expected = referenceRows(a, b, params);
 
   /** Milliseconds for `count` products; reading the probe waits for all of them. */
@@ -61,7 +61,7 @@ export async function timeMatmul(backend: WebGpuBackend, shape: MatmulParams): P
   for (let round = 0; round < ROUNDS; round++) {
     for (const name of racing) best.set(name, Math.min(best.get(name) ?? Infinity, (await sample(name, counts.get(name)!)) / counts.get(name)!));
   }
-  for (const storage of [...Object.values(buffers), probe]) backend.free(storage);
+  for (const storage of [operands.a, operands.b, buffers.out, probe]) backend.free(storage);
   return [...right].map(([name, right]) => ({ name, right, ms: best.get(name) ?? Infinity }));
 }
 
@@ -76,7 +76,7 @@ function referenceRows(a: Float32Array, b: Float32Array, params: MatmulParams): 
   for (let i = 0; i < CHECKED_ROWS; i++) {
     const at = Math.round((i * (batch * M - 1)) / (CHECKED_ROWS - 1)), [product, m] = [Math.floor(at / M), at % M]; // first and last are among them
     const row = Float64Array.from({ length: K }, (_, k) => a[product * strideA + (transA ? k * M + m : m * K + k)]!), out = new Float64Array(N);
-    matmulKernel.reference({ a: row, b: b.subarray(product * strideB), out }, { ...params, batch: 1, M: 1, transA: 0 });
+    matmulKernel.reference({ a: row, b: b.subarray(product * strideB), bias: b, residual: b, out }, { ...params, batch: 1, M: 1, transA: 0 });
     rows.set(at, out);
   }
   return rows;

@@ -54,15 +54,15 @@ describe('the number of threads', () => {
 });
 
 describe('the other threads', () => {
-  const n = 256, sizes = { batch: 1, M: n, N: n, K: n, transA: 0, transB: 0, strideA: 0, strideB: 0, accumulate: 0 };
+  const n = 256, sizes = { batch: 1, M: n, N: n, K: n, transA: 0, transB: 0, strideA: 0, strideB: 0, accumulate: 0, addBias: 0, addResidual: 0 };
 
   test('may end at any time: what follows is computed alone', async () => {
     const device = new CpuBackend({ threads: 3 }), [a, b, out] = [device.alloc(n * n, 'f32'), device.alloc(n * n, 'f32'), device.alloc(n * n, 'f32')];
     for (const operand of [a, b]) device.write(operand, new Float32Array(n * n).fill(1));
-    device.dispatch(matmulKernel, { a, b, out }, sizes);
+    device.dispatch(matmulKernel, { a, b, bias: b, residual: b, out }, sizes);
     await device.close();
     device.write(out, new Float32Array(n * n));
-    device.dispatch(matmulKernel, { a, b, out }, sizes);
+    device.dispatch(matmulKernel, { a, b, bias: b, residual: b, out }, sizes);
     expect(new Set(await device.read(out))).toEqual(new Set([n]));
   });
 
@@ -71,7 +71,7 @@ describe('the other threads', () => {
       import { CpuBackend } from './engine/cpu/backend.ts';
       import { matmulKernel } from './kernels/matmul/matmul.ts';
       const device = new CpuBackend({ threads: 2 }), n = 256, [a, b, out] = [1, 2, 3].map(() => device.alloc(n * n, 'f32'));
-      for (let i = 0; i < 50; i++) device.dispatch(matmulKernel, { a, b, out }, ${JSON.stringify(sizes)});
+      for (let i = 0; i < 50; i++) device.dispatch(matmulKernel, { a, b, bias: b, residual: b, out }, ${JSON.stringify(sizes)});
       console.log('done');`;
     const said = execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], { encoding: 'utf8', timeout: 20_000 });
     expect(said).toBe('done\n');

@@ -8,7 +8,7 @@ import type { Ability } from '../../kernels/wgsl.ts';
 import { ladder, matmulKernel } from '../../kernels/matmul/matmul.ts';
 
 const sizes = (M: number, N: number, K: number, more: { readonly batch?: number; readonly transA?: number; readonly transB?: number } = {}) =>
-  ({ batch: 1, transA: 0, transB: 0, strideA: M * K, strideB: K * N, accumulate: 0, M, N, K, ...more });
+  ({ batch: 1, transA: 0, transB: 0, strideA: M * K, strideB: K * N, accumulate: 0, addBias: 0, addResidual: 0, M, N, K, ...more });
 
 const large = sizes(4096, 4096, 4096), row = sizes(1, 512, 512, { transB: 1 }), gradient = sizes(192, 64, 736, { transA: 1 });
 

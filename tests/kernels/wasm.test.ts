@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
+import type { Storage } from '../../engine/backend.ts';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import { Heap, type Block } from '../../engine/cpu/memory.ts';
 import { startWorkers } from '../../engine/cpu/threads.ts';
@@ -27,11 +28,12 @@ interface Case {
 
 const heap = new Heap();
 let scratch: Block | null = null;
+const kept: Block[] = []; // what the programs hold by address alone: it would be collected, and used again, as soon as a test waits
 const scratchAt = (bytes: number): number => ((scratch?.size ?? 0) * 4 >= bytes ? scratch! : (scratch = heap.alloc(bytes / 4 + 1, 'f32'))).address;
 
 /** All programs, by variant; those with several threads share out even the smallest work. */
 const machines = [{ relaxed: false, threads: 1 }, { relaxed: false, threads: 3 }, ...(relaxedSimd() ? [1, 2, 3].map((threads) => ({ relaxed: true, threads })) : [])].map(({ relaxed, threads }) => {
-  const compiled = compileKernels(kernelsWithWasm, { ...heapOptions(), relaxed, threads, worthSharing: 0, scratch: scratchAt }, (bytes) => heap.alloc(bytes / 4, 'i32').address);
+  const compiled = compileKernels(kernelsWithWasm, { ...heapOptions(), relaxed, threads, worthSharing: 0, scratch: scratchAt }, (bytes) => kept[kept.push(heap.alloc(bytes / 4, 'i32')) - 1]!.address);
   startWorkers(threads, heap.memory, compiled);
   return { relaxed, threads, runners: compiled.runners };
 });
@@ -134,23 +136,25 @@ const normals = (seed: number, name: string, n: number): Float32Array => Float32
 const flag = fc.constantFrom(0, 1);
 
 describe('matmul', () => {
-  const matmul = (M: number, N: number, K: number, { batch = 1, transA = 0, transB = 0, accumulate = 0, shareA = 0, shareB = 0, seed = 1 } = {}): number => compare(matmulKernel as unknown as Kernel, {
-    inputs: { a: normals(seed, 'a', batch * M * K), b: normals(seed, 'b', batch * K * N), out: accumulate ? normals(seed, 'out', batch * M * N) : new Float32Array(batch * M * N).fill(NaN) },
+  const matmul = (M: number, N: number, K: number, { batch = 1, transA = 0, transB = 0, accumulate = 0, addBias = 0, addResidual = 0, shareA = 0, shareB = 0, seed = 1 } = {}): number => compare(matmulKernel as unknown as Kernel, {
+    inputs: { a: normals(seed, 'a', batch * M * K), b: normals(seed, 'b', batch * K * N), bias: normals(seed, 'bias', N), residual: normals(seed, 'residual', batch * M * N), out: accumulate ? normals(seed, 'out', batch * M * N) : new Float32Array(batch * M * N).fill(NaN) },
     outputs: {},
-    params: { batch, M, N, K, transA, transB, strideA: shareA ? 0 : M * K, strideB: shareB ? 0 : K * N, accumulate },
+    params: { batch, M, N, K, transA, transB, strideA: shareA ? 0 : M * K, strideB: shareB ? 0 : K * N, accumulate, addBias, addResidual },
   });
 
-  test('agrees at drawn shapes, transposed or not, batched, accumulating', () => {
-    fc.assert(fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 40 }), fc.integer({ min: 0, max: 70 }), flag, flag, flag, flag, flag, fc.integer({ min: 1, max: 3 }), fc.nat(1000),
-      (M, N, K, transA, transB, accumulate, shareA, shareB, batch, seed) => {
-        expect(matmul(M, N, K, { batch, transA, transB, accumulate, shareA, shareB, seed })).toBeLessThan(1e-6 * (K + 8)); // float32 sums of K products
+  test('agrees at drawn shapes, transposed or not, batched, accumulating, with bias and residual', () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 40 }), fc.integer({ min: 0, max: 70 }), flag, flag, flag, flag, flag, flag, flag, fc.integer({ min: 1, max: 3 }), fc.nat(1000),
+      (M, N, K, transA, transB, accumulate, addBias, addResidual, shareA, shareB, batch, seed) => {
+        expect(matmul(M, N, K, { batch, transA, transB, accumulate, addBias, addResidual, shareA, shareB, seed })).toBeLessThan(1e-6 * (K + 8)); // float32 sums of K products
       }), { numRuns: 150 });
   });
 
   test.each([
     [1, 1, 1], [4, 8, 256], [5, 9, 257], [13, 31, 300], [7, 64, 513], [131, 24, 300], [736, 64, 64], [3, 129, 65], [130, 7, 260],
   ])('agrees at %i x %i x %i in every layout', (M, N, K) => {
-    for (const transA of [0, 1]) for (const transB of [0, 1]) for (const accumulate of [0, 1]) expect(matmul(M, N, K, { transA, transB, accumulate })).toBeLessThan(1e-6 * (K + 8));
+    for (const transA of [0, 1]) for (const transB of [0, 1]) for (const accumulate of [0, 1]) for (const [addBias, addResidual] of [[0, 0], [1, 0], [0, 1], [1, 1]]) {
+      expect(matmul(M, N, K, { transA, transB, accumulate, addBias, addResidual })).toBeLessThan(1e-6 * (K + 8));
+    }
   });
 
   test('a sum of no products is 0, and adds nothing', () => {
@@ -161,15 +165,17 @@ describe('matmul', () => {
 
   test('addresses on both sides of 2 GiB are only numbers: signed comparison would make the upper ones negative', () => {
     const memory = new WebAssembly.Memory({ initial: 32800, maximum: 32800 }), border = 2 ** 31; // what is not touched costs nothing
-    const [M, N, K] = [20, 40, 100], params = { batch: 1, M, N, K, strideA: 0, strideB: 0, accumulate: 0 }, [a, b] = [normals(1, 'a', M * K), normals(1, 'b', K * N)];
+    const [M, N, K] = [20, 40, 100], params = { batch: 1, M, N, K, strideA: 0, strideB: 0, accumulate: 0, addBias: 1, addResidual: 1 };
+    const [a, b, bias, residual] = [normals(1, 'a', M * K), normals(1, 'b', K * N), normals(1, 'bias', N), normals(1, 'residual', M * N)];
     const place = (address: number, values: Float32Array): number => (new Float32Array(memory.buffer, address, values.length).set(values), address);
     for (const [scratchAt, at] of [[border - 1600, 64], [65536, border - 16 * K], [65536, border]] as const) {
       const options = { memory, shared: false, maximumPages: 32800, threads: 1, scratch: () => scratchAt };
       const program = compileKernels([matmulKernel as unknown as Kernel], options, () => 131072).runners.get(matmulKernel as unknown as Kernel)!;
       for (const transA of [0, 1]) for (const transB of [0, 1]) {
-        const buffers = { a: place(at, a), b: place(at + 4 * M * K, b), out: at + 4 * (M * K + K * N) }, out = new Float64Array(M * N);
+        const ends = at + 4 * (M * K + K * N + M * N), out = new Float64Array(M * N);
+        const buffers = { a: place(at, a), b: place(at + 4 * M * K, b), out: at + 4 * (M * K + K * N), bias: place(ends, bias), residual: place(ends + 4 * N, residual) };
         program(buffers, { ...params, transA, transB });
-        matmulKernel.reference({ a, b, out }, { ...params, transA, transB });
+        matmulKernel.reference({ a, b, bias, residual, out }, { ...params, transA, transB });
         const worst = new Float32Array(memory.buffer, buffers.out, M * N).reduce((most, x, i) => Math.max(most, Math.abs(x - out[i]!)), 0);
         expect(worst, `scratch at ${scratchAt}, operands at ${at}`).toBeLessThan(1e-6 * K);
       }
@@ -177,14 +183,34 @@ describe('matmul', () => {
   });
 
   test('rows of A split over several blocks give the same bits as in one', () => {
-    const [M, N, K] = [700, 16, 256], backend = new CpuBackend(), params = { batch: 1, N, K, transA: 0, transB: 0, strideA: 0, strideB: 0, accumulate: 0 };
+    const [M, N, K] = [700, 16, 256], backend = new CpuBackend(), params = { batch: 1, N, K, transA: 0, transB: 0, strideA: 0, strideB: 0, accumulate: 0, addBias: 0, addResidual: 0 };
     const [a, b, all] = [backend.alloc(M * K, 'f32'), backend.alloc(K * N, 'f32'), backend.alloc(M * N, 'f32')];
     backend.write(a, normals(3, 'a', M * K));
     backend.write(b, normals(3, 'b', K * N));
-    backend.dispatch(matmulKernel, { a, b, out: all }, { ...params, M });
+    backend.dispatch(matmulKernel, { a, b, bias: b, residual: b, out: all }, { ...params, M });
     const part = backend.alloc(8 * N, 'f32');
-    backend.dispatch(matmulKernel, { a: backend.view(a, 400 * K, 8 * K), b, out: part }, { ...params, M: 8 });
+    backend.dispatch(matmulKernel, { a: backend.view(a, 400 * K, 8 * K), b, bias: b, residual: b, out: part }, { ...params, M: 8 });
     expect([...part.data.subarray(0, 8 * N)]).toEqual([...all.data.subarray(400 * N, 408 * N)]);
+  });
+});
+
+describe('the epilogue of matmul', () => {
+  test.each([[1, 5, 3], [4, 70, 64], [9, 33, 257], [300, 24, 600], [5, 1100, 40]])('gives the bits of passes of its own at %i x %i x %i, on one thread and on two', async (M, N, K) => {
+    for (const threads of [1, 2]) for (const addBias of [0, 1]) for (const addResidual of [0, 1]) {
+      const device = new CpuBackend({ threads }), sizes = { batch: 1, M, N, K, transA: 0, transB: 1, strideA: 0, strideB: 0, accumulate: 0 };
+      const [a, b, bias, residual, once, sum] = (['a', 'b', 'bias', 'residual', 'once', 'sum'] as const).map((name, i) => {
+        const storage = device.alloc([M * K, K * N, N, M * N, M * N, M * N][i]!, 'f32');
+        device.write(storage, normals(2, name, storage.size));
+        return storage;
+      }) as Storage[] as [Storage, Storage, Storage, Storage, Storage, Storage];
+      device.dispatch(matmulKernel, { a, b, bias, residual, out: once }, { ...sizes, addBias, addResidual });
+      device.dispatch(matmulKernel, { a, b, bias, residual, out: sum }, { ...sizes, addBias: 0, addResidual: 0 });
+      const rows = { d0: 1, d1: 1, d2: M, d3: N, a0: 0, a1: 0, a2: N, a3: 1, b0: 0, b1: 0, b3: 1 };
+      if (addBias) device.dispatch(binaryKernels.add, { a: sum, b: bias, out: sum }, { ...rows, b2: 0 });
+      if (addResidual) device.dispatch(binaryKernels.add, { a: residual, b: sum, out: sum }, { ...rows, b2: N });
+      expect(Buffer.compare(bits(await device.read(once)), bits(await device.read(sum)))).toBe(0);
+      await device.close();
+    }
   });
 });
 

@@ -116,7 +116,7 @@ describe('the command', () => {
   test('what it keeps decides what runs, at that shape', async ({ skip }) => {
     const { key } = (await gpuHere) ?? {};
     if (key === undefined) return skip('no WebGPU');
-    const { shader, grid } = ladder.naive, marked = { shader: { ...shader, source: shader.source.replace('+ sum;', '+ sum + 100.0;') }, grid };
+    const { shader, grid } = ladder.naive, marked = { shader: { ...shader, source: shader.source.replace('epilogue(sum,', 'epilogue(sum + 100.0,') }, grid };
     const kernel = { ...matmulKernel, variants: { marked } };
     writeTuning(key, { 'matmul 1x1x3 NN': 'marked' });
     const device = await openDevice('webgpu'), found: number[] = [];
@@ -124,7 +124,7 @@ describe('the command', () => {
       const [a, b, out] = [K, K, 1].map((count) => device.alloc(count, 'f32')) as [Storage, Storage, Storage];
       device.write(a, new Float32Array(K).fill(1));
       device.write(b, new Float32Array(K).fill(1));
-      device.dispatch(kernel, { a, b, out }, { batch: 1, M: 1, N: 1, K, transA: 0, transB, strideA: 0, strideB: 0, accumulate: 0 });
+      device.dispatch(kernel, { a, b, bias: b, residual: b, out }, { batch: 1, M: 1, N: 1, K, transA: 0, transB, strideA: 0, strideB: 0, accumulate: 0, addBias: 0, addResidual: 0 });
       found.push((await device.read(out))[0]!);
     }
     await openDevice('cpu'); // closes the other

@@ -261,9 +261,11 @@ function attentions(B: number, T: number, H: number, KV: number, D: number): voi
 }
 
 function matmuls(batch: number, M: number, N: number, K: number): void {
-  for (const [transA, transB, accumulate] of [[0, 0, 0], [0, 1, 1], [1, 0, 0], [1, 1, 1]] as const) {
+  const switches = [[0, 0, 0, 0, 0], [0, 1, 1, 0, 0], [1, 0, 0, 1, 0], [1, 1, 1, 0, 1], [0, 1, 0, 1, 1]] as const;
+  for (const [transA, transB, accumulate, addBias, addResidual] of switches) {
     const out = accumulate ? normals(batch * M * N) : room(batch * M * N);
-    add(matmulKernel, { a: normals(batch * M * K), b: normals(batch * K * N), out }, { batch, M, N, K, transA, transB, strideA: M * K, strideB: K * N, accumulate }, CHAIN);
+    add(matmulKernel, { a: normals(batch * M * K), b: normals(batch * K * N), bias: normals(N), residual: normals(batch * M * N), out },
+      { batch, M, N, K, transA, transB, strideA: M * K, strideB: K * N, accumulate, addBias, addResidual }, CHAIN);
   }
 }
 

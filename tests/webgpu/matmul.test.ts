@@ -1,7 +1,8 @@
-// Every rung of the matrix product's ladder against the reference, at odd shapes, transposed or not, batched, accumulating; the rest of
-// the output's buffer stays as it was, and twice gives the same bits.
+// Every rung of the matrix product's ladder against the reference, at odd shapes, transposed or not, batched, accumulating, with a bias and a
+// residual; the rest of the output's buffer stays as it was, and twice gives the same bits.
 
 import { afterAll, expect, test } from 'vitest';
+import type { Storage } from '../../engine/backend.ts';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import { rng } from '../../engine/rng.ts';
 import { ladder, matmulKernel } from '../../kernels/matmul/matmul.ts';
@@ -13,19 +14,28 @@ const exact = new CpuBackend({ precision: 'f64' });
 const GUARD = 8, MARK = 12345.5;
 const shapes = [[1, 1, 1], [1, 7, 5], [3, 17, 9], [33, 65, 17], [64, 64, 16], [65, 63, 33], [5, 130, 40], [130, 5, 3], [2, 33, 70], [19, 35, 300]] as const;
 
+const switches = [ // transA, transB, accumulate, batch, addBias, addResidual
+  [0, 0, 0, 1, 0, 0], [0, 1, 1, 1, 0, 0], [1, 0, 0, 2, 1, 0], [1, 1, 1, 3, 0, 1], [0, 1, 0, 2, 1, 1], [0, 1, 0, 1, 0, 1], [0, 1, 0, 1, 1, 0],
+] as const;
+
 describeGpu('matmul', () => {
   test.each(Object.entries<NonNullable<typeof matmulKernel.wgsl>>(ladder).filter(([name, program]) => name !== 'matrices' && gpu.canRun(program)))('%s', async (name, program) => {
     const kernel = { ...matmulKernel, wgsl: program, variants: {} };
     for (const [M, N, K] of shapes) {
-      for (const [transA, transB, accumulate, batch] of [[0, 0, 0, 1], [0, 1, 1, 1], [1, 0, 0, 2], [1, 1, 1, 3], [0, 1, 0, 2]] as const) {
-        const params = { batch, M, N, K, transA, transB, strideA: M * K, strideB: batch === 3 ? 0 : K * N, accumulate };
+      for (const [transA, transB, accumulate, batch, addBias, addResidual] of switches) {
+        const params = { batch, M, N, K, transA, transB, strideA: M * K, strideB: batch === 3 ? 0 : K * N, accumulate, addBias, addResidual };
         const random = rng(M * N + K), beyond = new Array<number>(64).fill(NaN); // a read past the end must not count
-        const inputs = { a: floats([...random.fold('a').normals(batch * M * K), ...beyond]), b: floats([...random.fold('b').normals(batch * K * N), ...beyond]) };
+        const operand = (name: string, size: number): Float32Array => floats([...random.fold(name).normals(size), ...beyond]);
+        const inputs = { a: operand('a', batch * M * K), b: operand('b', batch * K * N), bias: operand('bias', N), residual: operand('residual', batch * M * N) };
         const before = floats([...(accumulate ? random.fold('out').normals(batch * M * N) : new Float64Array(batch * M * N).fill(NaN)), ...new Array<number>(GUARD).fill(MARK)]);
         const results = [];
         for (const backend of [exact, gpu, gpu]) {
-          const buffers = { a: backend.alloc(inputs.a.length, 'f32'), b: backend.alloc(inputs.b.length, 'f32'), out: backend.alloc(before.length, 'f32') };
-          for (const [key, values] of Object.entries({ ...inputs, out: before })) backend.write(buffers[key as 'a'], values);
+          const upload = (values: Float32Array): Storage => {
+            const storage = backend.alloc(values.length, 'f32');
+            backend.write(storage, values);
+            return storage;
+          };
+          const buffers = { a: upload(inputs.a), b: upload(inputs.b), bias: upload(inputs.bias), residual: upload(inputs.residual), out: upload(before) };
           backend.dispatch(backend === exact ? matmulKernel : kernel, buffers, params);
           results.push(await backend.read(buffers.out));
         }
@@ -39,10 +49,10 @@ describeGpu('matmul', () => {
 
   test.skipIf(!gpu?.canRun(ladder.matrices))('matrices, to half precision (skipped: no adapter with subgroup matrices, or REMIT_SUBGROUP_MATRIX=1 is not set)', async () => {
     const kernel = { ...matmulKernel, wgsl: ladder.matrices, variants: {} }, [M, N, K] = [128, 64, 100];
-    for (const [transA, transB, accumulate] of [[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]] as const) {
-      const params = { batch: 2, M, N, K, transA, transB, strideA: M * K, strideB: K * N, accumulate }, random = rng(K), results: HostArray[] = [];
+    for (const [transA, transB, accumulate, , addBias, addResidual] of switches) {
+      const params = { batch: 2, M, N, K, transA, transB, strideA: M * K, strideB: K * N, accumulate, addBias, addResidual }, random = rng(K), results: HostArray[] = [];
       for (const backend of [exact, gpu]) {
-        const buffers = { a: backend.alloc(2 * M * K, 'f32'), b: backend.alloc(2 * K * N, 'f32'), out: backend.alloc(2 * M * N, 'f32') };
+        const [a, b, bias, residual, out] = [2 * M * K, 2 * K * N, N, 2 * M * N, 2 * M * N].map((size) => backend.alloc(size, 'f32')) as Storage[] as [Storage, Storage, Storage, Storage, Storage], buffers = { a, b, bias, residual, out };
         for (const [key, storage] of Object.entries(buffers)) backend.write(storage, random.fold(key).normals(storage.size));
         backend.dispatch(backend === exact ? matmulKernel : kernel, buffers, params);
         results.push(await backend.read(buffers.out));

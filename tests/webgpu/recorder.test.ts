@@ -19,7 +19,7 @@ import { llama } from '../nn/shapes.ts';
 import { describeGpu, gpu } from '../support/gpu.ts';
 
 const B = 3, T = 7, N = 5;
-const MOST_PER_LAYER = 25;
+const MOST_PER_LAYER = 22;
 
 /** What a call adds to the counters. */
 async function costOf(call: () => Promise<unknown>): Promise<typeof gpu.counters> {
