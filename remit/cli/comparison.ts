@@ -38,7 +38,7 @@ export function counterpart(name: string): string | undefined {
 function oneSeed(stages: ReadonlyMap<string, Scores>, { arm, epsilon }: Config['remit']): string[] {
   const [vanilla, guided] = [stages.get('midtrain'), stages.get('remit')];
   if (vanilla === undefined || guided === undefined) return [];
-  const ceiling = arm === 'remit' && epsilon < 1 ? ` (weights within 1 ± ${epsilon} let it rise to ${percent(highest(vanilla.thinkRate, epsilon))} at most)` : '';
+  const ceiling = arm === 'remit' && epsilon < 1 ? ` (weights within 1 ± ${epsilon} bound it at about ${percent(highest(vanilla.thinkRate, epsilon))})` : '';
   return [
     '',
     `One seed shows how the choice to think moved, ${percent(vanilla.thinkRate)} -> ${percent(guided.thinkRate)}%${ceiling}, but not a gain in skill: between`,
