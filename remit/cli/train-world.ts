@@ -28,7 +28,7 @@ export async function trainWorld({ resolved, plan, init, reference, out, resume 
   if (init !== undefined) checkWorldModel(`train: --init ${init}`, start, tokenizer);
   const guide = reference === undefined ? undefined : openReference(reference, start);
 
-  return inRunFolder({ config, device, model: start, tokenizer, out, resume, name: resolved.preset }, async (folder) => {
+  return inRunFolder({ config, device, model: start, reference: guide, tokenizer, out, resume, name: resolved.preset }, async (folder) => {
     const world = worldOf(config), stages: Stage[] = [];
     const test = async (name: string, model: Transformer): Promise<void> => {
       stages.push({ name, evaluation: await evaluate(model, { ...config.evaluate, seed: config.seed }) });

@@ -17,17 +17,19 @@ export interface Environment {
   readonly memoryGiB: number;
   /** The commit that the current folder is at, when it is a git checkout. */
   readonly commit?: string;
-  /** SHA-256 of what it began with: the weights, and the user's own text. */
+  /** SHA-256 of what it began with: the weights, those of the model that guides it, and the user's own text. */
   readonly start?: string;
+  readonly reference?: string;
   readonly data?: string;
 }
 
 /** Whether a run that began in `before` can go on in `now`: throws ConfigError when it began with something else; tells of another device. */
 export function checkSame(before: unknown, now: Environment, run: string, notice: (text: string) => void): void {
-  const { start, data, device } = (before ?? {}) as Partial<Environment>;
-  const changed = start !== undefined && now.start !== undefined && start !== now.start ? 'another model (--init)' : data !== now.data ? 'other text (--data)' : undefined;
-  if (changed !== undefined) throw new ConfigError(`run: ${run}: began with ${changed}: bring that back, or choose another --out`);
-  if (device !== now.device) notice(`this run began on ${String(device)} and goes on on ${now.device}: the last bits will differ`);
+  const then = (before ?? {}) as Partial<Environment>;
+  for (const [part, name] of [['start', 'another model (--init)'], ['reference', 'another guide (--reference)'], ['data', 'other text (--data)']] as const) {
+    if (then[part] !== now[part]) throw new ConfigError(`run: ${run}: began with ${name}: bring that back, or choose another --out`);
+  }
+  if (then.device !== now.device) notice(`this run began on ${String(then.device)} and goes on on ${now.device}: the last bits will differ`);
 }
 
 export function environment(version: string, device: string): Environment {

@@ -186,15 +186,16 @@ describe('states on the way', () => {
   });
 });
 
-test('a run goes on from the model and the text that it began with; another device is told', async () => {
+test('a run goes on from the model, the guide and the text that it began with; another device is told', async () => {
   const folder = join(scratch, 'began'), told: string[] = [];
   const open = (more: Partial<ReturnType<typeof environment>>, resume: Resume = 'required'): RunFolder => new RunFolder(claimFolder(folder, 'x', resume), {
-    config, environment: { ...environment('0.0.0', 'cpu'), start: 'a', data: 'b', ...more }, tokenizer: tinyWorldTokenizer, notice: (text) => void told.push(text),
+    config, environment: { ...environment('0.0.0', 'cpu'), start: 'a', reference: 'r', data: 'b', ...more }, tokenizer: tinyWorldTokenizer, notice: (text) => void told.push(text),
   });
   open({}, 'never').close();
   open({}).close();
-  expect(() => open({ start: 'c' })).toThrow(new ConfigError(`run: ${folder}: began with another model (--init): bring that back, or choose another --out`));
-  expect(() => open({ data: 'c' })).toThrow(new ConfigError(`run: ${folder}: began with other text (--data): bring that back, or choose another --out`));
+  for (const [part, name] of [['start', 'another model (--init)'], ['reference', 'another guide (--reference)'], ['data', 'other text (--data)']] as const) {
+    expect(() => open({ [part]: 'c' })).toThrow(new ConfigError(`run: ${folder}: began with ${name}: bring that back, or choose another --out`));
+  }
   expect(told).toEqual([]);
   open({ device: 'webgpu (x)' }).close();
   expect(told).toEqual(['this run began on cpu and goes on on webgpu (x): the last bits will differ']);
