@@ -1,172 +1,176 @@
-// Causal attention for the CPU, in WASM SIMD: forward and backward. A unit is a batch row and a key head, with the query heads that share
-// it. Per head, blocks of QUERIES queries: scores, mixtures and gradients are small matrix products (../matmul/tile.wasm.ts) on panels
-// packed once per head; rotating heads and the rows of softmax are in rows.wasm.ts. Keys after a block's last query are not touched.
-// q is loaded scaled by 1/sqrt(D), so scores need no scaling; its gradient is scaled on the way out.
-// Read after: attention.ts (what it computes), ../matmul/tile.wasm.ts. Read next: rows.wasm.ts.
+// Causal attention for the CPU, in WASM SIMD: forward and backward. A unit is four pairs of a batch row and a key head, one per lane, with
+// the query heads that share them (heads.wasm.ts): every score, weight and gradient below is a vector of four heads' own. Queries and keys
+// are taken by fours; only tiles on the diagonal hold scores that a query must not see, and their weights are set to 0.
+// Where there are fewer than four pairs left, the last one is computed in more than one lane, and stored as often.
+// Read after: attention.ts (what it computes), heads.wasm.ts.
 
-import { i32, type Expr, type FunctionBuilder, type Local } from '../wasm/assembler.ts';
-import { overFloats } from '../wasm/lanes.ts';
+import { i32, v128, type Expr, type FunctionBuilder, type Local } from '../wasm/assembler.ts';
 import { program } from '../wasm/program.ts';
-import { COLUMNS, packColumns, packRows, ROWS, TILE_BYTES, tiles } from '../matmul/tile.wasm.ts';
-import { gradientRows, softmaxRows, turn } from './rows.wasm.ts';
+import { interleave, LANES, product, rotate, ROWS, spread, VECTOR } from './heads.wasm.ts';
+import { gradientRows, softmaxRows } from './four-rows.wasm.ts';
 
-const QUERIES = 32; // per block
+const QUERIES = 32; // whose weights the backward holds at once
 
 type Int = Local<'i32'>;
 type Size = Expr<'i32'> | number;
 type Sizes = Readonly<Record<'B' | 'T' | 'H' | 'KV' | 'D' | 'rotary', number>>;
 
 const counts = ['B', 'T', 'H', 'KV', 'D', 'rotary'] as const;
-const units = ({ B, KV }: Sizes): number => B * KV;
+const units = ({ B, KV }: Sizes): number => Math.ceil((B * KV) / LANES);
+const padded = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple;
 
-/** Up to a whole number of panels, or of tiles of rows. */
-const padded = (n: number, size = COLUMNS): number => Math.ceil(n / size) * size;
+/** Bytes from row to row: of a head's channels, and of scores. A cache line more than a power of two keeps rows out of each other's way. */
+const row = ({ D }: Sizes): number => padded(D, 2) * VECTOR + 64;
+const scoresRow = ({ T }: Sizes): number => padded(T, ROWS) * VECTOR + 64;
+/** Bytes of one head's rows. */
+const head = (sizes: Sizes): number => padded(sizes.T, ROWS) * row(sizes);
+const logs = ({ T }: Sizes): number => padded(T, ROWS) * VECTOR;
 
-/** Where pieces of scratch begin, given their sizes in floats. */
-function pieces<const K extends string>(sizes: Readonly<Record<K, (sizes: Sizes) => number>>) {
-  const names = Object.keys(sizes) as K[], end = (params: Sizes, count: number): number => names.slice(0, count).reduce((sum, name) => sum + padded(sizes[name](params), 16) * 4, 0);
-  return {
-    derived: Object.fromEntries(names.map((name, i) => [name, (params: Sizes) => end(params, i)])) as Record<K, (sizes: Sizes) => number>,
-    scratch: (params: Sizes): number => end(params, names.length),
-  };
-}
-
-/** Scratch of the forward: a tile; q and k of one head; panels of k' and v; scores of a block, `wide` floats a row. */
-const forward = pieces({
-  tile: () => TILE_BYTES / 4, q: ({ T, D }) => T * D, k: ({ T, D }) => T * D, kPanels: ({ T, D }) => padded(T) * D, vPanels: ({ T, D }) => padded(D) * T,
-  scores: ({ T }) => QUERIES * padded(T),
-});
-
-export const attentionForwardWasm = program({ buffers: ['qkv', 'table', 'out', 'logSumExp'], counts, derived: forward.derived }, {
+export const attentionForwardWasm = program({ buffers: ['qkv', 'table', 'out', 'logSumExp'], counts, derived: { row, scoresRow, head, logs } }, {
   name: 'attentionForward',
   units,
-  cost: ({ T, H, KV, D }) => (H / KV) * T * T * (D / 4 + 4),
-  scratch: forward.scratch,
-  emit(f, { qkv, table, out, logSumExp, T, H, KV, D, rotary, ...places }, { first, last, scratch }) {
-    const softmax = softmaxRows(f.module), { copyHead, multiply, panelsOf, panelsOfTransposed } = calls(f, D, table, rotary);
-    const [tile, q, k, kPanels, vPanels, scores] = [places.tile, places.q, places.k, places.kPanels, places.vPanels, places.scores].map((place) => f.keep(i32.add(scratch, place))) as [Int, Int, Int, Int, Int, Int];
-    overHeads(f, { first, last, T, H, KV, D }, ({ width, wide, keyAt, eachQueryHead }) => {
-      copyHead(i32.add(qkv, keyAt), width, k, D, T, 0, 0);
-      panelsOfTransposed(k, D, kPanels, T, D);
-      panelsOf(i32.add(qkv, i32.add(keyAt, i32.mul(i32.mul(KV, D), 4))), width, vPanels, T, D);
-      eachQueryHead(({ queryAt, outAt, rowAt }) => {
-        copyHead(i32.add(qkv, queryAt), width, q, D, T, 0, 1);
-        overBlocks(f, T, (t, rows, seen) => {
-          multiply(i32.add(q, i32.mul(t, i32.mul(D, 4))), D, kPanels, D, scores, wide, rows, panelsWide(seen), D, 0, tile);
-          f.call(softmax, scores, i32.mul(wide, 4), rows, t, panelsWide(seen), i32.add(logSumExp, i32.mul(i32.add(rowAt, t), 4)));
-          multiply(scores, wide, vPanels, T, i32.add(i32.add(out, outAt), i32.mul(t, i32.mul(i32.mul(H, D), 4))), i32.mul(H, D), rows, D, seen, 0, tile);
+  cost: ({ T, H, KV, D }) => (H / KV) * T * T * (D + 8),
+  scratch: (sizes) => 3 * head(sizes) + ROWS * scoresRow(sizes) + logs(sizes),
+  emit(f, { qkv, table, out, logSumExp, row, scoresRow, head, logs, ...sizes }, { first, last, scratch: q }) {
+    const { T, H, D } = sizes, i = f.local('i32');
+    const k = f.keep(i32.add(q, head)), v = f.keep(i32.add(k, head)), logTotals = f.keep(i32.add(v, head)), scores = f.keep(i32.add(logTotals, logs));
+    const { heads, eachUnit, gather, scatter, multiply, zeroPadding } = setting(f, { ...sizes, row, table }), softmax = softmaxRows(f.module);
+    zeroPadding([q, k, v]);
+    eachUnit(first, last, ({ key, value, eachQuery }) => {
+      gather(qkv, heads, key, k, true);
+      gather(qkv, heads, value, v, false);
+      eachQuery((query, logAt) => {
+        gather(qkv, heads, query, q, true);
+        f.loop(i, T, ROWS, () => {
+          const seen = f.keep(i32.add(i, ROWS)), here = f.keep(i32.add(q, i32.mul(i, row)));
+          multiply(here, row, VECTOR, k, row, VECTOR, scores, scoresRow, VECTOR, seen, D);
+          f.call(softmax, scores, scoresRow, i, D, i32.add(logTotals, i32.mul(i, VECTOR)));
+          multiply(scores, scoresRow, VECTOR, v, VECTOR, row, here, row, VECTOR, D, seen); // takes the place of q
         });
+        scatter(q, out, H, query, false);
+        f.call(spread(f.module), ...logAt(logSumExp), 0, logTotals, 0, 1, T);
       });
     });
   },
 });
 
-/** Scratch of the backward: besides, gradients of one head, panels of k and of v', weights and their gradients, and packed operands. */
-const backward = pieces({
-  tile: () => TILE_BYTES / 4, q: ({ T, D }) => T * D, k: ({ T, D }) => T * D, dq: ({ D }) => QUERIES * D, dk: ({ T, D }) => T * D, dv: ({ T, D }) => T * D,
-  kPanels: ({ T, D }) => padded(T) * D, kRows: ({ T, D }) => padded(D) * T, vPanels: ({ T, D }) => padded(T) * D,
-  p: ({ T }) => QUERIES * padded(T), dp: ({ T }) => QUERIES * padded(T), block: ({ D }) => QUERIES * padded(D), columns: ({ T }) => (T + ROWS) * QUERIES,
-});
-
-export const attentionBackwardWasm = program({ buffers: ['qkv', 'table', 'out', 'logSumExp', 'dOut', 'dQkv'], counts, derived: backward.derived }, {
+export const attentionBackwardWasm = program({ buffers: ['qkv', 'table', 'out', 'logSumExp', 'dOut', 'dQkv'], counts, derived: { row, scoresRow, head, logs } }, {
   name: 'attentionBackward',
   units,
-  cost: ({ T, H, KV, D }) => (H / KV) * T * T * (2.5 * D / 4 + 4),
-  scratch: backward.scratch,
-  emit(f, { qkv, table, out, logSumExp, dOut, dQkv, T, H, KV, D, rotary, ...places }, { first, last, scratch }) {
-    const gradients = gradientRows(f.module), { copyHead, multiply, multiplyTransposed, panelsOf, panelsOfTransposed } = calls(f, D, table, rotary);
-    const at = <K extends keyof typeof places>(name: K): Int => f.keep(i32.add(scratch, places[name]));
-    const [tile, q, k, dq, dk, dv, kPanels, kRows, vPanels] = [at('tile'), at('q'), at('k'), at('dq'), at('dk'), at('dv'), at('kPanels'), at('kRows'), at('vPanels')];
-    const [p, dp, block, columns] = [at('p'), at('dp'), at('block'), at('columns')], heads = f.keep(i32.mul(H, D)), valueAt = f.local('i32');
-    overHeads(f, { first, last, T, H, KV, D }, ({ width, wide, keyAt, eachQueryHead }) => {
-      f.set(valueAt, i32.add(keyAt, i32.mul(i32.mul(KV, D), 4)));
-      copyHead(i32.add(qkv, keyAt), width, k, D, T, 0, 0);
-      panelsOfTransposed(k, D, kPanels, T, D);
-      panelsOf(k, D, kRows, T, D);
-      panelsOfTransposed(i32.add(qkv, valueAt), width, vPanels, T, D);
-      overFloats(f, i32.mul(T, D), (lanes, i) => (f.store(i32.add(dk, i), lanes.zero), f.store(i32.add(dv, i), lanes.zero)));
-      eachQueryHead(({ queryAt, outAt, rowAt }) => {
-        copyHead(i32.add(qkv, queryAt), width, q, D, T, 0, 1);
-        overBlocks(f, T, (t, rows, seen) => {
-          const here = f.keep(i32.add(outAt, i32.mul(t, i32.mul(heads, 4)))), qHere = f.keep(i32.add(q, i32.mul(t, i32.mul(D, 4)))), dHere = f.keep(i32.add(dOut, here));
-          multiply(qHere, D, kPanels, D, p, wide, rows, panelsWide(seen), D, 0, tile);
-          multiply(dHere, heads, vPanels, D, dp, wide, rows, panelsWide(seen), D, 0, tile);
-          f.call(gradients, p, dp, i32.mul(wide, 4), rows, t, panelsWide(seen), i32.add(logSumExp, i32.mul(i32.add(rowAt, t), 4)), i32.add(out, here), dHere, i32.mul(heads, 4), D);
-          multiply(dp, wide, kRows, T, dq, D, rows, D, seen, 0, tile);
-          copyHead(dq, D, i32.add(i32.add(dQkv, queryAt), i32.mul(t, i32.mul(width, 4))), width, rows, t, 1, -1);
-          multiplyTransposed(dp, wide, qHere, D, dk, D, seen, D, rows, columns, block, tile);
-          multiplyTransposed(p, wide, dHere, heads, dv, D, seen, D, rows, columns, block, tile);
+  cost: ({ T, H, KV, D }) => (H / KV) * T * T * (2.5 * D + 12),
+  scratch: (sizes) => 6 * head(sizes) + 2 * QUERIES * scoresRow(sizes) + logs(sizes),
+  emit(f, { qkv, table, logSumExp, dOut, dQkv, row, scoresRow, head, logs, ...sizes }, { first, last, scratch: q }) {
+    const { T, H, D } = sizes, [t, end, i, j, from] = f.locals('i32', 5) as [Int, Int, Int, Int, Int];
+    const after = (place: Int, bytes: Expr<'i32'>): Int => f.keep(i32.add(place, bytes)), at = (base: Int, n: Expr<'i32'>, bytes: Int): Int => after(base, i32.mul(n, bytes));
+    const k = after(q, head), v = after(k, head), dO = after(v, head), dk = after(dO, head), dv = after(dk, head), logTotals = after(dv, head), p = after(logTotals, logs), ds = at(p, i32.of(QUERIES), scoresRow);
+    const { heads, eachUnit, gather, scatter, multiply, zeroPadding } = setting(f, { ...sizes, row, table }), gradients = gradientRows(f.module);
+    zeroPadding([q, k, v, dO]);
+    f.set(i, T);
+    f.while(i32.lt(i32.mul(i, VECTOR), logs), () => (f.store(i32.add(logTotals, i32.mul(i, VECTOR)), v128.zero), f.bump(i, 1)));
+    eachUnit(first, last, ({ key, value, eachQuery, again }) => {
+      gather(qkv, heads, key, k, true);
+      gather(qkv, heads, value, v, false);
+      eachQuery((query, logAt) => {
+        gather(qkv, heads, query, q, true);
+        gather(dOut, H, query, dO, false);
+        f.call(interleave(f.module), ...logAt(logSumExp), 0, logTotals, 0, 1, T);
+        f.loop(t, T, QUERIES, () => {
+          f.set(end, i32.and(i32.add(i32.min(i32.add(t, QUERIES), T), ROWS - 1), -ROWS));
+          const byFours = (counter: Int, start: Expr<'i32'>, body: () => void): void => {
+            f.set(counter, start);
+            f.while(i32.lt(counter, end), () => (body(), f.bump(counter, ROWS)));
+          };
+          byFours(i, t, () => {
+            const seen = f.keep(i32.add(i, ROWS)), pHere = at(p, i32.sub(i, t), scoresRow), dsHere = at(ds, i32.sub(i, t), scoresRow);
+            multiply(at(q, i, row), row, VECTOR, k, row, VECTOR, pHere, scoresRow, VECTOR, seen, D);
+            multiply(at(dO, i, row), row, VECTOR, v, row, VECTOR, dsHere, scoresRow, VECTOR, seen, D);
+            f.call(gradients, pHere, dsHere, scoresRow, i, D, i32.add(logTotals, i32.mul(i, VECTOR)));
+          });
+          byFours(j, i32.of(0), () => { // keys, and the queries that see them
+            f.set(from, t);
+            f.if(i32.gt(j, t), () => f.set(from, j));
+            const count = f.keep(i32.sub(end, from)), adds = f.keep(i32.or(i32.lt(j, t), again)), weights = f.keep(i32.add(i32.mul(i32.sub(from, t), scoresRow), i32.mul(j, VECTOR)));
+            multiply(i32.add(ds, weights), VECTOR, scoresRow, at(q, from, row), VECTOR, row, at(dk, j, row), row, VECTOR, D, count, adds);
+            multiply(i32.add(p, weights), VECTOR, scoresRow, at(dO, from, row), VECTOR, row, at(dv, j, row), row, VECTOR, D, count, adds);
+          });
+          byFours(i, t, () => multiply(at(ds, i32.sub(i, t), scoresRow), scoresRow, VECTOR, k, VECTOR, row, at(q, i, row), row, VECTOR, D, i32.add(i, ROWS))); // takes the place of q
         });
+        scatter(q, dQkv, heads, query, true);
       });
-      copyHead(dk, D, i32.add(dQkv, keyAt), width, T, 0, 0, -1);
-      copyHead(dv, D, i32.add(dQkv, valueAt), width, T, 0, 0, 0);
+      scatter(dk, dQkv, heads, key, true);
+      scatter(dv, dQkv, heads, value, false);
     });
   },
 });
 
-/** Runs `body` for each unit, with addresses as byte offsets: the unit's key head in qkv, and for each query head that and its row of out. */
-function overHeads(f: FunctionBuilder, { first, last, T, H, KV, D }: Readonly<Record<'first' | 'last' | 'T' | 'H' | 'KV' | 'D', Int>>, body: (unit: {
-  readonly width: Int;
-  readonly wide: Int;
-  readonly keyAt: Int;
-  eachQueryHead(body: (head: { readonly queryAt: Int; readonly outAt: Int; readonly rowAt: Int }) => void): void;
-}) => void): void {
-  const width = f.keep(i32.mul(i32.add(H, i32.mul(KV, 2)), D)), wide = f.keep(panelsWide(T)), group = f.keep(i32.div(H, KV));
-  const [b, kv, keyAt, h, queryAt, outAt, rowAt] = f.locals('i32', 7) as [Int, Int, Int, Int, Int, Int, Int], unit = f.keep(first);
-  const firstToken = i32.mul(b, T), headBytes = i32.mul(D, 4);
-  f.while(i32.lt(unit, last), () => {
-    f.set(b, i32.div(unit, KV));
-    f.set(kv, i32.rem(unit, KV));
-    f.set(keyAt, i32.add(i32.mul(firstToken, i32.mul(width, 4)), i32.mul(i32.add(H, kv), headBytes)));
-    body({ width, wide, keyAt, eachQueryHead: (each) => {
-      f.set(h, i32.mul(kv, group));
-      f.while(i32.lt(h, i32.mul(i32.add(kv, 1), group)), () => {
-        f.set(queryAt, i32.add(i32.mul(firstToken, i32.mul(width, 4)), i32.mul(h, headBytes)));
-        f.set(outAt, i32.mul(i32.add(i32.mul(firstToken, H), h), headBytes));
-        f.set(rowAt, i32.mul(i32.add(i32.mul(b, H), h), T));
-        each({ queryAt, outAt, rowAt });
-        f.bump(h, 1);
-      });
-    } });
-    f.bump(unit, 1);
-  });
+/** Of each lane, a head's number in its token. */
+type HeadOf = (lane: number) => Expr<'i32'>;
+type Places = [Expr<'i32'>, Expr<'i32'>, Expr<'i32'>, Expr<'i32'>];
+
+/** A unit: its key and value heads, and its query heads one after the other, of which `again` is 0 for the first. */
+interface Unit {
+  readonly key: HeadOf;
+  readonly value: HeadOf;
+  readonly again: Int;
+  eachQuery(body: (query: HeadOf, logAt: (buffer: Int) => Places) => void): void;
 }
 
-/** Blocks of queries: their first, their number, and how many keys the last of them sees. */
-function overBlocks(f: FunctionBuilder, T: Int, body: (t: Int, rows: Int, seen: Int) => void): void {
-  const [t, rows, seen] = f.locals('i32', 3) as [Int, Int, Int];
-  f.loop(t, T, QUERIES, () => {
-    f.set(rows, i32.min(i32.sub(T, t), QUERIES));
-    f.set(seen, i32.add(t, rows));
-    body(t, rows, seen);
-  });
-}
-
-/** padded() at run time. */
-function panelsWide(n: Int): Expr<'i32'> {
-  return i32.and(i32.add(n, COLUMNS - 1), -COLUMNS);
-}
-
-/** Calls of the products with row lengths in floats. */
-function calls(f: FunctionBuilder, D: Int, table: Int, rotary: Int) {
-  const [packB, packA, block, turned] = [packColumns(f.module), packRows(f.module), tiles(f.module), turn(f.module)], bytes = (row: Size): Expr<'i32'> => i32.mul(row, 4);
-  /** Panels of rows x columns, to multiply [.,rows] by. */
-  const panelsOf = (from: Size, row: Size, to: Size, rows: Size, columns: Size): void => f.call(packB, from, to, 4, bytes(row), columns, rows);
+/** What forward and backward share: the walk over units, and calls with the sizes filled in. */
+function setting(f: FunctionBuilder, { B, T, H, KV, D, rotary, row, table }: Readonly<Record<keyof Sizes | 'row' | 'table', Int>>) {
+  const heads = f.keep(i32.add(H, i32.mul(KV, 2))), group = f.keep(i32.div(H, KV)), bytes = f.keep(i32.mul(D, 4)), evenD = f.keep(i32.and(i32.add(D, 1), -2));
+  const b = f.locals('i32', LANES), kv = f.locals('i32', LANES), [unit, pair, member, at, end] = f.locals('i32', 5) as [Int, Int, Int, Int, Int];
+  const [interleaved, spreadOut, rotated, multiplied] = [interleave(f.module), spread(f.module), rotate(f.module), product(f.module)];
+  /** Of each lane, its row of a buffer of [B,n,...] of which a row takes so many bytes. */
+  const placesIn = (buffer: Int, bytesOf: (lane: number) => Expr<'i32'>): Places => b.map((_, lane) => i32.add(buffer, bytesOf(lane))) as Places;
+  const places = (buffer: Int, heads: Int, head: HeadOf): Places => placesIn(buffer, (lane) => i32.mul(i32.add(i32.mul(i32.mul(b[lane]!, T), heads), head(lane)), bytes));
+  const turn = (x: Int, back: 0 | 1): void => f.if(rotary, () => f.call(rotated, x, row, T, D, table, back));
+  const query: HeadOf = (lane) => i32.add(i32.mul(kv[lane]!, group), member);
+  const logAt = (buffer: Int): Places => placesIn(buffer, (lane) => i32.mul(i32.add(i32.mul(b[lane]!, H), query(lane)), i32.mul(T, 4)));
+  const zeros = (start: Expr<'i32'>, step: Size, until: Expr<'i32'>): void => {
+    f.set(at, start);
+    f.set(end, until);
+    f.while(i32.ne(at, end), () => (f.store(at, v128.zero), f.bump(at, step)));
+  };
   return {
-    panelsOf,
-    /** Panels of its transpose, to multiply [.,columns] by. */
-    panelsOfTransposed: (from: Size, row: Size, to: Size, rows: Size, columns: Size): void => f.call(packB, from, to, bytes(row), 4, rows, columns),
-    /** out [M,N] (+)= a [M,K] times panels that were packed with `depth` rows, of which the first K are used. */
-    multiply: (a: Size, aRow: Size, panels: Size, depth: Size, out: Size, outRow: Size, M: Size, N: Size, K: Size, adds: Size, tile: Size): void =>
-      f.call(block, a, bytes(aRow), 4, i32.mul(aRow, 4 * ROWS), panels, i32.mul(depth, 4 * COLUMNS), out, bytes(outRow), M, N, K, adds, tile),
-    /** out [M,N] += a [K,M] transposed times b [K,N]. */
-    multiplyTransposed: (a: Size, aRow: Size, b: Size, bRow: Size, out: Size, outRow: Size, M: Size, N: Size, K: Size, columns: Size, panels: Size, tile: Size): void => {
-      f.call(packA, a, columns, 4, bytes(aRow), M, K);
-      panelsOf(b, bRow, panels, K, N);
-      f.call(block, columns, 4, 4 * ROWS, i32.mul(K, 4 * ROWS), panels, i32.mul(K, 4 * COLUMNS), out, bytes(outRow), M, N, K, 1, tile);
+    /** Heads in a token of qkv. */
+    heads,
+    /** Rows of a head of a buffer [B,T,heads,D], and back. */
+    gather(buffer: Int, heads: Int, head: HeadOf, to: Int, rotates: boolean): void {
+      f.call(interleaved, ...places(buffer, heads, head), i32.mul(heads, bytes), to, row, T, D);
+      if (rotates) turn(to, 0);
     },
-    /** Copies rows of a head at position t and after, rotated if the model says so: forwards (1), back (-1) or not at all (0); scaled by 1/sqrt(D) or not. */
-    copyHead: (from: Size, fromRow: Size, to: Size, toRow: Size, rows: Size, t: Size, scaled: 0 | 1, direction: 1 | -1 | 0 = 1): void =>
-      f.call(turned, from, bytes(fromRow), to, bytes(toRow), rows, D, i32.add(table, i32.mul(t, bytes(D))), scaled, direction === 0 ? 0 : rotary, direction === 1 ? 1 : 0),
+    scatter(from: Int, buffer: Int, heads: Int, head: HeadOf, rotates: boolean): void {
+      if (rotates) turn(from, 1);
+      f.call(spreadOut, ...places(buffer, heads, head), i32.mul(heads, bytes), from, row, T, D);
+    },
+    /** product(), which adds only if told; D columns are one more if D is odd. */
+    multiply(a: Size, aRow: Size, aK: Size, b: Size, bColumn: Size, bK: Size, out: Size, outRow: Size, outColumn: Size, N: Size, K: Size, adds: Size = 0): void {
+      f.call(multiplied, a, aRow, aK, b, bColumn, bK, out, outRow, outColumn, N === D ? evenD : N, K, adds);
+    },
+    /** What products read beyond T rows, and beyond D columns if D is odd. */
+    zeroPadding(arrays: readonly Int[]): void {
+      for (const array of arrays) {
+        zeros(i32.add(array, i32.mul(row, T)), VECTOR, i32.add(array, i32.mul(row, i32.and(i32.add(T, ROWS - 1), -ROWS))));
+        const column = i32.add(array, i32.mul(D, VECTOR));
+        zeros(column, row, i32.add(column, i32.mul(row, T)));
+      }
+    },
+    eachUnit(first: Int, last: Int, body: (unit: Unit) => void): void {
+      f.set(unit, first);
+      f.while(i32.lt(unit, last), () => {
+        b.forEach((row, lane) => {
+          f.set(pair, i32.min(i32.add(i32.mul(unit, LANES), lane), i32.sub(i32.mul(B, KV), 1)));
+          f.set(row, i32.div(pair, KV));
+          f.set(kv[lane]!, i32.rem(pair, KV));
+        });
+        body({
+          key: (lane) => i32.add(H, kv[lane]!),
+          value: (lane) => i32.add(i32.add(H, KV), kv[lane]!),
+          again: member,
+          eachQuery: (each) => f.loop(member, group, 1, () => each(query, logAt)),
+        });
+        f.bump(unit, 1);
+      });
+    },
   };
 }

@@ -2,7 +2,7 @@
 // Read after: attention.ts, ../wasm/lanes.ts. Used by: attention.wasm.ts, cached.wasm.ts.
 
 import { f32, i32, v128, type Callable, type FunctionBuilder, type Local, type WasmModule } from '../wasm/assembler.ts';
-import { overFloats, sumOver } from '../wasm/lanes.ts';
+import { overFloats } from '../wasm/lanes.ts';
 import { exp, log } from '../wasm/math.ts';
 
 type Int = Local<'i32'>;
@@ -82,29 +82,3 @@ export function softmaxRows(module: WasmModule): Callable {
 }
 
 type Four = Local<'v128'>;
-
-/**
- * (p, dp, row, rows, first, columns, logSumExp, out, dOut, outRow, D): p holds scores and dp = dOut v'; afterwards p holds the weights
- * exp(score - logSumExp) and dp the scores' gradients, weight (dp - dOut.out); both are 0 where a query does not see.
- */
-export function gradientRows(module: WasmModule): Callable {
-  const names = ['p', 'dp', 'row', 'rows', 'first', 'columns', 'logSumExp', 'out', 'dOut', 'outRow', 'D'] as const;
-  return module.function('attentionGradientRows', names, (f, { p, dp, row, rows, first, columns, logSumExp, out, dOut, outRow, D }) => {
-    const [r, seen, at] = f.locals('i32', 3) as [Int, Int, Int], [delta, logTotal] = f.locals('v128', 2) as [Four, Four];
-    f.loop(r, rows, 1, () => {
-      f.set(seen, i32.add(i32.add(first, r), 1));
-      f.set(delta, v128.splat(sumOver(f, D, (lanes, d) => lanes.mul(lanes.load(i32.add(out, d)), lanes.load(i32.add(dOut, d))))));
-      f.set(logTotal, v128.loadSplat(logSumExp));
-      f.loop(at, i32.mul(columns, 4), 16, () => {
-        const weight = exp(f, v128.sub(v128.load(i32.add(p, at)), logTotal));
-        f.store(i32.add(p, at), weight);
-        f.store(i32.add(dp, at), v128.mul(weight, v128.sub(v128.load(i32.add(dp, at)), delta)));
-      });
-      fillRow(f, p, seen, columns, 0);
-      fillRow(f, dp, seen, columns, 0);
-      for (const matrix of [p, dp]) f.bump(matrix, row);
-      for (const matrix of [out, dOut]) f.bump(matrix, outRow);
-      f.bump(logSumExp, 4);
-    });
-  });
-}

@@ -50,7 +50,7 @@ function pack(module: WasmModule, name: string, size: number): Callable {
 }
 
 /** Four floats from each of four places: the firsts, the seconds, the thirds, the fourths. */
-function transpose(f: FunctionBuilder, places: readonly Int[]): Expr<'v128'>[] {
+export function transpose(f: FunctionBuilder, places: readonly Expr<'i32'>[]): Expr<'v128'>[] {
   const [a, b, c, d] = places.map((place) => f.keep(v128.load(place))) as [Vector, Vector, Vector, Vector];
   const [ab, cd] = [f.keep(v128.shuffle(a, b, 0, 4, 1, 5)), f.keep(v128.shuffle(c, d, 0, 4, 1, 5))];
   const [ab2, cd2] = [f.keep(v128.shuffle(a, b, 2, 6, 3, 7)), f.keep(v128.shuffle(c, d, 2, 6, 3, 7))];

@@ -92,6 +92,8 @@ export const v128 = {
   of: (x: number) => expr('v128', vector(0x0c), floatBytes(x), floatBytes(x), floatBytes(x), floatBytes(x)),
   splat: (x: Expr<'f32'>) => expr('v128', x.code, vector(0x13)),
   add: vector2(0xe4), sub: vector2(0xe5), mul: vector2(0xe6), div: vector2(0xe7), min: vector2(0xe8), max: vector2(0xe9),
+  /** b < a ? b : a, and a < b ? b : a: one instruction, where min and max take several; not a number stays so if it is a. */
+  lesser: vector2(0xea), greater: vector2(0xeb),
   sqrt: (v: Expr<'v128'>) => expr('v128', v.code, vector(0xe3)),
   /** Lanes of ones where true, of zeros where not. */
   gt: vector2(0x44), ge: vector2(0x46),

@@ -14,7 +14,7 @@ const EXP = [0.49999993435, 0.16666520387, 0.04166838952, 0.00836874624, 0.00138
 
 /** exp(x) with x limited to [-87, 88]. */
 export function exp(f: FunctionBuilder, x: Expr<'v128'>): Local<'v128'> {
-  const limited = f.keep(v128.max(v128.min(x, v128.of(88)), v128.of(-87)));
+  const limited = f.keep(v128.greater(v128.lesser(x, v128.of(88)), v128.of(-87)));
   const n = f.keep(v128.nearest(v128.mul(limited, v128.of(Math.LOG2E))));
   const r = f.keep(f.madd(n, v128.of(-LN2_LOW), f.madd(n, v128.of(-LN2_HIGH), limited)));
   const power = v128.add(f.madd(v128.mul(r, r), polynomial(f, EXP, r), r), v128.of(1));
