@@ -4,7 +4,7 @@
 import { i32, type Local } from '../wasm/assembler.ts';
 import { program } from '../wasm/program.ts';
 import { rowTimesColumns, rowTimesRows } from '../matmul/vector.wasm.ts';
-import { softmaxRows, turn } from './rows.wasm.ts';
+import { softmaxRow, turn } from './rows.wasm.ts';
 
 type Int = Local<'i32'>;
 
@@ -14,15 +14,15 @@ const lines = (n: number): number => Math.ceil(n / 16) * 64;
 export const attentionCachedWasm = program({
   buffers: ['qkv', 'table', 'cacheK', 'cacheV', 'out'],
   counts: ['B', 'N', 'H', 'KV', 'D', 'context', 'rotary', 'position'],
-  derived: { scoresAt: ({ D }) => lines(D), logAt: ({ D, position, N }) => lines(D) + lines(position + N) },
+  derived: { scoresAt: ({ D }) => lines(D) },
 }, {
   name: 'attentionCached',
   units: ({ B, KV }) => B * KV,
   cost: ({ H, KV, N, D, position }) => N * (40 + (H / KV) * (position + N) * (D / 2 + 4)),
-  scratch: ({ D, position, N }) => lines(D) + lines(position + N) + 64,
-  emit(f, { qkv, table, cacheK, cacheV, out, N, H, KV, D, context, rotary, position, scoresAt, logAt }, { first, last, scratch: q }) {
-    const [turned, softmax, rows, columns] = [turn(f.module), softmaxRows(f.module), rowTimesRows(f.module), rowTimesColumns(f.module)];
-    const scores = f.keep(i32.add(q, scoresAt)), logSumExp = f.keep(i32.add(q, logAt)), head = f.keep(i32.mul(D, 4)), width = f.keep(i32.mul(i32.add(H, i32.mul(KV, 2)), head));
+  scratch: ({ D, position, N }) => lines(D) + lines(position + N + 3),
+  emit(f, { qkv, table, cacheK, cacheV, out, N, H, KV, D, context, rotary, position, scoresAt }, { first, last, scratch: q }) {
+    const [turned, softmax, rows, columns] = [turn(f.module), softmaxRow(f.module), rowTimesRows(f.module), rowTimesColumns(f.module)];
+    const scores = f.keep(i32.add(q, scoresAt)), head = f.keep(i32.mul(D, 4)), width = f.keep(i32.mul(i32.add(H, i32.mul(KV, 2)), head));
     const [b, kv, cacheAt, to, keyAt, n, h, seen, from] = f.locals('i32', 9) as [Int, Int, Int, Int, Int, Int, Int, Int, Int];
     const unit = f.keep(first), group = f.keep(i32.div(H, KV)), angles = f.keep(i32.add(table, i32.mul(position, head)));
     f.while(i32.lt(unit, last), () => {
@@ -40,7 +40,7 @@ export const attentionCachedWasm = program({
           f.set(from, i32.add(i32.mul(b, N), n)); // the token
           f.call(turned, i32.add(i32.add(qkv, i32.mul(from, width)), i32.mul(h, head)), width, q, head, 1, D, i32.add(angles, i32.mul(n, head)), 1, rotary, 1);
           f.call(rows, q, i32.add(cacheK, cacheAt), scores, seen, D, 0);
-          f.call(softmax, scores, 0, 1, i32.sub(seen, 1), i32.and(i32.add(seen, 3), -4), logSumExp);
+          f.call(softmax, scores, seen);
           f.call(columns, scores, i32.add(cacheV, cacheAt), head, i32.add(out, i32.mul(i32.add(i32.mul(from, H), h), head)), D, seen, 0);
           f.bump(h, 1);
         });

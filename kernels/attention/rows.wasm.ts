@@ -1,11 +1,9 @@
-// The rows of attention on the CPU, in WASM SIMD: copying heads with rotation, softmax over what a query sees, and its gradient.
-// Read after: attention.ts, ../wasm/lanes.ts. Used by: attention.wasm.ts, cached.wasm.ts.
+// One head's rows for decoding on the CPU, in WASM SIMD: copying them with rotation, and softmax over what a query sees.
+// Read after: attention.ts, ../wasm/lanes.ts. Used by: cached.wasm.ts.
 
-import { f32, i32, v128, type Callable, type FunctionBuilder, type Local, type WasmModule } from '../wasm/assembler.ts';
+import { f32, i32, v128, type Callable, type Local, type WasmModule } from '../wasm/assembler.ts';
 import { overFloats } from '../wasm/lanes.ts';
-import { exp, log } from '../wasm/math.ts';
-
-type Int = Local<'i32'>;
+import { exp } from '../wasm/math.ts';
 
 /**
  * (from, fromRow, to, toRow, rows, D, table, scaled, rotary, forward): copies rows of one head, times 1/sqrt(D) if scaled; row r is
@@ -34,22 +32,10 @@ export function turn(module: WasmModule): Callable {
   });
 }
 
-/** Sets columns first .. last-1 of the row at `row` to a constant. */
-function fillRow(f: FunctionBuilder, row: Int, first: Int, last: Int, value: number): void {
-  const at = f.keep(i32.add(row, i32.mul(first, 4))), end = f.keep(i32.add(row, i32.mul(last, 4)));
-  f.while(i32.ne(at, end), () => { // not lt: it is signed, and addresses reach 4 GiB
-    f.store(at, f32.of(value));
-    f.bump(at, 4);
-  });
-}
-
-/**
- * (s, row, rows, first, columns, logSumExp): softmax of each row over its first + r + 1 leading scores; the rest of its columns, up to
- * a multiple of 4, become 0. Rows are `row` bytes apart.
- */
-export function softmaxRows(module: WasmModule): Callable {
-  return module.function('attentionSoftmaxRows', ['s', 'row', 'rows', 'first', 'columns', 'logSumExp'], (f, { s, row, rows, first, columns, logSumExp }) => {
-    const [r, seen, at, end] = f.locals('i32', 4) as [Int, Int, Int, Int], [best, total, most, share] = f.locals('v128', 4) as [Four, Four, Four, Four];
+/** (s, n): softmax of n scores. The three floats behind them are overwritten. */
+export function softmaxRow(module: WasmModule): Callable {
+  return module.function('attentionSoftmaxRow', ['s', 'n'], (f, { s, n }) => {
+    const at = f.local('i32'), [best, total] = f.locals('v128', 2) as [Four, Four], last = f.keep(i32.add(s, i32.mul(n, 4))), end = f.keep(i32.add(s, i32.and(i32.mul(i32.add(n, 3), 4), -16)));
     const everyFour = (body: () => void): void => {
       f.set(at, s);
       f.doWhile(i32.ne(at, end), () => {
@@ -57,27 +43,18 @@ export function softmaxRows(module: WasmModule): Callable {
         f.bump(at, 16);
       });
     };
-    f.loop(r, rows, 1, () => {
-      f.set(seen, i32.add(i32.add(first, r), 1));
-      f.set(end, i32.add(s, i32.mul(columns, 4)));
-      fillRow(f, s, seen, columns, -1e30);
-      f.set(best, v128.of(-1e30));
-      everyFour(() => f.set(best, v128.max(best, v128.load(at))));
-      f.set(most, v128.splat(v128.largest(best)));
-      f.set(total, v128.zero);
-      everyFour(() => {
-        const power = exp(f, v128.sub(v128.load(at), most));
-        f.store(at, power);
-        f.set(total, v128.add(total, power)); // what is not seen adds exp(-87), which is nothing beside the largest's 1
-      });
-      f.set(total, v128.splat(v128.sum(total)));
-      f.set(share, v128.div(v128.of(1), total));
-      everyFour(() => f.store(at, v128.mul(v128.load(at), share)));
-      fillRow(f, s, seen, columns, 0);
-      f.store(logSumExp, v128.lane(f.keep(v128.add(most, log(f, total))), 0));
-      f.bump(logSumExp, 4);
-      f.bump(s, row);
+    f.if(i32.and(n, 3), () => { for (const more of [0, 4, 8]) f.store(last, f32.of(-1e30), more); });
+    f.set(best, v128.of(-1e30));
+    everyFour(() => f.set(best, v128.greater(v128.load(at), best)));
+    f.set(best, v128.splat(v128.largest(best)));
+    f.set(total, v128.zero);
+    everyFour(() => {
+      const power = exp(f, v128.sub(v128.load(at), best));
+      f.store(at, power);
+      f.set(total, v128.add(total, power)); // what is behind adds exp(-87), which is nothing beside the largest's 1
     });
+    const share = f.keep(v128.div(v128.of(1), v128.splat(v128.sum(total))));
+    everyFour(() => f.store(at, v128.mul(v128.load(at), share)));
   });
 }
 
