@@ -1,10 +1,11 @@
-// Two projects in one run: the tests in Node, and those that run in the page of a real browser, where there is one (tests/support/chromium.ts).
+// Projects in one run: the tests in Node, and those that run in the page of a real browser, where there is one (tests/support/chromium.ts);
+// some of these in a page that is isolated from other origins, and so has threads.
 
 import './scripts/embed-wgsl.mjs'; // a shader that was edited a moment ago is the one that is tested
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import { findChromium } from './tests/support/chromium.ts';
 
-const inBrowser = ['tests/browser/**/*.test.ts'];
+const inBrowser = ['tests/browser/**/*.test.ts'], isolated = ['tests/browser/isolated/*.test.ts'];
 const inBoth = ['tests/tiny.test.ts', 'tests/learning.test.ts', 'tests/{nn,ops,optim}/*.test.ts'];
 
 async function browserProjects(): Promise<TestProjectInlineConfiguration[]> {
@@ -14,18 +15,14 @@ async function browserProjects(): Promise<TestProjectInlineConfiguration[]> {
     return [];
   }
   const { playwright } = await import('@vitest/browser-playwright');
-  return [{
-    test: {
-      name: 'browser',
-      include: [...inBrowser, ...inBoth],
-      testTimeout: 60_000,
-      browser: {
-        enabled: true, headless: true, screenshotFailures: false,
-        instances: [{ browser: 'chromium' }],
-        provider: playwright({ launchOptions: chromium }),
-      },
+  const browser = () => ({ enabled: true, headless: true, screenshotFailures: false, instances: [{ browser: 'chromium' as const }], provider: playwright({ launchOptions: chromium }) }); // vitest writes into it
+  return [
+    { test: { name: 'browser', include: [...inBrowser, ...inBoth], exclude: isolated, testTimeout: 60_000, browser: browser() } },
+    {
+      server: { headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' } },
+      test: { name: 'isolated', include: isolated, testTimeout: 60_000, browser: browser() },
     },
-  }];
+  ];
 }
 
 export default defineConfig({
