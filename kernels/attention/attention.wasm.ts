@@ -6,8 +6,8 @@
 
 import { i32, v128, type Expr, type FunctionBuilder, type Local } from '../wasm/assembler.ts';
 import { program } from '../wasm/program.ts';
-import { interleave, LANES, product, rotate, ROWS, spread, VECTOR } from './heads.wasm.ts';
 import { gradientRows, softmaxRows } from './four-rows.wasm.ts';
+import { interleave, LANES, product, rotate, ROWS, spread, VECTOR } from './heads.wasm.ts';
 
 const QUERIES = 32; // whose weights the backward holds at once
 
@@ -34,7 +34,7 @@ export const attentionForwardWasm = program({ buffers: ['qkv', 'table', 'out', '
   emit(f, { qkv, table, out, logSumExp, row, scoresRow, head, logs, ...sizes }, { first, last, scratch: q }) {
     const { T, H, D } = sizes, i = f.local('i32');
     const k = f.keep(i32.add(q, head)), v = f.keep(i32.add(k, head)), logTotals = f.keep(i32.add(v, head)), scores = f.keep(i32.add(logTotals, logs));
-    const { heads, eachUnit, gather, scatter, multiply, zeroPadding } = setting(f, { ...sizes, row, table }), softmax = softmaxRows(f.module);
+    const { heads, eachUnit, gather, scatter, channels, weights, multiply, zeroPadding } = setting(f, { ...sizes, row, scoresRow, table }), softmax = softmaxRows(f.module);
     zeroPadding([q, k, v]);
     eachUnit(first, last, ({ key, value, eachQuery }) => {
       gather(qkv, heads, key, k, true);
@@ -43,9 +43,9 @@ export const attentionForwardWasm = program({ buffers: ['qkv', 'table', 'out', '
         gather(qkv, heads, query, q, true);
         f.loop(i, T, ROWS, () => {
           const seen = f.keep(i32.add(i, ROWS)), here = f.keep(i32.add(q, i32.mul(i, row)));
-          multiply(here, row, VECTOR, k, row, VECTOR, scores, scoresRow, VECTOR, seen, D);
+          multiply(channels(here), transposed(channels(k)), weights(scores), seen, D);
           f.call(softmax, scores, scoresRow, i, D, i32.add(logTotals, i32.mul(i, VECTOR)));
-          multiply(scores, scoresRow, VECTOR, v, VECTOR, row, here, row, VECTOR, D, seen); // takes the place of q
+          multiply(weights(scores), channels(v), channels(here), D, seen); // takes the place of q
         });
         scatter(q, out, H, query, false);
         f.call(spread(f.module), ...logAt(logSumExp), 0, logTotals, 0, 1, T);
@@ -63,7 +63,7 @@ export const attentionBackwardWasm = program({ buffers: ['qkv', 'table', 'out', 
     const { T, H, D } = sizes, [t, end, i, j, from] = f.locals('i32', 5) as [Int, Int, Int, Int, Int];
     const after = (place: Int, bytes: Expr<'i32'>): Int => f.keep(i32.add(place, bytes)), at = (base: Int, n: Expr<'i32'>, bytes: Int): Int => after(base, i32.mul(n, bytes));
     const k = after(q, head), v = after(k, head), dO = after(v, head), dk = after(dO, head), dv = after(dk, head), logTotals = after(dv, head), p = after(logTotals, logs), ds = at(p, i32.of(QUERIES), scoresRow);
-    const { heads, eachUnit, gather, scatter, multiply, zeroPadding } = setting(f, { ...sizes, row, table }), gradients = gradientRows(f.module);
+    const { heads, eachUnit, gather, scatter, channels, weights, multiply, zeroPadding } = setting(f, { ...sizes, row, scoresRow, table }), gradients = gradientRows(f.module);
     zeroPadding([q, k, v, dO]);
     f.set(i, T);
     f.while(i32.lt(i32.mul(i, VECTOR), logs), () => (f.store(i32.add(logTotals, i32.mul(i, VECTOR)), v128.zero), f.bump(i, 1)));
@@ -82,18 +82,18 @@ export const attentionBackwardWasm = program({ buffers: ['qkv', 'table', 'out', 
           };
           byFours(i, t, () => {
             const seen = f.keep(i32.add(i, ROWS)), pHere = at(p, i32.sub(i, t), scoresRow), dsHere = at(ds, i32.sub(i, t), scoresRow);
-            multiply(at(q, i, row), row, VECTOR, k, row, VECTOR, pHere, scoresRow, VECTOR, seen, D);
-            multiply(at(dO, i, row), row, VECTOR, v, row, VECTOR, dsHere, scoresRow, VECTOR, seen, D);
+            multiply(channels(at(q, i, row)), transposed(channels(k)), weights(pHere), seen, D);
+            multiply(channels(at(dO, i, row)), transposed(channels(v)), weights(dsHere), seen, D);
             f.call(gradients, pHere, dsHere, scoresRow, i, D, i32.add(logTotals, i32.mul(i, VECTOR)));
           });
           byFours(j, i32.of(0), () => { // keys, and the queries that see them
             f.set(from, t);
             f.if(i32.gt(j, t), () => f.set(from, j));
-            const count = f.keep(i32.sub(end, from)), adds = f.keep(i32.or(i32.lt(j, t), again)), weights = f.keep(i32.add(i32.mul(i32.sub(from, t), scoresRow), i32.mul(j, VECTOR)));
-            multiply(i32.add(ds, weights), VECTOR, scoresRow, at(q, from, row), VECTOR, row, at(dk, j, row), row, VECTOR, D, count, adds);
-            multiply(i32.add(p, weights), VECTOR, scoresRow, at(dO, from, row), VECTOR, row, at(dv, j, row), row, VECTOR, D, count, adds);
+            const count = f.keep(i32.sub(end, from)), adds = f.keep(i32.or(i32.lt(j, t), again)), here = f.keep(i32.add(i32.mul(i32.sub(from, t), scoresRow), i32.mul(j, VECTOR)));
+            multiply(transposed(weights(after(ds, here))), channels(at(q, from, row)), channels(at(dk, j, row)), D, count, adds);
+            multiply(transposed(weights(after(p, here))), channels(at(dO, from, row)), channels(at(dv, j, row)), D, count, adds);
           });
-          byFours(i, t, () => multiply(at(ds, i32.sub(i, t), scoresRow), scoresRow, VECTOR, k, VECTOR, row, at(q, i, row), row, VECTOR, D, i32.add(i, ROWS))); // takes the place of q
+          byFours(i, t, () => multiply(weights(at(ds, i32.sub(i, t), scoresRow)), channels(k), channels(at(q, i, row)), D, i32.add(i, ROWS))); // takes the place of q
         });
         scatter(q, dQkv, heads, query, true);
       });
@@ -102,6 +102,15 @@ export const attentionBackwardWasm = program({ buffers: ['qkv', 'table', 'out', 
     });
   },
 });
+
+/** Of vectors: its address, and the bytes from row to row and from column to column. */
+interface Matrix {
+  readonly at: Int;
+  readonly row: Size;
+  readonly column: Size;
+}
+
+const transposed = ({ at, row, column }: Matrix): Matrix => ({ at, row: column, column: row });
 
 /** Of each lane, a head's number in its token. */
 type HeadOf = (lane: number) => Expr<'i32'>;
@@ -116,7 +125,7 @@ interface Unit {
 }
 
 /** What forward and backward share: the walk over units, and calls with the sizes filled in. */
-function setting(f: FunctionBuilder, { B, T, H, KV, D, rotary, row, table }: Readonly<Record<keyof Sizes | 'row' | 'table', Int>>) {
+function setting(f: FunctionBuilder, { B, T, H, KV, D, rotary, row, scoresRow, table }: Readonly<Record<keyof Sizes | 'row' | 'scoresRow' | 'table', Int>>) {
   const heads = f.keep(i32.add(H, i32.mul(KV, 2))), group = f.keep(i32.div(H, KV)), bytes = f.keep(i32.mul(D, 4)), evenD = f.keep(i32.and(i32.add(D, 1), -2));
   const b = f.locals('i32', LANES), kv = f.locals('i32', LANES), [unit, pair, member, at, end] = f.locals('i32', 5) as [Int, Int, Int, Int, Int];
   const [interleaved, spreadOut, rotated, multiplied] = [interleave(f.module), spread(f.module), rotate(f.module), product(f.module)];
@@ -143,9 +152,12 @@ function setting(f: FunctionBuilder, { B, T, H, KV, D, rotary, row, table }: Rea
       if (rotates) turn(from, 1);
       f.call(spreadOut, ...places(buffer, heads, head), i32.mul(heads, bytes), from, row, T, D);
     },
-    /** product(), which adds only if told; D columns are one more if D is odd. */
-    multiply(a: Size, aRow: Size, aK: Size, b: Size, bColumn: Size, bK: Size, out: Size, outRow: Size, outColumn: Size, N: Size, K: Size, adds: Size = 0): void {
-      f.call(multiplied, a, aRow, aK, b, bColumn, bK, out, outRow, outColumn, N === D ? evenD : N, K, adds);
+    /** [T,D] and [queries,keys] at an address. */
+    channels: (at: Int): Matrix => ({ at, row, column: VECTOR }),
+    weights: (at: Int): Matrix => ({ at, row: scoresRow, column: VECTOR }),
+    /** out [4,N] (+)= a [4,K] b [K,N]; D columns are one more if D is odd. */
+    multiply(a: Matrix, b: Matrix, out: Matrix, N: Size, K: Size, adds: Size = 0): void {
+      f.call(multiplied, a.at, a.row, a.column, b.at, b.column, b.row, out.at, out.row, out.column, N === D ? evenD : N, K, adds);
     },
     /** What products read beyond T rows, and beyond D columns if D is odd. */
     zeroPadding(arrays: readonly Int[]): void {

@@ -7,9 +7,9 @@ import { transpose } from '../matmul/tile.wasm.ts';
 
 type Int = Local<'i32'>;
 type Vector = Local<'v128'>;
-
 /** Heads side by side, bytes of a vector, and rows and columns of a tile. */
-export const LANES = 4, VECTOR = 16, ROWS = 4, COLUMNS = 2;
+export const LANES = 4, VECTOR = 16, ROWS = 4;
+const COLUMNS = 2;
 
 const rowsOf = ['a0', 'a1', 'a2', 'a3', 'row', 'to', 'toRow', 'rows', 'n'] as const;
 
