@@ -24,9 +24,12 @@ export function writeAtomically(path: string, contents: Uint8Array | string): vo
   }
 }
 
-/** Removes what writeAtomically() leaves in a folder when the process is killed. */
+/** Whether a file of this name is what writeAtomically() leaves when the process is killed. */
+export const isHalfWritten = (name: string): boolean => /\.\d+\.tmp$/.test(name);
+
+/** Removes such files from a folder. */
 export function sweep(folder: string): void {
-  for (const name of readdirSync(folder)) if (/\.\d+\.tmp$/.test(name)) rmSync(join(folder, name), { force: true });
+  for (const name of readdirSync(folder)) if (isHalfWritten(name)) rmSync(join(folder, name), { force: true });
 }
 
 /** Makes the rename itself last; Windows cannot open a folder, and needs no such thing. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { ConfigError, FormatError } from '../../engine/errors.ts';
 import { resolveConfig, type Config } from '../config/config.ts';
 import { layerFromTree, show } from '../config/layers.ts';
+import { isHalfWritten } from './atomic.ts';
 
 /** Whether a run may go on in a folder that holds one: no; it must; it does if there is one, and else begins. */
 export type Resume = 'never' | 'required' | 'if-there';
@@ -23,7 +24,7 @@ export function claimFolder(wanted: string | undefined, name: string, resume: Re
   if (there && !statSync(wanted).isDirectory()) throw new ConfigError(`run: ${wanted}: is a file: choose another --out`);
   if (there && existsSync(join(wanted, 'config.json')) && resume !== 'never') return wanted;
   if (resume === 'required') throw new ConfigError(`run: ${wanted}: ${there ? 'holds no run' : 'no such folder'}: there is nothing to go on with`);
-  if (there && readdirSync(wanted).some((entry) => entry !== 'lock' && !entry.endsWith('.tmp'))) {
+  if (there && readdirSync(wanted).some((entry) => entry !== 'lock' && !isHalfWritten(entry))) {
     const way = existsSync(join(wanted, 'config.json')) ? `go on with it by --resume ${wanted}` : 'remove it';
     throw new ConfigError(`run: ${wanted}: exists and is not empty: choose another --out, or ${way}`);
   }

@@ -1,10 +1,12 @@
 // A study on the command line: its plan, what is wrong with it in one line, and that one which was killed ends with the same bytes.
 
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { ConfigError } from '../../../engine/errors.ts';
 import { resolveConfig } from '../../../remit/config/config.ts';
 import { configOf } from '../../../remit/study/cell.ts';
+import { StudyFolder } from '../../../remit/study/folder.ts';
 import { allCells, parseArms, parseSeeds } from '../../../remit/study/plan.ts';
 import { inProcess, remitMini, startRemitMini } from '../../support/command-line.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
@@ -98,6 +100,18 @@ describe('a study', () => {
       expect(readFileSync(join(killed, cell, name)).equals(readFileSync(join(whole, cell, name))), `${cell}/${name}`).toBe(true);
     }
   }, 60_000);
+
+  test('killed while it wrote its first file begins in the same folder; one that holds something else is refused', () => {
+    const [half, other] = [join(scratch, 'half'), join(scratch, 'other')], { config } = resolveConfig({});
+    for (const [folder, name] of [[half, 'study.json.123.tmp'], [other, 'notes.txt']] as const) {
+      mkdirSync(folder);
+      writeFileSync(join(folder, name), '{');
+    }
+    StudyFolder.claim(half, config);
+    expect(readdirSync(half)).toEqual(['study.json']);
+    expect(() => StudyFolder.claim(other, config)).toThrow(new ConfigError(`study: ${other}: exists, is not empty and holds no study: choose another --out`));
+    expect(readdirSync(other)).toEqual(['notes.txt']);
+  });
 
   test('that is done does nothing but report again', () => {
     const { code, stderr } = remitMini(study(whole));
