@@ -2,7 +2,8 @@
 // They are added to Tensor here, and not written in tensor.ts, because ops need Tensor first. Loaded with device.ts and ops/index.ts;
 // code inside the project uses the ops themselves.
 
-import { add, affine, div, matmul, mul, sub } from './ops/arithmetic.ts';
+import { add, affine, div, mul, sub } from './ops/arithmetic.ts';
+import { matmul } from './ops/matmul.ts';
 import { sum } from './ops/reduce.ts';
 import { reshape } from './ops/shape.ts';
 import { Tensor } from './tensor.ts';

@@ -1,5 +1,5 @@
 // An op, said once: its shape rule, its forward kernels, its backward in terms of other ops, and the cases it is tested on.
-// Read after: tensor.ts. Read next: tape.ts, ops/matmul (in ops/arithmetic.ts).
+// Read after: tensor.ts. Read next: tape.ts, ops/matmul.ts.
 
 import type { Backend } from './backend.ts';
 import { backend, isRecording } from './runtime.ts';

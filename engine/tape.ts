@@ -1,6 +1,6 @@
 // Reverse-mode differentiation. Each result remembers the op that made it; backward() walks those memories from the loss to the
 // leaves, newest first, which is always a valid order.
-// Read after: tensor.ts, op.ts. Read next: ops/arithmetic.ts, step.ts.
+// Read after: tensor.ts, op.ts. Read next: ops/matmul.ts, step.ts.
 
 import { accumulateKernel, fillKernel } from '../kernels/copy/copy.ts';
 import { binaryKernels } from '../kernels/elementwise/elementwise.ts';

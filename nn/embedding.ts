@@ -1,7 +1,7 @@
 // A table of vectors, one per token or position. With a tied head the same table turns vectors back into logits.
 // Read after: linear.ts.
 
-import { matmul } from '../engine/ops/arithmetic.ts';
+import { matmul } from '../engine/ops/matmul.ts';
 import { embedding } from '../engine/ops/embedding.ts';
 import { slice } from '../engine/ops/shape.ts';
 import type { Parameter, Parameters } from '../engine/parameters.ts';

@@ -1,7 +1,7 @@
 // y = x W' (+ b) (+ residual). Weights are stored [out,in], as in the Hugging Face layout.
 // Read after: engine/parameters.ts.
 
-import { linear } from '../engine/ops/arithmetic.ts';
+import { linear } from '../engine/ops/matmul.ts';
 import type { Parameter, Parameters, Part } from '../engine/parameters.ts';
 import type { Tensor } from '../engine/tensor.ts';
 

@@ -7,7 +7,8 @@ import { ShapeError } from '../errors.ts';
 import { defineOp, normal, run, type Op } from '../op.ts';
 import { sameShape, show, type Spec } from '../shape.ts';
 import { empty, tensor, type Tensor } from '../tensor.ts';
-import { add, affine, matmul, mul, sub } from './arithmetic.ts';
+import { add, affine, mul, sub } from './arithmetic.ts';
+import { matmul } from './matmul.ts';
 import { concat, permute, reshape, slice } from './shape.ts';
 import { softmax } from './softmax.ts';
 

@@ -7,6 +7,7 @@ export * from './arithmetic.ts';
 export * from './attention.ts';
 export * from './cross-entropy.ts';
 export * from './embedding.ts';
+export * from './matmul.ts';
 export * from './norm.ts';
 export * from './policy-loss.ts';
 export * from './reduce.ts';

@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import { Heap } from '../../engine/cpu/memory.ts';
-import { matmul } from '../../engine/ops/arithmetic.ts';
+import { matmul } from '../../engine/ops/matmul.ts';
 import { tanh } from '../../engine/ops/unary.ts';
 import { rng } from '../../engine/rng.ts';
 import { useBackend } from '../../engine/runtime.ts';

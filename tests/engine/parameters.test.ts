@@ -3,7 +3,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import { FormatError } from '../../engine/errors.ts';
-import { matmul, mul } from '../../engine/ops/arithmetic.ts';
+import { mul } from '../../engine/ops/arithmetic.ts';
+import { matmul } from '../../engine/ops/matmul.ts';
 import { embedding } from '../../engine/ops/embedding.ts';
 import { layerNorm, rmsNorm } from '../../engine/ops/norm.ts';
 import { sum } from '../../engine/ops/reduce.ts';

@@ -3,7 +3,8 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import { ShapeError } from '../../engine/errors.ts';
-import { add, affine, matmul, mul, sub } from '../../engine/ops/arithmetic.ts';
+import { add, affine, mul, sub } from '../../engine/ops/arithmetic.ts';
+import { matmul } from '../../engine/ops/matmul.ts';
 import { reshape } from '../../engine/ops/shape.ts';
 import { sum } from '../../engine/ops/reduce.ts';
 import { exp } from '../../engine/ops/unary.ts';

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { useBackend } from '../../engine/runtime.ts';
 import { step } from '../../engine/step.ts';
 import { tensor } from '../../engine/tensor.ts';
-import { add, affine, matmul } from '../../engine/ops/arithmetic.ts';
+import { add, affine } from '../../engine/ops/arithmetic.ts';
+import { matmul } from '../../engine/ops/matmul.ts';
 import { describeGpu, gpu } from '../support/gpu.ts';
 
 const MANY = 2100; // passes: more than one set of queries holds
