@@ -1,6 +1,6 @@
 // The nonlinearities for the CPU, in WASM SIMD. Read after: activation.ts, ../wasm/program.ts.
 
-import { i32, type Expr } from '../wasm/assembler.ts';
+import { i32, type Expr } from '../wasm/instructions.ts';
 import { overFloats, type Lanes, type Number } from '../wasm/lanes.ts';
 import { elementwise, program } from '../wasm/program.ts';
 

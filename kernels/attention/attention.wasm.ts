@@ -4,7 +4,8 @@
 // Where there are fewer than four pairs left, the last one is computed in more than one lane, and stored as often.
 // Read after: attention.ts (what it computes), heads.wasm.ts.
 
-import { i32, v128, type Expr, type FunctionBuilder, type Local } from '../wasm/assembler.ts';
+import type { FunctionBuilder } from '../wasm/assembler.ts';
+import { i32, v128, type Expr, type Local } from '../wasm/instructions.ts';
 import { program } from '../wasm/program.ts';
 import { gradientRows, softmaxRows } from './four-rows.wasm.ts';
 import { interleave, LANES, product, rotate, ROWS, spread, VECTOR } from './heads.wasm.ts';

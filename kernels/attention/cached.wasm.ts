@@ -1,7 +1,7 @@
 // Decoding for the CPU, in WASM SIMD: a unit is a batch row and a key head. New keys and values go into the cache; then each query's
 // scores, softmax and mixture are a product with a vector each (../matmul/vector.wasm.ts). Read after: attention.ts, rows.wasm.ts.
 
-import { i32, type Local } from '../wasm/assembler.ts';
+import { i32, type Local } from '../wasm/instructions.ts';
 import { program } from '../wasm/program.ts';
 import { rowTimesColumns, rowTimesRows } from '../matmul/vector.wasm.ts';
 import { softmaxRow, turn } from './rows.wasm.ts';

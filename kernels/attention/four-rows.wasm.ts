@@ -1,7 +1,8 @@
 // Four rows of attention's weights and of their gradients, in vectors that hold four heads: row r belongs to query first + r, which sees
 // the keys up to itself. Read after: heads.wasm.ts. Used by: attention.wasm.ts.
 
-import { f32, i32, v128, type Callable, type Expr, type FunctionBuilder, type Local, type WasmModule } from '../wasm/assembler.ts';
+import type { Callable, FunctionBuilder, WasmModule } from '../wasm/assembler.ts';
+import { f32, i32, v128, type Expr, type Local } from '../wasm/instructions.ts';
 import { exp, log } from '../wasm/math.ts';
 import { ROWS, VECTOR } from './heads.wasm.ts';
 

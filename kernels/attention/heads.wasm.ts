@@ -2,7 +2,8 @@
 // here, sums never cross lanes, and causality costs nothing. A head's rows become rows of vectors; a matrix product is a tile of 4 x 2
 // vectors. Read after: ../wasm/assembler.ts, ../matmul/tile.wasm.ts. Used by: attention.wasm.ts.
 
-import { f32, i32, v128, type Callable, type Expr, type FunctionBuilder, type Local, type WasmModule } from '../wasm/assembler.ts';
+import type { Callable, FunctionBuilder, WasmModule } from '../wasm/assembler.ts';
+import { f32, i32, v128, type Expr, type Local } from '../wasm/instructions.ts';
 import { transpose } from '../matmul/tile.wasm.ts';
 
 type Int = Local<'i32'>;

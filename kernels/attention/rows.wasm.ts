@@ -1,7 +1,8 @@
 // One head's rows for decoding on the CPU, in WASM SIMD: copying them with rotation, and softmax over what a query sees.
 // Read after: attention.ts, ../wasm/lanes.ts. Used by: cached.wasm.ts.
 
-import { f32, i32, v128, type Callable, type Local, type WasmModule } from '../wasm/assembler.ts';
+import type { Callable, WasmModule } from '../wasm/assembler.ts';
+import { f32, i32, v128, type Local } from '../wasm/instructions.ts';
 import { overFloats } from '../wasm/lanes.ts';
 import { exp } from '../wasm/math.ts';
 

@@ -1,6 +1,6 @@
 // Moving elements on the CPU, in WASM SIMD. Read after: copy.ts, ../wasm/program.ts.
 
-import { f32, i32, type Expr, type Local } from '../wasm/assembler.ts';
+import { f32, i32, type Expr, type Local } from '../wasm/instructions.ts';
 import { overFloats } from '../wasm/lanes.ts';
 import { elementwise, program } from '../wasm/program.ts';
 

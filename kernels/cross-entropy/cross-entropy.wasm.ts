@@ -1,6 +1,7 @@
 // The loss and log-probabilities for the CPU, in WASM SIMD: a unit is a row of logits. Read after: cross-entropy.ts, ../wasm/program.ts.
 
-import { f32, i32, v128, type Expr, type FunctionBuilder, type Local } from '../wasm/assembler.ts';
+import type { FunctionBuilder } from '../wasm/assembler.ts';
+import { f32, i32, v128, type Expr, type Local } from '../wasm/instructions.ts';
 import { largestOf, overFloats, sumOver } from '../wasm/lanes.ts';
 import { log } from '../wasm/math.ts';
 import { program } from '../wasm/program.ts';

@@ -1,6 +1,6 @@
 // Functions of one and of two numbers for the CPU, in WASM SIMD. Read after: elementwise.ts, ../wasm/program.ts.
 
-import { f32, i32, type Expr, type Local } from '../wasm/assembler.ts';
+import { f32, i32, type Expr, type Local } from '../wasm/instructions.ts';
 import { overFloats, type Lanes, type Number } from '../wasm/lanes.ts';
 import { elementwise, program } from '../wasm/program.ts';
 

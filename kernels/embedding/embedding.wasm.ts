@@ -1,7 +1,7 @@
 // Looking rows up for the CPU, in WASM SIMD: a unit is a token; and the way back, where a unit is a cache line of columns: who owns a
 // column goes through all tokens in order. Read after: embedding.ts, ../wasm/program.ts.
 
-import { i32, type Local } from '../wasm/assembler.ts';
+import { i32, type Local } from '../wasm/instructions.ts';
 import { overFloats } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
 

@@ -9,7 +9,8 @@
 // Bias and residual are added to a block of rows when its last k is done, while it is in the cache: to the same bits as in a pass of their own.
 // Read after: ../wasm/program.ts, matmul.ts. Read next: tile.wasm.ts.
 
-import { i32, type Callable, type Expr, type Local, type WasmModule } from '../wasm/assembler.ts';
+import type { Callable, WasmModule } from '../wasm/assembler.ts';
+import { i32, type Expr, type Local } from '../wasm/instructions.ts';
 import { overFloats } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
 import { COLUMNS, packColumns, packRows, ROWS, TILE_BYTES, tiles } from './tile.wasm.ts';

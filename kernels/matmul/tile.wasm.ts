@@ -2,7 +2,8 @@
 // eight multiply-adds. The loop over k is not unrolled: V8 orders all loads of a block first, and a longer one spills.
 // Read after: ../wasm/assembler.ts. Used by: matmul.wasm.ts, ../attention/attention.wasm.ts.
 
-import { f32, i32, v128, type Callable, type Expr, type FunctionBuilder, type Local, type WasmModule } from '../wasm/assembler.ts';
+import type { Callable, FunctionBuilder, WasmModule } from '../wasm/assembler.ts';
+import { f32, i32, v128, type Expr, type Local } from '../wasm/instructions.ts';
 
 /** Rows and columns of one tile of the result, and the scratch that it takes. */
 export const ROWS = 4, COLUMNS = 8, TILE_BYTES = 4 * ROWS * COLUMNS;

@@ -1,7 +1,8 @@
 // A row times a matrix: what decoding a single sequence is made of. Every weight is read once, so nothing is packed.
 // Read after: ../wasm/assembler.ts. Used by: matmul.wasm.ts.
 
-import { f32, i32, v128, type Callable, type Expr, type FunctionBuilder, type Local, type WasmModule } from '../wasm/assembler.ts';
+import type { Callable, FunctionBuilder, WasmModule } from '../wasm/assembler.ts';
+import { f32, i32, v128, type Expr, type Local } from '../wasm/instructions.ts';
 
 type Int = Local<'i32'>;
 

@@ -1,7 +1,8 @@
 // RMSNorm and LayerNorm for the CPU, in WASM SIMD: a unit of the forward is a row. The backward makes dx row by row and, on the way, sums
 // for the parameters over a group of rows; its second part adds up the groups, in order. Read after: norm.ts, ../wasm/program.ts.
 
-import { f32, i32, v128, type Expr, type FunctionBuilder, type Local } from '../wasm/assembler.ts';
+import type { FunctionBuilder } from '../wasm/assembler.ts';
+import { f32, i32, v128, type Expr, type Local } from '../wasm/instructions.ts';
 import { overFloats, sumOver } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
 

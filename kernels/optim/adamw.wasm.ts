@@ -1,6 +1,6 @@
 // AdamW and the gradient norm for the CPU, in WASM SIMD. Read after: adamw.ts, ../wasm/program.ts.
 
-import { f32, i32, type Local } from '../wasm/assembler.ts';
+import { f32, i32, type Local } from '../wasm/instructions.ts';
 import { overFloats, sumOver, type Lanes, type Number } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
 

@@ -2,7 +2,8 @@
 // equal ones the first. The last four of a row overlap those before when the row is no multiple of four, which changes no maximum.
 // Read after: random.ts, threefry.ts, ../wasm/program.ts.
 
-import { f32, i32, i32x4, v128, type Expr, type FunctionBuilder, type Local } from '../wasm/assembler.ts';
+import type { FunctionBuilder } from '../wasm/assembler.ts';
+import { f32, i32, i32x4, v128, type Expr, type Local } from '../wasm/instructions.ts';
 import { log, logOnePlus } from '../wasm/math.ts';
 import { program } from '../wasm/program.ts';
 import { GROUPS, PARITY, rotationsOf } from './threefry.ts';

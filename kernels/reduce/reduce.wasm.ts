@@ -1,7 +1,7 @@
 // Sums for the CPU, in WASM SIMD. Along the last axis a unit is one sum; along another, a cache line of neighbouring sums, which go down
 // the rows together. Read after: reduce.ts, ../wasm/program.ts.
 
-import { f32, i32, v128, type Local } from '../wasm/assembler.ts';
+import { f32, i32, v128, type Local } from '../wasm/instructions.ts';
 import { sumOver } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
 

@@ -1,7 +1,8 @@
 // ReMiT's token weights, hard selection and the policy loss for the CPU, in WASM SIMD: a unit is a row, and for the selection everything.
 // Read after: token-weights.ts, policy-loss.ts, keep-largest.ts, ../wasm/program.ts.
 
-import { f32, i32, type Expr, type FunctionBuilder, type Local } from '../wasm/assembler.ts';
+import type { FunctionBuilder } from '../wasm/assembler.ts';
+import { f32, i32, type Expr, type Local } from '../wasm/instructions.ts';
 import { overFloats, sumOver, type Lanes, type Number } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
 import { kthLargest, LOWEST } from '../random/sample.wasm.ts';

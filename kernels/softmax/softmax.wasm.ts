@@ -1,6 +1,6 @@
 // Softmax, its logarithm, and their gradients for the CPU, in WASM SIMD: a unit is a row. Read after: softmax.ts, ../wasm/program.ts.
 
-import { f32, i32 } from '../wasm/assembler.ts';
+import { f32, i32 } from '../wasm/instructions.ts';
 import { overFloats, sumOver } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
 import { logSumExp, overRows, powers } from '../cross-entropy/cross-entropy.wasm.ts';

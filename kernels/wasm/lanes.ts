@@ -1,7 +1,8 @@
 // Loops over floats whose number need not be a multiple of four: the body is written once, for vectors and for single floats.
 // Read after: assembler.ts, math.ts. Read next: program.ts.
 
-import { f32, i32, i32x4, v128, type Expr, type FunctionBuilder, type Local } from './assembler.ts';
+import type { FunctionBuilder } from './assembler.ts';
+import { f32, i32, i32x4, v128, type Expr, type Local } from './instructions.ts';
 import { exp, log } from './math.ts';
 
 export type Number = 'f32' | 'v128';

@@ -4,7 +4,8 @@
 // Source of the reductions: Cody and Waite, "Software manual for the elementary functions" (1980); the coefficients are fits of our own.
 // Read next: lanes.ts.
 
-import { i32x4, v128, type Expr, type FunctionBuilder, type Local } from './assembler.ts';
+import type { FunctionBuilder } from './assembler.ts';
+import { i32x4, v128, type Expr, type Local } from './instructions.ts';
 
 const HALF_ROOT = 0x3f3504f3; // sqrt(1/2) as bits
 const LN2_HIGH = 0.693359375, LN2_LOW = Math.LN2 - LN2_HIGH; // their sum is ln 2; the first has 10 bits, so n LN2_HIGH is exact

@@ -3,7 +3,8 @@
 // computes it, nor on which units go together, so the bits do not depend on the number of threads.
 // Read after: lanes.ts. Read next: engine/cpu/wasm/compile.ts (which runs programs), kernels/activation/activation.wasm.ts.
 
-import { f32, i32, type Expr, type FunctionBuilder, type Local } from './assembler.ts';
+import type { FunctionBuilder } from './assembler.ts';
+import { f32, i32, type Expr, type Local } from './instructions.ts';
 import { overFloats, type Lanes, type Number } from './lanes.ts';
 
 /** Which units to do, and memory to do it with. */

@@ -3,7 +3,8 @@
 // Read after: kernels/wasm/program.ts, crew.ts. Read next: ../threads.ts.
 
 import type { Kernel } from '../../../kernels/kernel.ts';
-import { v128, WasmModule } from '../../../kernels/wasm/assembler.ts';
+import { WasmModule } from '../../../kernels/wasm/assembler.ts';
+import { v128 } from '../../../kernels/wasm/instructions.ts';
 import type { WasmProgram } from '../../../kernels/wasm/program.ts';
 import { emitCrew, PLACE, PLACE_BYTES } from './crew.ts';
 

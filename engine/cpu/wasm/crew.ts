@@ -5,7 +5,8 @@
 // they are woken: on a busy machine, the core is then free for whoever holds them up.
 // Workers may come late, sleep, or not exist at all: the others do their share. Read after: kernels/wasm/program.ts, assembler.ts.
 
-import { atomics, i32, type WasmModule } from '../../../kernels/wasm/assembler.ts';
+import type { WasmModule } from '../../../kernels/wasm/assembler.ts';
+import { atomics, i32 } from '../../../kernels/wasm/instructions.ts';
 
 /** Byte offsets; what threads write at the same time lies on lines of its own. */
 export const PLACE = { open: 0, done: 64, asleep: 128, waits: 132, task: 192, units: 196, perRange: 200, ranges: 204, scratch: 208, scratchStride: 212, args: 256 } as const;
