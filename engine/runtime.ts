@@ -5,7 +5,7 @@
 import type { Arena } from './arena.ts';
 import type { Backend, Storage } from './backend.ts';
 import { DeviceError } from './errors.ts';
-import { sizeOf, type Spec } from './shape.ts';
+import { sizeOf, type DType, type Shape } from './shape.ts';
 
 const current: { backend: Backend | null; arena: Arena | null; recording: boolean } = { backend: null, arena: null, recording: true };
 
@@ -45,9 +45,8 @@ export function noGrad<T>(body: () => T): T {
 }
 
 /** Memory for a result: owned by the running step, or by whoever holds it when there is none. */
-export function allocate(spec: Spec): Storage {
-  const size = sizeOf(spec.shape);
-  return current.arena ? current.arena.alloc(size, spec.dtype) : backend().alloc(size, spec.dtype);
+export function allocate(shape: Shape, dtype: DType): Storage {
+  return (current.arena ?? backend()).alloc(sizeOf(shape), dtype);
 }
 
 function during<T>(change: Partial<typeof current>, body: () => T): T {

@@ -75,14 +75,14 @@ export class Tensor implements Spec {
 export function tensor(values: ArrayLike<number>, shape: Shape = [values.length], dtype: DType = 'f32'): Tensor {
   checkShape('tensor', shape);
   if (values.length !== sizeOf(shape)) throw new ShapeError(`tensor: ${values.length} values for ${show(shape)}: needs ${sizeOf(shape)}`);
-  const storage = allocate({ shape, dtype });
+  const storage = allocate(shape, dtype);
   backend().write(storage, values);
   return new Tensor({ shape, dtype, storage });
 }
 
 /** Memory for a result of the running step, or for whoever holds it outside of one. */
-export function empty(spec: Spec): Tensor {
-  return new Tensor({ ...spec, storage: allocate(spec) });
+export function empty({ shape, dtype }: Spec): Tensor {
+  return new Tensor({ shape, dtype, storage: allocate(shape, dtype) });
 }
 
 /** A leaf that wants its gradient: read it with backward(loss).of(leaf). */

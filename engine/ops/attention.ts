@@ -111,21 +111,19 @@ export interface KeyValueCache {
  * Throws ShapeError when the cache does not fit qkv, or is too short for the positions.
  */
 export function attentionCached(qkv: Tensor, table: Tensor, cache: KeyValueCache, attrs: AttentionAttrs & { readonly position: number }): Tensor {
-  const { position } = attrs, { T: N, ...sizes } = attentionSizes('attentionCached', qkv, attrs), { B, H, KV, D } = sizes;
-  const context = cache.k.shape[2] ?? 0;
-  for (const [name, { shape }] of Object.entries(cache)) {
-    if (!sameShape(shape, [B, KV, context, D])) {
-      throw new ShapeError(`attentionCached: qkv ${show(qkv.shape)}, cache.${name} ${show(shape)}: must be [${B},${KV},context,${D}]`);
-    }
+  const { position } = attrs, { B, T: N, H, KV, D, rotary } = attentionSizes('attentionCached', qkv, attrs), context = cache.k.shape[2] ?? 0, fit = [B, KV, context, D];
+  for (const name of ['k', 'v'] as const) {
+    const { shape } = cache[name];
+    if (!sameShape(shape, fit)) throw new ShapeError(`attentionCached: qkv ${show(qkv.shape)}, cache.${name} ${show(shape)}: must be [${B},${KV},context,${D}]`);
   }
   if (!Number.isInteger(position) || position < 0 || position + N > context) {
     throw new ShapeError(`attentionCached: ${N} tokens from position ${position}: do not fit in a cache of ${context}`);
   }
-  if (sizes.rotary) checkTable('attentionCached', table, position + N, D);
+  if (rotary) checkTable('attentionCached', table, position + N, D);
   const out = empty({ shape: [B, N, H * D], dtype: 'f32' });
   run(attentionCachedKernel, {
     qkv: qkv.storage, table: table.storage, cacheK: cache.k.storage, cacheV: cache.v.storage, out: out.storage,
-  }, { ...sizes, N, context, position });
+  }, { B, N, H, KV, D, context, rotary, position });
   return out;
 }
 

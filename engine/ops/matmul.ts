@@ -85,14 +85,14 @@ function addends<T extends Spec>(added: readonly T[], out: Shape): { readonly bi
 }
 
 function matmulSizes(a: Shape, b: Shape, { transA = false, transB = false }: MatmulAttrs): { lead: Shape; M: number; N: number; K: number } {
-  const where = `matmul: ${show(a)}${transA ? "'" : ''} x ${show(b)}${transB ? "'" : ''}`;
-  if (a.length < 2 || b.length < 2) throw new ShapeError(`${where}: both need at least two axes`);
+  const wrong = (what: string): ShapeError => new ShapeError(`matmul: ${show(a)}${transA ? "'" : ''} x ${show(b)}${transB ? "'" : ''}: ${what}`);
+  if (a.length < 2 || b.length < 2) throw wrong('both need at least two axes');
   const lead = a.slice(0, -2), [r, c] = a.slice(-2) as [number, number], [r2, c2] = b.slice(-2) as [number, number];
   const [M, K] = transA ? [c, r] : [r, c], [K2, N] = transB ? [c2, r2] : [r2, c2];
-  if (K !== K2) throw new ShapeError(`${where}: inner dimensions ${K} and ${K2} differ`);
+  if (K !== K2) throw wrong(`inner dimensions ${K} and ${K2} differ`);
   const shared = b.length === 2 && a.length > 2;
-  if (!shared && show(lead) !== show(b.slice(0, -2))) throw new ShapeError(`${where}: batches ${show(lead)} and ${show(b.slice(0, -2))} differ`);
-  if (shared && transA) throw new ShapeError(`${where}: a transposed batch needs a batch on the right too`);
+  if (!shared && !sameShape(lead, b.slice(0, -2))) throw wrong(`batches ${show(lead)} and ${show(b.slice(0, -2))} differ`);
+  if (shared && transA) throw wrong('a transposed batch needs a batch on the right too');
   return { lead, M, N, K };
 }
 

@@ -25,7 +25,8 @@ export const rmsNorm: Op<readonly [x: Tensor, weight: Tensor], NormAttrs> = defi
     return [{ shape: x.shape, dtype: 'f32' }, { shape: x.shape.slice(0, -1), dtype: 'f32' }];
   },
   forward(run, [x, weight], [out, rstd], { epsilon = EPSILON }) {
-    run(rmsNormKernel, { x: x.storage, weight: weight.storage, out: out.storage, rstd: rstd!.storage }, { ...rowsOf(x), epsilon });
+    const { rows, C } = rowsOf(x);
+    run(rmsNormKernel, { x: x.storage, weight: weight.storage, out: out.storage, rstd: rstd!.storage }, { rows, C, epsilon });
   },
   backward(grad, { inputs: [x, weight], outputs: [, rstd] }, need) {
     const dx = need(0, () => empty(x)), dWeight = need(1, (into) => into ?? empty(weight));
@@ -54,9 +55,10 @@ export const layerNorm: Op<readonly [x: Tensor, weight: Tensor, bias: Tensor], N
     return [{ shape: x.shape, dtype: 'f32' }, perRow, perRow];
   },
   forward(run, [x, weight, bias], [out, mean, rstd], { epsilon = EPSILON }) {
+    const { rows, C } = rowsOf(x);
     run(layerNormKernel, {
       x: x.storage, weight: weight.storage, bias: bias.storage, out: out.storage, mean: mean!.storage, rstd: rstd!.storage,
-    }, { ...rowsOf(x), epsilon });
+    }, { rows, C, epsilon });
   },
   backward(grad, { inputs: [x, weight, bias], outputs: [, mean, rstd] }, need) {
     const dx = need(0, () => empty(x)), dWeight = need(1, (into) => into ?? empty(weight)), dBias = need(2, (into) => into ?? empty(bias));
