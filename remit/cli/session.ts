@@ -29,16 +29,18 @@ export interface Session {
   /** The model that guides `model`, if any, and the user's own text, if it learns from that: a run goes on with the same. */
   readonly reference?: Transformer | undefined;
   readonly data?: string;
+  /** Milliseconds to wait for another process that is at work in the folder. */
+  readonly patience?: number;
 }
 
 /** Runs `body` in a run folder; resolves to the exit code. Throws ConfigError when the folder is not for this run. */
-export async function inRunFolder({ config, device, model, tokenizer, out, name, resume, reference, data }: Session, body: (folder: RunFolder) => Promise<void>): Promise<number> {
+export async function inRunFolder({ config, device, model, tokenizer, out, name, resume, reference, data, patience }: Session, body: (folder: RunFolder) => Promise<void>): Promise<number> {
   const progress = new Progress(), say = (text: string): void => {
     progress.endLine();
     process.stderr.write(`${text}\n`);
   };
   const began = { start: await hashOf(model), ...(reference && { reference: await hashOf(reference) }), ...(data !== undefined && { data: sha256(data) }) };
-  const folder = new RunFolder(claimFolder(out, name, resume), { config, environment: { ...environment(version(), device.name), ...began }, tokenizer, progress, notice: say });
+  const folder = new RunFolder(claimFolder(out, name, resume), { config, environment: { ...environment(version(), device.name), ...began }, tokenizer, progress, notice: say, patience });
   say(`${folder.path}: ${model.parameters.count.toLocaleString('en')} parameters, seed ${config.seed}, device ${device.name}`);
   const signals = listen(folder, say);
   try {

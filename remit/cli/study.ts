@@ -96,6 +96,8 @@ function startCell(folder: StudyFolder, cell: Cell, args: Arguments, threads: nu
   }
 }
 
+const PATIENCE_MS = 60_000; // when a study was killed, its cells end after the step in hand, which takes long on a machine that is busy
+
 /** Does a cell unless it is done; from where a process before was interrupted, if there was one. Ends when the study that started it does. */
 async function oneCell(folder: StudyFolder, name: string, options: StudyOptions): Promise<number> {
   const seed = Number(/^seed-(\d+)\//.exec(name)?.[1]), cell = allCells({ ...options, seeds: [seed] }).find((one) => one.name === name);
@@ -103,7 +105,7 @@ async function oneCell(folder: StudyFolder, name: string, options: StudyOptions)
   if (folder.isDone(cell)) return EXIT.ok;
   endWith(process.ppid);
   const config = configOf(cell, folder.config), device = await openDevice(config.device), model = newModel(config, tinyWorldTokenizer.vocabulary);
-  return inRunFolder({ config, device, model, tokenizer: tinyWorldTokenizer, out: folder.cell(cell), name, resume: 'if-there' }, async (run) => {
+  return inRunFolder({ config, device, model, tokenizer: tinyWorldTokenizer, out: folder.cell(cell), name, resume: 'if-there', patience: PATIENCE_MS }, async (run) => {
     run.report('result', await runCell(cell, config, folder.equip(run, cell.seed), options));
   });
 }

@@ -40,6 +40,8 @@ export interface RunFolderOptions {
   readonly progress?: Progress;
   /** Told from where the run goes on, and what is damaged. */
   readonly notice?: (text: string) => void;
+  /** Milliseconds to wait for another process that is at work in the folder; by default 3000. */
+  readonly patience?: number | undefined;
 }
 
 export class RunFolder implements Run {
@@ -75,7 +77,7 @@ export class RunFolder implements Run {
     const stored = storedConfig(path, options.config), config = stored ?? toJson(options.config);
     this.#configHash = sha256(config);
     this.#states = new States(join(path, 'checkpoints'));
-    this.#unlock = lock(path);
+    this.#unlock = lock(path, options.patience);
     try {
       sweep(path);
       if (stored === undefined) writeAtomically(join(path, 'config.json'), config);

@@ -1,15 +1,15 @@
 // One process at a time writes a run folder. The file `lock` names it; when that process is gone, however it went, the lock is open.
 // Used by: folder.ts.
 
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../engine/errors.ts';
 
 const PATIENCE_MS = 3000; // the process before may be on its way out
 
-/** Takes the lock of a folder; returns what gives it back. Throws ConfigError when another process that is alive keeps it. */
-export function lock(folder: string): () => void {
-  const path = join(folder, 'lock'), own = `${process.pid} ${startOf(process.pid)}\n`, deadline = performance.now() + PATIENCE_MS;
+/** Takes the lock of a folder; returns what gives it back. Throws ConfigError when another process that is alive keeps it so many milliseconds. */
+export function lock(folder: string, patience = PATIENCE_MS): () => void {
+  const path = join(folder, 'lock'), own = `${process.pid} ${statOf(process.pid).start}\n`, deadline = performance.now() + patience;
   for (;;) {
     try {
       writeFileSync(path, own, { flag: 'wx' });
@@ -17,11 +17,24 @@ export function lock(folder: string): () => void {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-    const [pid = 0, start = ''] = read(path).split(/\s/).map((word, i) => (i === 0 ? Number(word) : word)) as [number?, string?];
-    if (!isAlive(pid, start)) rmSync(path, { force: true });
+    const held = read(path), [pid = 0, start = ''] = held.split(/\s/).map((word, i) => (i === 0 ? Number(word) : word)) as [number?, string?];
+    if (!isAlive(pid, start)) breakOpen(path, held);
     else if (pid !== process.pid && performance.now() < deadline) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
     else throw new ConfigError(`run: ${folder}: process ${pid} is at work in it: wait for its end, or choose another --out`);
   }
+}
+
+/** Removes a lock that held `held`, unless another process has taken it since. */
+function breakOpen(path: string, held: string): void {
+  const aside = `${path}.${process.pid}.tmp`;
+  try {
+    renameSync(path, aside); // only one process can
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  if (read(aside) !== held) linkSync(aside, path);
+  rmSync(aside, { force: true });
 }
 
 function read(path: string): string {
@@ -40,11 +53,12 @@ function isAlive(pid: number, start: string): boolean {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
   }
-  return startOf(pid) === start;
+  const there = statOf(pid);
+  return there.start === start && there.state !== 'Z'; // ended, but nobody has asked how: without an init, that lasts
 }
 
-/** When a process started, in ticks since the machine did; empty where there is no /proc. */
-function startOf(pid: number): string {
-  const stat = read(`/proc/${pid}/stat`);
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''; // field 22; the second one, in brackets, may hold anything
+/** The state of a process, and when it started, in ticks since the machine did; empty where there is no /proc. */
+function statOf(pid: number): { readonly state: string; readonly start: string } {
+  const stat = read(`/proc/${pid}/stat`), fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // from the third; the second, in brackets, may hold anything
+  return { state: fields[0]!, start: fields[19] ?? '' };
 }

@@ -1,5 +1,7 @@
 // Run folders, checkpoints and the progress bar.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -15,6 +17,7 @@ import { writeAtomically } from '../../remit/run/atomic.ts';
 import { readCheckpoint, sha256, writeCheckpoint } from '../../remit/run/checkpoint.ts';
 import { environment } from '../../remit/run/environment.ts';
 import { claimFolder, RunFolder, StoppedError } from '../../remit/run/folder.ts';
+import { lock } from '../../remit/run/lock.ts';
 import { openModel } from '../../remit/run/model.ts';
 import { clock, Progress, short } from '../../remit/run/progress.ts';
 import { temporaryFolder } from '../support/temporary.ts';
@@ -95,6 +98,20 @@ describe('a run folder', () => {
       again().close();
       expect(existsSync(path)).toBe(false);
     }
+  });
+
+  test.runIf(process.platform === 'linux')('waits for a process that is on its way out, and not for one that has ended and lingers', async () => {
+    const folder = join(scratch, 'waiting'), path = join(folder, 'lock');
+    mkdirSync(folder);
+    const shell = spawn('sh', ['-c', 'sleep 1 & echo $!; exec sleep 100']), [pid] = (await once(shell.stdout, 'data')) as [Buffer]; // a parent that never asks how its child ended
+    const stat = readFileSync(`/proc/${Number(pid)}/stat`, 'utf8'), claim = `${Number(pid)} ${stat.split(' ')[21]}\n`;
+    writeFileSync(path, claim);
+    expect(() => lock(folder, 100)).toThrow(new ConfigError(`run: ${folder}: process ${Number(pid)} is at work in it: wait for its end, or choose another --out`));
+    lock(folder, 60_000)();
+    expect(readFileSync(`/proc/${Number(pid)}/stat`, 'utf8')).toContain(') Z ');
+    writeFileSync(path, claim);
+    lock(folder, 0)();
+    shell.kill();
   });
 
   test('keeps the best model of a phase beside its result, and knows it again when it goes on', async () => {
