@@ -8,6 +8,7 @@ import { transpose } from '../matmul/tile.wasm.ts';
 
 type Int = Local<'i32'>;
 type Vector = Local<'v128'>;
+
 /** Heads side by side, bytes of a vector, and rows and columns of a tile. */
 export const LANES = 4, VECTOR = 16, ROWS = 4;
 const COLUMNS = 2;
