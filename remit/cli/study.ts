@@ -2,7 +2,7 @@
 // Read next: remit/study/plan.ts (the cells), cell.ts (what one does), schedule.ts (processes), report.ts.
 
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { ConfigError } from '../../engine/errors.ts';
@@ -120,6 +120,9 @@ function endWith(parent: number): void {
 }
 
 function lastLine(path: string): string {
-  const lines = existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n') : [];
-  return `${lines.at(-1) ?? 'it said nothing'} (see ${path})`;
+  try {
+    return `${readFileSync(path, 'utf8').trim().split('\n').at(-1) || 'it said nothing'} (see ${path})`;
+  } catch (error) {
+    return `its log cannot be read: ${(error as Error).message}`;
+  }
 }

@@ -31,7 +31,10 @@ export class StudyFolder {
     const file = join(path, 'study.json');
     if (existsSync(file)) {
       const there = StudyFolder.open(path), differing = [...settings.keys()].filter((name) => name !== 'seed' && valueAt(there.config, name) !== valueAt(config, name));
-      if (differing.length === 0) return there;
+      if (differing.length === 0) {
+        sweep(path);
+        return there;
+      }
       const shown = differing.slice(0, 3).map((name) => `${name} = ${valueAt(there.config, name)} there, ${valueAt(config, name)} now`);
       throw new ConfigError(`study: ${path}: holds a study with another configuration (${shown.join('; ')}): choose another --out`);
     }
@@ -71,7 +74,9 @@ export class StudyFolder {
     const curveFile = join(run.path, 'curve.json'), points = existsSync(curveFile) ? (parse(curveFile) as CurvePoint[]) : [];
     const curve = new Map(points.map((point) => [point.step, point]));
     const snapshotOf = (cell: string, phase: string, step: number): string => join(cell, 'snapshots', `${phase}-${step}.safetensors`);
-    mkdirSync(join(run.path, 'snapshots'), { recursive: true });
+    const snapshots = join(run.path, 'snapshots');
+    mkdirSync(snapshots, { recursive: true });
+    sweep(snapshots);
     return Object.assign(run, {
       curve,
       saveCurve: () => writeAtomically(curveFile, `${JSON.stringify([...curve.values()])}\n`),

@@ -5,7 +5,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { resolveConfig } from '../config/config.ts';
-import { writeAtomically } from '../run/atomic.ts';
+import { sweep, writeAtomically } from '../run/atomic.ts';
 import { STUDY_ARMS } from './arms.ts';
 import type { CellResult } from './cell.ts';
 import { claims } from './claims.ts';
@@ -26,8 +26,10 @@ export interface Report {
 export function writeReport(folder: StudyFolder, options: StudyOptions): Report {
   const results = new Map(allCells(options).map((cell) => [cell.name, folder.result(cell)])), summary = summarise(options, results);
   const checked = check(expectationsFor(folder.config), summary), figures = charts(summary), markdown = render(summary, checked, [...figures.keys()]);
-  mkdirSync(join(folder.path, 'figures'), { recursive: true });
-  for (const [name, svg] of figures) writeAtomically(join(folder.path, 'figures', `${name}.svg`), svg);
+  const charted = join(folder.path, 'figures');
+  mkdirSync(charted, { recursive: true });
+  sweep(charted);
+  for (const [name, svg] of figures) writeAtomically(join(charted, `${name}.svg`), svg);
   writeAtomically(join(folder.path, 'report.json'), `${JSON.stringify({ ...summary, claims: claims(summary), checked }, null, 2)}\n`);
   writeAtomically(join(folder.path, 'report.csv'), csv(results));
   writeAtomically(join(folder.path, 'report.md'), `${markdown}\n`);

@@ -37,7 +37,8 @@ export async function runCells(cells: readonly Cell[], { jobs, isDone, start, on
         if (running.size === 0) resolve();
       };
       const launch = (cell: Cell): void => {
-        const child = start(cell), began = performance.now();
+        const began = performance.now(), child = attempt(cell);
+        if (child === undefined) return;
         running.set(cell.name, child);
         child.once('error', reject);
         child.once('exit', (code, signal) => {
@@ -50,6 +51,14 @@ export async function runCells(cells: readonly Cell[], { jobs, isDone, start, on
           }
           next();
         });
+      };
+      const attempt = (cell: Cell): ChildProcess | undefined => {
+        try {
+          return start(cell);
+        } catch (error) { // a full disk, say
+          failed ??= `study: ${cell.name}: cannot be started: ${(error as Error).message}`;
+          return undefined;
+        }
       };
       next();
     });

@@ -35,6 +35,12 @@ test.each([...Object.entries(phases), ['text', []] as const])('%s: every call', 
   report(phase, await injectFaults({ run, command, scratch: own, stride }));
 });
 
+test('a study: every call of its own, beside those of its cells', { timeout: 3_600_000 }, async () => {
+  const own = join(scratch, 'study'), command = ['study', ...short, '--arms', 'vanilla,remit.2', '--seeds', '1', '--iterations', '1', '--light', '--jobs', '2'];
+  mkdirSync(own);
+  report('study', await injectFaults({ run, command, goOn: [], scratch: own, stride }));
+});
+
 test('the whole pipeline, killed 40 times at moments drawn at random, ends with the same bytes', { timeout: 3_600_000 }, async () => {
   const [undisturbed, folder] = [join(scratch, 'undisturbed'), join(scratch, 'killed')], started = performance.now();
   expect((await run(['train', '--out', undisturbed])).code).toBe(0);

@@ -2,13 +2,14 @@
 //   REMIT_FAULT=<what>:<n>:<folder>
 // kill: SIGKILL just before call n. torn: half of what it writes, then SIGKILL. ENOSPC, EIO: call n fails, once.
 // count: nothing happens; the number of calls goes to stdout at the end. Calls are counted that touch files below the folder: those that
-// change something, and for EIO and count:...:reads those that read, too. The program itself knows nothing of this.
+// change something, and for EIO and count-reads those that read, too. The program itself knows nothing of this. A study's cells are left
+// alone: its own calls are counted.
 
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { resolve, sep } from 'node:path';
 
-const [what, at, folder] = process.env.REMIT_FAULT.split(':'), root = resolve(folder);
+const [what, at, folder] = process.env.REMIT_FAULT.split(':'), root = resolve(folder), isCell = process.argv.includes('--cell');
 const changing = ['openSync', 'writeFileSync', 'writeSync', 'fsyncSync', 'ftruncateSync', 'closeSync', 'renameSync', 'rmSync', 'mkdirSync'];
 const reading = ['readFileSync', 'readSync', 'readdirSync'];
 const files = new Set(); // descriptors of files below the folder
@@ -26,6 +27,7 @@ function half(data) {
 }
 
 for (const name of what === 'EIO' || what === 'count-reads' ? [...changing, ...reading] : changing) {
+  if (isCell) break;
   const real = fs[name];
   fs[name] = (...args) => {
     if (inside || !below(args[0])) return real(...args);

@@ -4,7 +4,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect } from 'vitest';
 import { readCheckpoint } from '../../remit/run/checkpoint.ts';
@@ -54,12 +54,13 @@ export function compiled(): RunProgram {
   });
 }
 
-/** Everything that a run leaves, by name and hash; of the file with a clock in it, the steps. */
+/** Everything that a run or a study leaves, by name and hash; of files with a clock in them, the steps. */
 export function contents(folder: string): Record<string, string> {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name !== 'checkpoints').sort();
-  return Object.fromEntries(files.map((name) => {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const names = files.map((file) => relative(folder, join(file.parentPath, file.name))).filter((name) => !name.startsWith('logs')).sort(); // a study's logs hold speeds
+  return Object.fromEntries(names.map((name) => {
     const bytes = readFileSync(join(folder, name));
-    const withoutClock = name === 'timing.jsonl' ? bytes.toString().replaceAll(/,"seconds".*$/gm, '') : bytes;
+    const withoutClock = basename(name) === 'timing.jsonl' ? bytes.toString().replaceAll(/,"seconds".*$/gm, '') : bytes;
     return [name, createHash('sha256').update(withoutClock).digest('hex')];
   }));
 }
@@ -75,6 +76,8 @@ export interface Suite {
   readonly run: RunProgram;
   /** The command, without --out and --resume. */
   readonly command: readonly string[];
+  /** What makes it go on where it was; default: --resume. */
+  readonly goOn?: readonly string[];
   /** A folder of the suite's own. */
   readonly scratch: string;
   /** Every so many calls go wrong. */
@@ -82,7 +85,7 @@ export interface Suite {
 }
 
 /** Lets each call of a run go wrong in each way, takes the run up again, and compares it with one that was left alone. Resolves to the number of faults. */
-export async function injectFaults({ run, command, scratch, stride }: Suite): Promise<Record<Kind, number>> {
+export async function injectFaults({ run, command, goOn = ['--resume'], scratch, stride }: Suite): Promise<Record<Kind, number>> {
   const whole = join(scratch, 'whole'), calls: Record<string, number> = {};
   for (const count of ['count', 'count-reads']) {
     rmSync(whole, { recursive: true, force: true });
@@ -102,7 +105,7 @@ export async function injectFaults({ run, command, scratch, stride }: Suite): Pr
     if (kind === 'kill' || kind === 'torn') expect(first.signal, at).toBe('SIGKILL');
     else if (first.code !== 0) expect(first.stderr, at).toMatch(new RegExp(`^error: .*${kind}.*\\n$`, 'm')); // or the call did not matter
     for (const path of checkpoints(folder)) readCheckpoint(path); // whatever is there is whole: else it throws
-    const again = await run([...command, '--out', folder, '--resume']);
+    const again = await run([...command, '--out', folder, ...goOn]);
     expect(again.code, `${at}: ${again.stderr}`).toBe(0);
     expect(contents(folder), at).toEqual(expected);
     rmSync(folder, { recursive: true });
