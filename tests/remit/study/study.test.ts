@@ -1,13 +1,15 @@
 // A study on the command line: its plan, what is wrong with it in one line, and that one which was killed ends with the same bytes.
 
+import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ConfigError } from '../../../engine/errors.ts';
+import { ConfigError, RemitError } from '../../../engine/errors.ts';
 import { resolveConfig } from '../../../remit/config/config.ts';
 import { configOf } from '../../../remit/study/cell.ts';
 import { StudyFolder } from '../../../remit/study/folder.ts';
-import { allCells, parseArms, parseSeeds } from '../../../remit/study/plan.ts';
+import { allCells, parseArms, parseSeeds, type Cell } from '../../../remit/study/plan.ts';
+import { runCells } from '../../../remit/study/schedule.ts';
 import { inProcess, remitMini, startRemitMini } from '../../support/command-line.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
@@ -58,6 +60,15 @@ describe('the plan', () => {
     expect(parseSeeds('1-3, 7,2')).toEqual([1, 2, 3, 7]);
     expect(parseArms('kd.5').map(({ name }) => name)).toEqual(['vanilla', 'kd.5']);
   });
+});
+
+test('a cell that cannot be started, when the one before it has ended, is named', async () => {
+  const cells = allCells({ arms: parseArms('vanilla'), seeds: [1], turns: 1, light: true });
+  const start = ({ needs }: Cell): ChildProcess => {
+    if (needs.length > 0) throw new Error('ENOSPC: no space left on device');
+    return spawn(process.execPath, ['--eval', '']);
+  };
+  await expect(runCells(cells, { jobs: 2, isDone: () => false, start })).rejects.toThrow(new RemitError('study: seed-1/vanilla: cannot be started: ENOSPC: no space left on device'));
 });
 
 test.each<[string[], string]>([
