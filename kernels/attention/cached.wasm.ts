@@ -31,14 +31,14 @@ export const attentionCachedWasm = program({
       f.set(cacheAt, i32.mul(i32.mul(unit, context), head));
       f.set(to, i32.add(cacheAt, i32.mul(position, head)));
       f.set(keyAt, i32.add(i32.add(qkv, i32.mul(i32.mul(b, N), width)), i32.mul(i32.add(H, kv), head)));
-      f.call(turned, keyAt, width, i32.add(cacheK, to), head, N, D, angles, 0, rotary, 1);
-      f.call(turned, i32.add(keyAt, i32.mul(KV, head)), width, i32.add(cacheV, to), head, N, D, angles, 0, 0, 1);
+      f.call(turned, keyAt, width, i32.add(cacheK, to), head, N, D, angles, 0, rotary);
+      f.call(turned, i32.add(keyAt, i32.mul(KV, head)), width, i32.add(cacheV, to), head, N, D, angles, 0, 0);
       f.loop(n, N, 1, () => {
         f.set(seen, i32.add(i32.add(position, n), 1));
         f.set(h, i32.mul(kv, group));
         f.while(i32.lt(h, i32.mul(i32.add(kv, 1), group)), () => {
           f.set(from, i32.add(i32.mul(b, N), n)); // the token
-          f.call(turned, i32.add(i32.add(qkv, i32.mul(from, width)), i32.mul(h, head)), width, q, head, 1, D, i32.add(angles, i32.mul(n, head)), 1, rotary, 1);
+          f.call(turned, i32.add(i32.add(qkv, i32.mul(from, width)), i32.mul(h, head)), width, q, head, 1, D, i32.add(angles, i32.mul(n, head)), 1, rotary);
           f.call(rows, q, i32.add(cacheK, cacheAt), scores, seen, D, 0);
           f.call(softmax, scores, seen);
           f.call(columns, scores, i32.add(cacheV, cacheAt), head, i32.add(out, i32.mul(i32.add(i32.mul(from, H), h), head)), D, seen, 0);

@@ -8,6 +8,7 @@ import { transpose } from '../matmul/tile.wasm.ts';
 
 type Int = Local<'i32'>;
 type Vector = Local<'v128'>;
+type Step = (places: readonly Int[], at: Int) => void;
 
 /** Heads side by side, bytes of a vector, and rows and columns of a tile. */
 export const LANES = 4, VECTOR = 16, ROWS = 4;
@@ -52,8 +53,6 @@ function eachRow(f: FunctionBuilder, starts: readonly Int[], row: Int, vectors: 
     f.bump(vectors, vectorsRow);
   });
 }
-
-type Step = (places: readonly Int[], at: Int) => void;
 
 /** (x, row, rows, D, table, back): turns rows of D vectors in place by the angles at table, D floats a row (kernels/rope), or back. */
 export function rotate(module: WasmModule): Callable {

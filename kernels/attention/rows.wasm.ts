@@ -6,24 +6,25 @@ import { f32, i32, v128, type Local } from '../wasm/instructions.ts';
 import { overFloats } from '../wasm/lanes.ts';
 import { exp } from '../wasm/math.ts';
 
+type Four = Local<'v128'>;
+
 /**
- * (from, fromRow, to, toRow, rows, D, table, scaled, rotary, forward): copies rows of one head, times 1/sqrt(D) if scaled; row r is
- * rotated by the angles at table + r D (kernels/rope), forward or back.
+ * (from, fromRow, to, toRow, rows, D, table, scaled, rotary): copies rows of one head, times 1/sqrt(D) if scaled; row r is
+ * rotated by the angles at table + r D (kernels/rope).
  */
 export function turn(module: WasmModule): Callable {
-  return module.function('attentionTurn', ['from', 'fromRow', 'to', 'toRow', 'rows', 'D', 'table', 'scaled', 'rotary', 'forward'], (f, p) => {
-    const { from, fromRow, to, toRow, rows, D, table, scaled, rotary, forward } = p;
+  return module.function('attentionTurn', ['from', 'fromRow', 'to', 'toRow', 'rows', 'D', 'table', 'scaled', 'rotary'], (f, p) => {
+    const { from, fromRow, to, toRow, rows, D, table, scaled, rotary } = p;
     const r = f.local('i32'), half = f.keep(i32.shiftRight(D, 1)), second = f.keep(i32.mul(half, 4)), factor = f.keep(f32.of(1));
     f.if(scaled, () => f.set(factor, f32.div(f32.of(1), f32.sqrt(f32.fromInt(D)))));
-    const rotateRow = (sign: 1 | -1) => () => overFloats(f, half, (lanes, at) => {
+    const rotateRow = (): void => overFloats(f, half, (lanes, at) => {
       const x = i32.add(from, at), y = i32.add(to, at), angle = i32.add(table, at), scale = lanes.splat(factor);
       const a = lanes.keep(lanes.load(x)), b = lanes.keep(lanes.load(i32.add(x, second))), cos = lanes.keep(lanes.load(angle)), sin = lanes.keep(lanes.load(i32.add(angle, second)));
-      const plus = sign === 1 ? lanes.add : lanes.sub, minus = sign === 1 ? lanes.sub : lanes.add;
-      f.store(y, lanes.mul(scale, minus(lanes.mul(a, cos), lanes.mul(b, sin))));
-      f.store(i32.add(y, second), lanes.mul(scale, plus(lanes.mul(b, cos), lanes.mul(a, sin))));
+      f.store(y, lanes.mul(scale, lanes.sub(lanes.mul(a, cos), lanes.mul(b, sin))));
+      f.store(i32.add(y, second), lanes.mul(scale, lanes.add(lanes.mul(b, cos), lanes.mul(a, sin))));
     });
     f.loop(r, rows, 1, () => {
-      f.if(rotary, () => f.if(forward, rotateRow(1), rotateRow(-1)), () => {
+      f.if(rotary, rotateRow, () => {
         overFloats(f, D, (lanes, at) => f.store(i32.add(to, at), lanes.mul(lanes.splat(factor), lanes.load(i32.add(from, at)))));
       });
       f.bump(from, fromRow);
@@ -58,5 +59,3 @@ export function softmaxRow(module: WasmModule): Callable {
     everyFour(() => f.store(at, v128.mul(v128.load(at), share)));
   });
 }
-
-type Four = Local<'v128'>;
