@@ -84,13 +84,16 @@ function readOptions(args: Arguments): StudyOptions {
   };
 }
 
-/** The same program again, for one cell; what it says goes to the cell's log. Detached: Ctrl-C reaches it through this process alone, once. */
+/**
+ * The same program again, for one cell; what it says goes to the cell's log. Detached: Ctrl-C reaches it through this process alone, once.
+ * It works in the study's folder and calls it `.`: should it outlive this process for a moment, and the folder be removed, it cannot bring it back.
+ */
 function startCell(folder: StudyFolder, cell: Cell, args: Arguments, threads: number) {
   const passed = args.given.filter(([flag]) => ['arms', 'iterations', 'light'].includes(flag)).flatMap(([flag, text]) => (flag === 'light' ? [`--${flag}`] : [`--${flag}`, text]));
-  mkdirSync(dirname(folder.log(cell)), { recursive: true });
+  for (const path of [folder.cell(cell), dirname(folder.log(cell))]) mkdirSync(path, { recursive: true });
   const log = openSync(folder.log(cell), 'w');
   try {
-    return spawn(process.execPath, [...process.execArgv, process.argv[1]!, 'study', '--out', folder.path, '--cell', cell.name, '--threads', `${threads}`, ...passed], { stdio: ['ignore', log, log], detached: true });
+    return spawn(process.execPath, [...process.execArgv, process.argv[1]!, 'study', '--out', '.', '--cell', cell.name, '--threads', `${threads}`, ...passed], { cwd: folder.path, stdio: ['ignore', log, log], detached: true });
   } finally {
     closeSync(log);
   }
@@ -105,7 +108,7 @@ async function oneCell(folder: StudyFolder, name: string, options: StudyOptions)
   if (folder.isDone(cell)) return EXIT.ok;
   endWith(process.ppid);
   const config = configOf(cell, folder.config), device = await openDevice(config.device), model = newModel(config, tinyWorldTokenizer.vocabulary);
-  return inRunFolder({ config, device, model, tokenizer: tinyWorldTokenizer, out: folder.cell(cell), name, resume: 'if-there', patience: PATIENCE_MS }, async (run) => {
+  return inRunFolder({ config, device, model, tokenizer: tinyWorldTokenizer, out: folder.cell(cell), name, resume: 'in-place', patience: PATIENCE_MS }, async (run) => {
     run.report('result', await runCell(cell, config, folder.equip(run, cell.seed), options));
   });
 }

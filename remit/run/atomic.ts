@@ -1,7 +1,7 @@
 // Writes a file so that a reader, or a crash at any moment, finds the old file or the new one and never half of it:
 // write beside it, flush to the disk, rename over. Used by: checkpoint.ts, folder.ts.
 
-import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { RemitError } from '../../engine/errors.ts';
 
@@ -30,6 +30,15 @@ export const isHalfWritten = (name: string): boolean => /\.\d+\.tmp$/.test(name)
 /** Removes such files from a folder. */
 export function sweep(folder: string): void {
   for (const name of readdirSync(folder)) if (isHalfWritten(name)) rmSync(join(folder, name), { force: true });
+}
+
+/** Makes a folder, unless it is there, in one that is there: a folder that somebody removes in the meantime does not come back. */
+export function makeFolder(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }
 
 /** Makes the rename itself last; Windows cannot open a folder, and needs no such thing. */

@@ -9,14 +9,14 @@
 // for its state, the first that is not finished cuts metrics.jsonl back to where its state was stored, and goes on.
 // Nothing else is ever overwritten. Read after: checkpoint.ts, states.ts. Read next: claim.ts, model.ts.
 
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { FormatError, RemitError } from '../../engine/errors.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import type { Config } from '../config/config.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { PhaseState, Run, StepRecord } from '../phases/run.ts';
-import { sweep, writeAtomically } from './atomic.ts';
+import { makeFolder, sweep, writeAtomically } from './atomic.ts';
 import { readCheckpoint, sha256, writeCheckpoint, type Checkpoint, type Place } from './checkpoint.ts';
 import { readJson, storedConfig } from './claim.ts';
 import { checkSame, type Environment } from './environment.ts';
@@ -84,7 +84,7 @@ export class RunFolder implements Run {
       const environment = join(path, 'env.json');
       if (existsSync(environment)) checkSame(readJson(environment), options.environment, path, (text) => options.notice?.(text));
       else writeAtomically(environment, toJson(options.environment));
-      mkdirSync(this.#states.folder, { recursive: true });
+      makeFolder(this.#states.folder);
       sweep(this.#states.folder);
       this.#metrics = new Lines(join(path, 'metrics.jsonl'));
       this.#timing = new Lines(join(path, 'timing.jsonl'));

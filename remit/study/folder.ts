@@ -9,7 +9,7 @@ import { type Config, resolveConfig } from '../config/config.ts';
 import { settings } from '../config/schema.ts';
 import { tinyWorldTokenizer } from '../data/tokenizer.ts';
 import type { StepRecord } from '../phases/run.ts';
-import { isHalfWritten, sweep, writeAtomically } from '../run/atomic.ts';
+import { isHalfWritten, makeFolder, sweep, writeAtomically } from '../run/atomic.ts';
 import { writeCheckpoint } from '../run/checkpoint.ts';
 import type { RunFolder } from '../run/folder.ts';
 import { openModel } from '../run/model.ts';
@@ -75,7 +75,7 @@ export class StudyFolder {
     const curve = new Map(points.map((point) => [point.step, point]));
     const snapshotOf = (cell: string, phase: string, step: number): string => join(cell, 'snapshots', `${phase}-${step}.safetensors`);
     const snapshots = join(run.path, 'snapshots');
-    mkdirSync(snapshots, { recursive: true });
+    makeFolder(snapshots);
     sweep(snapshots);
     return Object.assign(run, {
       curve,

@@ -1,7 +1,7 @@
 // A study on the command line: its plan, what is wrong with it in one line, and that one which was killed ends with the same bytes.
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ConfigError, RemitError } from '../../../engine/errors.ts';
@@ -112,6 +112,17 @@ describe('a study', () => {
     }
   }, 60_000);
 
+  test('killed and removed does not come back, though a cell of it is alive a moment longer', async () => {
+    const gone = join(scratch, 'gone'), lock = join(gone, 'seed-1/base/lock');
+    const child = startRemitMini(study(gone).with(-3, '1')), until = performance.now() + 20_000;
+    while (!existsSync(lock) && performance.now() < until); // the cell is about to make folders of its own
+    expect(existsSync(lock)).toBe(true);
+    child.kill('SIGKILL');
+    rmSync(gone, { recursive: true, maxRetries: 10 });
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    expect(existsSync(gone)).toBe(false);
+  }, 60_000);
+
   test('killed while it wrote its first file begins in the same folder; one that holds something else is refused', () => {
     const [half, other] = [join(scratch, 'half'), join(scratch, 'other')], { config } = resolveConfig({});
     for (const [folder, name] of [[half, 'study.json.123.tmp'], [other, 'notes.txt']] as const) {
@@ -141,7 +152,7 @@ describe('a study', () => {
     writeFileSync(base, bytes);
     const { code, stderr } = remitMini([...study(whole), '--arms', 'remit.2,kd.5', '--jobs', '1']); // kd.5 starts from the damaged model
     expect([code, stderr.trim().split('\n').at(-1)]).toEqual([
-      1, `error: study: seed-1/kd.5: ended with exit code 4: error: checkpoint: ${base}: its checksum does not fit: the file was changed or damaged after it was written (see ${join(whole, 'logs/seed-1-kd.5.log')})`,
+      1, `error: study: seed-1/kd.5: ended with exit code 4: error: checkpoint: seed-1/base/checkpoints/pretrain.safetensors: its checksum does not fit: the file was changed or damaged after it was written (see ${join(whole, 'logs/seed-1-kd.5.log')})`,
     ]);
   }, 60_000);
 });
