@@ -3,7 +3,7 @@
 // kill: SIGKILL just before call n. torn: half of what it writes, then SIGKILL. ENOSPC, EIO: call n fails, once.
 // count: nothing happens; the number of calls goes to stdout at the end. Calls are counted that touch files below the folder: those that
 // change something, and for EIO and count-reads those that read, too. The program itself knows nothing of this. A study's cells are left
-// alone: its own calls are counted.
+// alone: its own calls are counted. But for gone: somebody removes the folder just before call n of a cell.
 
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
@@ -27,7 +27,7 @@ function half(data) {
 }
 
 for (const name of what === 'EIO' || what === 'count-reads' ? [...changing, ...reading] : changing) {
-  if (isCell) break;
+  if (isCell !== (what === 'gone')) break;
   const real = fs[name];
   fs[name] = (...args) => {
     if (inside || !below(args[0])) return real(...args);
@@ -35,6 +35,7 @@ for (const name of what === 'EIO' || what === 'count-reads' ? [...changing, ...r
     try {
       if (++calls === Number(at)) {
         if (what === 'torn' && name === 'writeFileSync') real(args[0], half(args[1]), args[2]);
+        if (what === 'gone') fs.rmSync(root, { recursive: true });
         if (what === 'kill' || what === 'torn') die();
         if (what === 'ENOSPC' || what === 'EIO') throw Object.assign(new Error(`${what}: injected, ${name}`), { code: what, syscall: name });
       }

@@ -119,7 +119,7 @@ function checkpoints(folder: string): string[] {
 }
 
 /** Two at a time. */
-async function together<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+export async function together<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const queue = [...items];
   const worker = async (): Promise<void> => {
     for (let item; (item = queue.shift()) !== undefined;) await work(item);

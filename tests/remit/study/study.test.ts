@@ -1,7 +1,7 @@
 // A study on the command line: its plan, what is wrong with it in one line, and that one which was killed ends with the same bytes.
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ConfigError, RemitError } from '../../../engine/errors.ts';
@@ -110,17 +110,6 @@ describe('a study', () => {
     for (const cell of ['seed-1/vanilla', 'seed-2/remit.2']) for (const name of ['metrics.jsonl', 'result.json', 'checkpoints/midtrain.safetensors']) {
       expect(readFileSync(join(killed, cell, name)).equals(readFileSync(join(whole, cell, name))), `${cell}/${name}`).toBe(true);
     }
-  }, 60_000);
-
-  test('killed and removed does not come back, though a cell of it is alive a moment longer', async () => {
-    const gone = join(scratch, 'gone'), lock = join(gone, 'seed-1/base/lock');
-    const child = startRemitMini(study(gone).with(-3, '1')), until = performance.now() + 20_000;
-    while (!existsSync(lock) && performance.now() < until); // the cell is about to make folders of its own
-    expect(existsSync(lock)).toBe(true);
-    child.kill('SIGKILL');
-    rmSync(gone, { recursive: true, maxRetries: 10 });
-    await new Promise((resolve) => setTimeout(resolve, 2000));
-    expect(existsSync(gone)).toBe(false);
   }, 60_000);
 
   test('killed while it wrote its first file begins in the same folder; one that holds something else is refused', () => {
