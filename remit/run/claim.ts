@@ -8,7 +8,9 @@ import { resolveConfig, type Config } from '../config/config.ts';
 import { layerFromTree, show } from '../config/layers.ts';
 import { isHalfWritten } from './atomic.ts';
 
-/** Whether a run may go on in a folder that holds one: no; it must; it does if there is one, and else begins, in a folder that it makes or that was made for it. */
+/**
+ * Whether a run may go on in a folder that holds one: no; it must; it does if there is one, and else begins; the same
+ * in a folder that whoever started it has made. */
 export type Resume = 'never' | 'required' | 'if-there' | 'in-place';
 
 const SHOWN = 5; // differences in a message
@@ -20,7 +22,6 @@ const SHOWN = 5; // differences in a message
  */
 export function claimFolder(wanted: string | undefined, name: string, resume: Resume = 'never'): string {
   if (wanted === undefined) return firstFree(name);
-  if (resume === 'in-place') return wanted;
   const there = existsSync(wanted);
   if (there && !statSync(wanted).isDirectory()) throw new ConfigError(`run: ${wanted}: is a file: choose another --out`);
   if (there && existsSync(join(wanted, 'config.json')) && resume !== 'never') return wanted;
@@ -29,7 +30,7 @@ export function claimFolder(wanted: string | undefined, name: string, resume: Re
     const way = existsSync(join(wanted, 'config.json')) ? `go on with it by --resume ${wanted}` : 'remove it';
     throw new ConfigError(`run: ${wanted}: exists and is not empty: choose another --out, or ${way}`);
   }
-  mkdirSync(wanted, { recursive: true });
+  if (resume !== 'in-place') mkdirSync(wanted, { recursive: true });
   return wanted;
 }
 
