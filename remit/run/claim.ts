@@ -9,8 +9,9 @@ import { layerFromTree, show } from '../config/layers.ts';
 import { isHalfWritten } from './atomic.ts';
 
 /**
- * Whether a run may go on in a folder that holds one: no; it must; it does if there is one, and else begins; the same
- * in a folder that whoever started it has made. */
+ * Whether a run may go on in a folder that holds one: no; it must; it does if there is one, and else begins; the
+ * same in a folder that whoever started it has made, and that is not made again if it is gone.
+ */
 export type Resume = 'never' | 'required' | 'if-there' | 'in-place';
 
 const SHOWN = 5; // differences in a message
