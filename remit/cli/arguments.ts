@@ -3,7 +3,7 @@
 
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { ConfigError } from '../../engine/errors.ts';
-import { nearest } from '../config/nearest.ts';
+import { nearest } from '../../engine/nearest.ts';
 
 export type Flags = NonNullable<ParseArgsConfig['options']>;
 

@@ -3,7 +3,7 @@
 // Read next: train.ts, exit.ts.
 
 import { ConfigError, RemitError } from '../../engine/errors.ts';
-import { nearest } from '../config/nearest.ts';
+import { nearest } from '../../engine/nearest.ts';
 import { EXIT, exitCode } from './exit.ts';
 import { takeThreads } from './threads.ts';
 import { version } from './version.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { ConfigError } from '../../engine/errors.ts';
 import { resolveConfig, type Resolved } from '../config/config.ts';
 import { presetsHelp, printConfig, settingsHelp } from '../config/help.ts';
-import { nearest } from '../config/nearest.ts';
+import { nearest } from '../../engine/nearest.ts';
 import { settings } from '../config/schema.ts';
 import type { Resume } from '../run/claim.ts';
 import { readArguments, required, type Arguments, type Flags } from './arguments.ts';

@@ -3,7 +3,7 @@
 
 import { ConfigError } from '../../engine/errors.ts';
 import { type Layer, layerFromText, layerFromTree, show } from './layers.ts';
-import { nearest } from './nearest.ts';
+import { nearest } from '../../engine/nearest.ts';
 import { presetNames, presets, type PresetName } from './presets.ts';
 import { type Config, schema, settings } from './schema.ts';
 

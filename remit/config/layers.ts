@@ -3,7 +3,7 @@
 // merged into another: a key such as __proto__ is simply a name that no setting has. Read next: config.ts.
 
 import { ConfigError } from '../../engine/errors.ts';
-import { nearest } from './nearest.ts';
+import { nearest } from '../../engine/nearest.ts';
 import { sections, settings } from './schema.ts';
 
 export interface Layer {

@@ -2,7 +2,7 @@
 // needs are done, and that is never done twice. Read after: arms.ts. Read next: cell.ts (what a cell does), schedule.ts (who does it when).
 
 import { ConfigError } from '../../engine/errors.ts';
-import { nearest } from '../config/nearest.ts';
+import { nearest } from '../../engine/nearest.ts';
 import { STUDY_ARMS, type StudyArm } from './arms.ts';
 
 export interface Cell {

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { ConfigError } from '../../engine/errors.ts';
 import { resolveConfig, type Sources } from '../../remit/config/config.ts';
 import { printConfig, settingsHelp } from '../../remit/config/help.ts';
-import { distance, nearest } from '../../remit/config/nearest.ts';
+import { distance, nearest } from '../../engine/nearest.ts';
 import { presetNames, presets } from '../../remit/config/presets.ts';
 import { settings } from '../../remit/config/schema.ts';
 
