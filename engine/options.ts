@@ -11,7 +11,11 @@ export interface Rule<T = unknown> {
   readonly range: string;
   readonly kind: 'number' | 'toggle' | 'choice' | 'text' | 'other';
   accepts(value: unknown): value is T;
+  /** The part of a refused value that is to blame, if it has parts: `[17]`, what is there, and what must be. */
+  inside?(value: unknown): Part | undefined;
 }
+
+type Part = readonly [name: string, value: unknown, rule: Rule];
 
 /** A rule for a value that need not be there, and what stands in for it. */
 export interface OptionalRule<T> extends Rule<T> {
@@ -64,6 +68,40 @@ export function callable<T>(range: string): Rule<T> {
   return such(range, (value) => typeof value === 'function');
 }
 
+/** What only this class makes. `range` reads after "must be": `a tensor`. */
+export function instance<T>(range: string, type: abstract new (...args: never[]) => T): Rule<T> {
+  return such(range, (value) => value instanceof type);
+}
+
+/** An object that has these properties: it may have others, and be of a class of somebody's. */
+export function having<T extends object>(range: string, properties: Readonly<Record<string, Rule>>): Rule<T> {
+  const inside = (value: unknown): Part | undefined => {
+    if (!isObject(value) || isPromise(value)) return undefined;
+    const wrong = Object.entries(properties).find(([name, rule]) => !fits(value[name], rule));
+    return wrong && [`.${wrong[0]}`, value[wrong[0]], wrong[1]];
+  };
+  return { ...such(range, (value) => isObject(value) && !isPromise(value) && inside(value) === undefined), inside };
+}
+
+/** A list: an array or a typed array, of any realm, with each element as `each` says. One pass over it. */
+export function list<T>(range: string, each: Rule<T>): Rule<ArrayLike<T>> {
+  const inside = (value: unknown): Part | undefined => {
+    if (!isList(value)) return undefined;
+    for (let i = 0; i < value.length; i++) if (!each.accepts(value[i])) return [`[${i}]`, value[i], each];
+    return undefined;
+  };
+  return { ...such(range, (value) => isList(value) && inside(value) === undefined), inside };
+}
+
+/** A typed array of one kind, of any realm: `typedArray('Int32Array')`. With a rule for its elements where that is narrower than its type. */
+export function typedArray<T>(kind: string, each?: Rule<number>): Rule<T> {
+  const isKind = (value: unknown): boolean => ArrayBuffer.isView(value) && value[Symbol.toStringTag as never] === kind;
+  const range = /^[AEIOU]/.test(kind) ? `an ${kind}` : `a ${kind}`;
+  if (each === undefined) return such(range, isKind);
+  const elements = list(range, each);
+  return { ...such(range, (value) => isKind(value) && elements.accepts(value)), inside: (value) => (isKind(value) ? elements.inside?.(value) : undefined) };
+}
+
 /** May be left out; undefined means the fallback, everywhere. */
 export function optional<T>(rule: Rule<T>, fallback?: T): OptionalRule<T> {
   return { ...rule, fallback };
@@ -83,16 +121,36 @@ export function checkOptions<T extends object>(where: string, given: unknown, ru
   const checked: Record<string, unknown> = {};
   for (const name of names) {
     const rule = rules[name as keyof T] as Rule & Partial<OptionalRule<unknown>>;
-    const value = options[name] ?? (options[name] === undefined ? rule.fallback : null);
+    const value = options[name] === undefined ? rule.fallback : options[name];
     if (value === undefined && 'fallback' in rule) continue;
     checked[name] = checkValue(`${where}: ${name}`, value, rule);
   }
   return checked as T;
 }
 
+/**
+ * The arguments of a call, against a rule for each in their order: `checkArguments('keep', arguments, { x: aTensor })`. A missing one, a
+ * wrong one and one too many are refused with ConfigError. A rule of `anything` leaves an argument to checkOptions() or to the function.
+ */
+export function checkArguments(where: string, given: ArrayLike<unknown>, rules: Readonly<Record<string, Rule>>): void {
+  const names = Object.keys(rules);
+  if (given.length > names.length) {
+    throw new ConfigError(`${where}: ${describe(given[names.length])}: an argument too many: it takes ${names.join(', ') || 'none'}`);
+  }
+  names.forEach((name, i) => {
+    const rule = rules[name]!;
+    if (!fits(given[i], rule)) checkValue(`${where}: ${name}`, given[i], rule);
+  });
+}
+
+/** An argument that is checked elsewhere. */
+export const anything: Rule = such('anything', () => true);
+
 /** One value, or ConfigError: `advantages: size = 0: must be a whole number of at least 1`. */
 export function checkValue<T>(where: string, value: unknown, rule: Rule<T>): T {
   if (rule.accepts(value)) return value;
+  const part = rule.inside?.(value);
+  if (part !== undefined) return checkValue(`${where}${part[0]}`, part[1], part[2]) as never;
   throw new ConfigError(value === undefined ? `${where} is missing: must be ${rule.range}` : `${where} = ${describe(value)}: must be ${rule.range}`);
 }
 
@@ -102,9 +160,26 @@ function unknown(where: string, name: string, names: readonly string[]): string 
   return `${where}: ${name}: no such option: ${close === undefined ? '' : `did you mean ${close}? `}There are ${names.join(', ')}`;
 }
 
+/** Whether a rule takes the value, undefined where it may be left out. */
+function fits(value: unknown, rule: Rule): boolean {
+  return (value === undefined && 'fallback' in rule) || rule.accepts(value);
+}
+
 /** A plain object, of any realm: no array, no tensor, no promise, no class of somebody's. */
 function isOptions(value: unknown): value is object {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  if (!isObject(value) || Array.isArray(value)) return false;
   const prototype = Object.getPrototypeOf(value) as object | null;
   return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
+function isPromise(value: Readonly<Record<string, unknown>>): boolean {
+  return typeof value.then === 'function';
+}
+
+function isList(value: unknown): value is ArrayLike<unknown> {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
 }

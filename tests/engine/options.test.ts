@@ -4,7 +4,9 @@ import { runInNewContext } from 'node:vm';
 import { describe as group, expect, test } from 'vitest';
 import { describe } from '../../engine/describe.ts';
 import { ConfigError } from '../../engine/errors.ts';
-import { checkOptions, choice, optional, real, text, toggle, whole } from '../../engine/options.ts';
+import {
+  anything, callable, checkArguments, checkOptions, checkValue, choice, having, instance, list, optional, real, text, toggle, typedArray, whole,
+} from '../../engine/options.ts';
 
 interface Brew {
   readonly cups: number;
@@ -57,6 +59,59 @@ group('an options object', () => {
   test('takes nothing from a prototype', () => {
     expect(() => brew(JSON.parse('{ "cups": 1, "__proto__": {} }'))).toThrow('brew: __proto__: no such option');
     expect(() => checkOptions('brew', { toString: 1 }, {})).toThrow('brew: toString: no such option: it takes none');
+  });
+});
+
+group('arguments', () => {
+  function pour(..._arguments: unknown[]): void {
+    checkArguments('pour', arguments, { cups: whole({ min: 1 }), jug: instance('a Map', Map), how: optional(text), options: anything });
+  }
+
+  test('are as many as there are, undefined where they may be left out', () => {
+    pour(1, new Map());
+    pour(1, new Map(), undefined, { any: 'thing' });
+  });
+
+  test.each<[unknown[], string]>([
+    [[], 'pour: cups is missing: must be a whole number of at least 1'],
+    [[new Map(), 1], 'pour: cups = a Map: must be a whole number of at least 1'],
+    [[1, null], 'pour: jug = null: must be a Map'],
+    [[1, new Map(), null], 'pour: how = null: must be some text'],
+    [[1, new Map(), 'so', {}, 5], 'pour: 5: an argument too many: it takes cups, jug, how, options'],
+  ])('%o are refused', (given, message) => {
+    expect(() => pour(...given)).toThrow(new ConfigError(message));
+  });
+});
+
+group('a value with parts', () => {
+  const numbers = list('a list of finite numbers', real()), tokens = typedArray('Int32Array', whole({ min: 0 })), pot = having('a pot', { lid: toggle, fill: callable('a function'), name: optional(text) });
+
+  test('may be of any realm, or of a class', () => {
+    for (const value of [[1, 2], new Float32Array(2), runInNewContext('[1, 2]'), runInNewContext('new Float64Array(2)')]) expect(checkValue('x', value, numbers)).toBe(value);
+    for (const value of [Int32Array.of(1), runInNewContext('Int32Array.of(1)')]) expect(checkValue('x', value, tokens)).toBe(value);
+    class Pot {
+      lid = true;
+      fill(): void {}
+    }
+    expect(checkValue('x', new Pot(), pot)).toBeInstanceOf(Pot);
+  });
+
+  test.each<[unknown, Parameters<typeof checkValue>[2], string]>([
+    [[1, '2'], numbers, 'x[1] = "2": must be a finite number'],
+    [new Float32Array([0, NaN]), numbers, 'x[1] = NaN: must be a finite number'],
+    [[[1]], numbers, 'x[0] = [1]: must be a finite number'],
+    ['12', numbers, 'x = "12": must be a list of finite numbers'],
+    [new BigInt64Array(1), numbers, 'x[0] = 0n: must be a finite number'],
+    [[, 1], numbers, 'x[0] is missing: must be a finite number'],
+    [[1], tokens, 'x = [1]: must be an Int32Array'],
+    [Int32Array.of(1, -1), tokens, 'x[1] = -1: must be a whole number of at least 0'],
+    [{ lid: true }, pot, 'x.fill is missing: must be a function'],
+    [{ lid: 1, fill() {} }, pot, 'x.lid = 1: must be true or false'],
+    [{ lid: true, fill() {}, name: 1 }, pot, 'x.name = 1: must be some text'],
+    [Promise.resolve(), pot, 'x = a promise: await it first: must be a pot'],
+    [7, pot, 'x = 7: must be a pot'],
+  ])('%o is refused, with the part that is to blame', (value, rule, message) => {
+    expect(() => checkValue('x', value, rule)).toThrow(new ConfigError(message));
   });
 });
 
