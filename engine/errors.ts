@@ -4,10 +4,17 @@
 /** Anything we say on purpose. Its message is for people; its stack is not shown. */
 export class RemitError extends Error {
   constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(oneLine(message), options);
     this.name = new.target.name;
   }
 }
+
+/** Control characters, and marks that turn the direction of text, as escapes: file names and foreign text in a message cannot draw on a terminal. */
+export function oneLine(text: string): string {
+  return text.replaceAll(CONTROL, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
 /** Shapes, sizes or element types that do not fit together. */
 export class ShapeError extends RemitError {}

@@ -3,6 +3,7 @@
 // The format has no checksum; a caller that wants one puts it into the metadata.
 // Source: the format description in huggingface/safetensors, README.md. Used by: remit/run/checkpoint.ts, remit/interop/.
 import { FormatError } from './errors.ts';
+import { parseJson } from './json.ts';
 
 /** Element types that can be written, with the array that holds them in memory. */
 const ARRAYS = {
@@ -54,29 +55,45 @@ const MAX_HEADER_BYTES = 100_000_000;
  * The bytes of a safetensors file, a function of its arguments alone.
  *
  * Tensors keep the given order, except that wider elements come first: so every array starts at a multiple of its element size.
- * Throws FormatError when a name is reserved or used twice, or when an array does not have the type or length that its entry says.
+ * Throws FormatError for whatever readSafetensors() would refuse, or read as something else: a name that is reserved, used twice or no
+ * text; a note that is no text; a shape of other than whole numbers; an array that does not have the type or length its entry says.
  */
 export function writeSafetensors(
   tensors: Iterable<readonly [name: string, tensor: TensorToWrite]>,
   metadata: Iterable<readonly [key: string, value: string]> = [],
 ): Uint8Array {
-  const entries = [...tensors].sort(([, a], [, b]) => BYTES[b.dtype] - BYTES[a.dtype]); // a stable sort
+  const given = pairs('tensors', tensors);
+  const names = new Set<string>([METADATA]);
+  for (const [name, tensor] of given) {
+    checkName('name', name, names.has(name) && (name === METADATA ? 'is reserved' : 'is used twice'));
+    names.add(name);
+    checkTensor(name, tensor);
+  }
+  const entries = given.sort(([, a], [, b]) => BYTES[b.dtype] - BYTES[a.dtype]); // a stable sort
+
   const fields: string[] = [];
   const field = (key: string, value: unknown) => fields.push(`${JSON.stringify(key)}:${JSON.stringify(value)}`);
-
-  const notes = new Map(metadata);
+  const notes = new Map<string, string>();
+  for (const [key, value] of pairs('metadata', metadata)) {
+    checkName('metadata key', key, notes.has(key) && 'is used twice');
+    if (typeof value !== 'string') {
+      throw new FormatError(`safetensors: metadata "${key}" = ${String(value).slice(0, 40)}: must be a string`);
+    }
+    notes.set(key, value);
+  }
   if (notes.size > 0) fields.push(`"${METADATA}":{${[...notes].map(([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(v)}`).join(',')}}`);
 
-  const names = new Set<string>([METADATA]);
   let offset = 0;
-  for (const [name, tensor] of entries) {
-    if (names.has(name)) throw new FormatError(`safetensors: "${name}": this name is ${name === METADATA ? 'reserved' : 'used twice'}`);
-    names.add(name);
-    checkArray(name, tensor);
-    field(name, { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [offset, (offset += tensor.data.byteLength)] });
+  for (const [name, { dtype, shape, data }] of entries) {
+    const begin = offset;
+    offset += data.byteLength;
+    field(name, { dtype, shape, data_offsets: [begin, offset] });
   }
 
   const json = new TextEncoder().encode(`{${fields.join(',')}}`);
+  if (json.length > MAX_HEADER_BYTES) {
+    throw new FormatError(`safetensors: ${entries.length} tensors: names and notes take ${json.length} bytes, at most ${MAX_HEADER_BYTES} can be read`);
+  }
   const start = 8 + Math.ceil(json.length / 8) * 8; // data begins at a multiple of 8; the gap is filled with spaces
   const file = new Uint8Array(start + offset).fill(0x20, 8 + json.length, start);
   new DataView(file.buffer).setBigUint64(0, BigInt(start - 8), true);
@@ -89,12 +106,39 @@ export function writeSafetensors(
   return file;
 }
 
-function checkArray(name: string, { dtype, shape, data }: TensorToWrite): void {
+/** The entries of a Map or a list of pairs, as a list of its own. */
+function pairs<T>(what: string, given: Iterable<readonly [string, T]>): (readonly [string, T])[] {
+  const isPair = (entry: unknown): boolean => Array.isArray(entry) && entry.length === 2;
+  const list = typeof given === 'object' && given !== null && Symbol.iterator in given ? [...given] : undefined;
+  if (list?.every(isPair)) return list;
+  throw new FormatError(`safetensors: ${what}: must be a Map or a list of [name, value]: an object is given as Object.entries(...)`);
+}
+
+/** `fault`: what else is wrong with it. A lone surrogate has no UTF-8, and so no place in a file that others read. */
+function checkName(kind: string, name: unknown, fault: string | false): void {
+  if (typeof name !== 'string') throw new FormatError(`safetensors: ${kind} ${String(name)}: must be a string`);
+  if (/\p{Surrogate}/u.test(name)) throw new FormatError(`safetensors: ${kind} ${JSON.stringify(name)}: is no Unicode text`);
+  if (fault !== false) throw new FormatError(`safetensors: "${name}": this ${kind} ${fault}`);
+}
+
+function checkTensor(name: string, tensor: unknown): void {
+  const where = `safetensors: "${name}"`;
+  if (!isObject(tensor)) throw new FormatError(`${where}: must be { dtype, shape, data }`);
+  const { dtype, shape, data } = tensor as { readonly dtype?: WritableDType; readonly shape?: unknown; readonly data?: unknown };
+  if (typeof dtype !== 'string' || !Object.hasOwn(ARRAYS, dtype)) {
+    const readOnly = typeof dtype === 'string' && Object.hasOwn(BYTES, dtype);
+    throw new FormatError(`${where}: dtype ${String(dtype)}: ${readOnly ? 'can be read, not written' : 'is unknown'}: use ${Object.keys(ARRAYS).join(', ')}`);
+  }
+  if (!isCounts(shape)) throw new FormatError(`${where}: shape [${String(shape)}]: must be a list of whole numbers from 0`);
   const size = shape.reduce((product, length) => product * length, 1);
   if (!(data instanceof ARRAYS[dtype])) {
-    throw new FormatError(`safetensors: "${name}": ${dtype} is held by a ${ARRAYS[dtype].name}, not by a ${data.constructor.name}`);
+    throw new FormatError(`${where}: ${dtype} is held by a ${ARRAYS[dtype].name}, not by a ${typeName(data)}`);
   }
-  if (size !== data.length) throw new FormatError(`safetensors: "${name}": [${shape}] needs ${size} elements, the array has ${data.length}`);
+  if (size !== data.length) throw new FormatError(`${where}: [${shape}] needs ${size} elements, the array has ${data.length}`);
+}
+
+function typeName(value: unknown): string {
+  return typeof value === 'object' && value !== null ? (value.constructor?.name ?? 'object') : String(value);
 }
 
 /**
@@ -107,6 +151,7 @@ export function readSafetensors(bytes: Uint8Array, where: string): SafetensorsFi
   const fail: Fail = (why) => {
     throw new FormatError(`safetensors: ${where}: ${why}`);
   };
+  if (!(bytes instanceof Uint8Array)) fail(`must be given as a Uint8Array of its bytes, not as ${typeName(bytes)}`);
   // A Node Buffer is a Uint8Array whose slice() does not copy: look at the memory through a plain one.
   const file = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const { header, dataStart } = parseHeader(file, fail);
@@ -147,46 +192,8 @@ function parseHeader(file: Uint8Array, fail: Fail): { header: Record<string, unk
     return fail('the header is not UTF-8');
   }
   if (!text.startsWith('{')) fail('the header does not start with "{"');
-  let header: Record<string, unknown>;
-  try {
-    header = JSON.parse(text) as Record<string, unknown>;
-  } catch {
-    return fail('the header is not JSON');
-  }
-  checkKeysAndNumbers(text, fail);
+  const header = parseJson(text, (why) => fail(`the header ${why}`), { whole: true }) as Record<string, unknown>;
   return { header, dataStart };
-}
-
-/**
- * What JSON.parse lets pass: a key used twice in one object (the last one would win), and numbers other than plain whole ones.
- * `text` is JSON that has been parsed without error, so every bracket and quote has its partner.
- */
-function checkKeysAndNumbers(text: string, fail: Fail): void {
-  const objects: Set<string>[] = []; // keys seen so far, one set for each open object
-  const number = /[-+.\deE]+/y;
-  const colon = /[ \t\n\r]*:/y;
-  for (let i = 0; i < text.length; i++) {
-    const character = text[i]!;
-    if (character === '{') {
-      objects.push(new Set());
-    } else if (character === '}') {
-      objects.pop();
-    } else if (character === '"') {
-      const begin = i++;
-      while (text[i] !== '"') i += text[i] === '\\' ? 2 : 1;
-      colon.lastIndex = i + 1;
-      if (!colon.test(text)) continue; // a value, not a key
-      const key = JSON.parse(text.slice(begin, i + 1)) as string;
-      const keys = objects.at(-1)!;
-      if (keys.has(key)) fail(`the header has "${key}" twice`);
-      keys.add(key);
-    } else if (character === '-' || (character >= '0' && character <= '9')) {
-      number.lastIndex = i;
-      const digits = number.exec(text)![0];
-      if (!/^\d+$/.test(digits)) fail(`the header has the number ${digits}: whole numbers from 0 are allowed`);
-      i += digits.length - 1;
-    }
-  }
 }
 
 interface Slot {

@@ -51,6 +51,25 @@ describe('writing', () => {
     expect(() => writeSafetensors([['__metadata__', one]])).toThrow(new FormatError('safetensors: "__metadata__": this name is reserved'));
     expect(() => writeSafetensors([['a', { ...one, shape: [2, 3] }]]))
       .toThrow(new FormatError('safetensors: "a": [2,3] needs 6 elements, the array has 1'));
+    expect(() => writeSafetensors([['a', { ...one, dtype: 'F16' as never }]]))
+      .toThrow(/^safetensors: "a": dtype F16: can be read, not written: use F64, /);
+    const bad = (change: object, message: string) =>
+      expect(() => writeSafetensors([['a', { ...one, ...change }]])).toThrow(new FormatError(`safetensors: "a": ${message}`));
+    bad({ shape: [-1, -1] }, 'shape [-1,-1]: must be a list of whole numbers from 0');
+    bad({ shape: [0.5, 2] }, 'shape [0.5,2]: must be a list of whole numbers from 0');
+    bad({ shape: Int32Array.of(1) }, 'shape [1]: must be a list of whole numbers from 0');
+    bad({ shape: undefined }, 'shape [undefined]: must be a list of whole numbers from 0');
+    bad({ data: [1] }, 'F32 is held by a Float32Array, not by a Array');
+    bad({ data: null }, 'F32 is held by a Float32Array, not by a null');
+    expect(() => writeSafetensors([['a', null as never]])).toThrow(new FormatError('safetensors: "a": must be { dtype, shape, data }'));
+    expect(() => writeSafetensors([[5 as never, one]])).toThrow(new FormatError('safetensors: name 5: must be a string'));
+    expect(() => writeSafetensors([['\ud800', one]])).toThrow(new FormatError('safetensors: name "\\ud800": is no Unicode text'));
+    const pairs = 'must be a Map or a list of [name, value]: an object is given as Object.entries(...)';
+    expect(() => writeSafetensors({ a: one } as never)).toThrow(new FormatError(`safetensors: tensors: ${pairs}`));
+    expect(() => writeSafetensors([], { a: 'x' } as never)).toThrow(new FormatError(`safetensors: metadata: ${pairs}`));
+    expect(() => writeSafetensors([], [['a', 5 as never]])).toThrow(new FormatError('safetensors: metadata "a" = 5: must be a string'));
+    expect(() => writeSafetensors([], [['a', undefined as never]])).toThrow(new FormatError('safetensors: metadata "a" = undefined: must be a string'));
+    expect(() => writeSafetensors([], [['a', 'x'], ['a', 'y']])).toThrow(new FormatError('safetensors: "a": this metadata key is used twice'));
     expect(() => writeSafetensors([['a', { ...one, dtype: 'I32' }]]))
       .toThrow(new FormatError('safetensors: "a": I32 is held by a Int32Array, not by a Float32Array'));
   });
@@ -157,6 +176,11 @@ describe('damage', () => {
   });
 });
 
+test('what is given instead of bytes is named', () => {
+  expect(() => readSafetensors('a.safetensors' as never, 'x')).toThrow(new FormatError('safetensors: x: must be given as a Uint8Array of its bytes, not as a.safetensors'));
+  expect(() => readSafetensors(new ArrayBuffer(16) as never, 'x')).toThrow(/not as ArrayBuffer$/);
+});
+
 describe('known attacks get a message that names the file and the fault', () => {
   const huge = new Uint8Array(16);
   new DataView(huge.buffer).setBigUint64(0, 100_000_001n, true);
@@ -168,7 +192,7 @@ describe('known attacks get a message that names the file and the fault', () => 
     ['not UTF-8', Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0, 0xff), 'the header is not UTF-8'],
     ['byte order mark', fileOf('\ufeff{}'), 'the header does not start with "{"'],
     ['leading space', fileOf(' {}'), 'the header does not start with "{"'],
-    ['not JSON', fileOf('{"a":}'), 'the header is not JSON'],
+    ['nesting', fileOf(`{"a":${'['.repeat(101)}${']'.repeat(101)}}`), 'the header is nested deeper than 100 levels'],
     ['overlap', fileOf(`{"a":${entry(0, 8)},"b":${entry(4, 12)}}`, bytes(12)), 'tensor "b" starts at byte 4 of the data, not at 8: tensors overlap'],
     ['hole', fileOf(`{"a":${entry(0, 8)},"b":${entry(12, 16)}}`, bytes(16)), 'tensor "b" starts at byte 12 of the data, not at 8: there is a hole'],
     ['hidden tail', fileOf(`{"a":${entry(0, 8)}}`, bytes(12)), 'the tensors end at byte 70, the file at 74'],
@@ -193,6 +217,10 @@ describe('known attacks get a message that names the file and the fault', () => 
   ];
   test.each(cases)('%s', (_fault, file, message) => {
     expect(reading(file)).toThrow(new FormatError(`safetensors: a.safetensors: ${message}`));
+  });
+
+  test('a header that is not JSON', () => {
+    expect(reading(fileOf('{"a":}'))).toThrow(/^safetensors: a\.safetensors: the header is not JSON: /);
   });
 
   test('"__proto__" is a name like any other, as tensor, as note and as field', () => {
