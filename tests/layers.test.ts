@@ -19,7 +19,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
 
 /** Inside remit: files and the command line look at the rest, never the other way. */
 const isomorphic = [/^(kernels|engine|nn|optim)\//, /^remit\/(data|phases|config|rl)\//, /^remit\/(weights|arms)\.ts$/];
-const nodeOnly = ['remit/data/files.ts', 'engine/webgpu/node-adapter.ts', 'engine/webgpu/swiftshader.ts'];
+const nodeOnly = ['remit/data/files.ts', 'remit/data/read.ts', 'engine/webgpu/node-adapter.ts', 'engine/webgpu/swiftshader.ts'];
 
 interface Import { readonly file: string; readonly target: string }
 

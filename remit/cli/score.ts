@@ -1,9 +1,9 @@
 // `remit-mini score`: the loss and log-probabilities that a model gives to tokens from a file, as JSON.
 // This is the door through which the model can be checked against any other implementation.
 
-import { readFileSync } from 'node:fs';
 import { ConfigError, FormatError } from '../../engine/errors.ts';
 import type { Transformer } from '../../nn/transformer.ts';
+import { readJsonFile } from '../data/read.ts';
 import { readArguments, required, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
 
@@ -19,6 +19,8 @@ token but the first: log p(token | the tokens before it). loss is the mean of th
 `;
 
 const flags: Flags = { model: { type: 'string' }, data: { type: 'string' } };
+
+const MAX_TOKENS_BYTES = 256 * 2 ** 20;
 
 interface Input {
   readonly tokens: readonly (readonly number[])[];
@@ -74,14 +76,11 @@ function readInput(file: string): Input {
   const fail = (why: string): never => {
     throw new FormatError(`score: ${file}: ${why}`);
   };
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new ConfigError(`score: ${file}: no such file`);
-    return fail(`is not JSON: ${(error as Error).message.replaceAll(/\s+/g, ' ')}`);
-  }
-  const { tokens, mask } = (json ?? {}) as { tokens?: unknown; mask?: unknown };
+  const json = readJsonFile('score', file, MAX_TOKENS_BYTES);
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) return fail('must hold {"tokens": [[...], ...]}');
+  const unknown = Object.keys(json).find((key) => key !== 'tokens' && key !== 'mask');
+  if (unknown !== undefined) return fail(`"${unknown}": no such field: there are "tokens" and "mask"`);
+  const { tokens, mask } = json as { tokens?: unknown; mask?: unknown };
   if (!isRows(tokens) || tokens.length === 0) return fail('"tokens" must be a list of lists of whole numbers');
   const short = tokens.findIndex((row) => row.length < 2);
   if (short >= 0) return fail(`tokens[${short}] has ${tokens[short]!.length} tokens: nothing is predicted: give 2 or more`);

@@ -1,13 +1,14 @@
 // `remit-mini train`: reads the settings, then trains on the tiny world or on your own text.
 // Read next: train-world.ts, train-text.ts; remit/config/schema.ts for the settings.
 
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError } from '../../engine/errors.ts';
+import { ConfigError, FormatError } from '../../engine/errors.ts';
 import { resolveConfig, type Resolved } from '../config/config.ts';
 import { presetsHelp, printConfig, settingsHelp } from '../config/help.ts';
 import { nearest } from '../../engine/nearest.ts';
 import { settings } from '../config/schema.ts';
+import { readJsonFile } from '../data/read.ts';
 import type { Resume } from '../run/claim.ts';
 import { readArguments, required, type Arguments, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
@@ -123,7 +124,7 @@ export function readSettings(command: string, args: Arguments, defaultFile?: str
   const preset = args.text('preset'), path = args.text('config') ?? (defaultFile !== undefined && existsSync(defaultFile) ? defaultFile : undefined);
   return resolveConfig({
     ...(preset === undefined ? {} : { preset }),
-    ...(path === undefined ? {} : { file: { path, values: readJson(path) } }),
+    ...(path === undefined ? {} : { file: { path, values: readConfig(path) } }),
     flags: args.given.flatMap(([flag, text]) => toSetting(command, flag, text)),
   });
 }
@@ -139,20 +140,13 @@ function toSetting(command: string, flag: string, text: string): [name: string, 
   return [[text.slice(0, equals), text.slice(equals + 1)]];
 }
 
-const MAX_CONFIG_BYTES = 2 ** 20;
+const MAX_CONFIG_BYTES = 2 ** 20; // no configuration of this program is longer
 
-function readJson(path: string): unknown {
-  let text: string;
+/** What is wrong with settings, and with a file of them, is a fault of usage. */
+function readConfig(path: string): unknown {
   try {
-    if (statSync(path).size > MAX_CONFIG_BYTES) throw new Error(`is longer than ${MAX_CONFIG_BYTES} bytes: no configuration of this program`);
-    text = readFileSync(path, 'utf8');
+    return readJsonFile('config', path, MAX_CONFIG_BYTES);
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : (error as Error).message;
-    throw new ConfigError(`config: ${path}: ${reason}`);
-  }
-  try {
-    return JSON.parse(text.replace(/^\uFEFF/, '')); // editors on Windows begin a file with it
-  } catch (error) {
-    throw new ConfigError(`config: ${path}: is not JSON: ${(error as Error).message.replaceAll(/\s+/g, ' ')}`);
+    throw error instanceof FormatError ? new ConfigError(error.message) : error;
   }
 }

@@ -2,6 +2,7 @@
 // (the tiny world), or one token per byte of UTF-8 (any text at all).
 // As JSON they are Hugging Face tokenizer.json files, which tokenizer-json.ts writes and reads.
 
+import { describe } from '../../engine/describe.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { CHARACTERS } from './alphabet.ts';
 import { byteTokenizerJSON, characterTokenizerJSON, readTokenizerJSON } from './tokenizer-json.ts';
@@ -18,14 +19,24 @@ export interface Tokenizer {
   toJSON(): unknown;
 }
 
-/** One token per character (Unicode code point) of `alphabet`; the id is its place there. */
+/**
+ * One token per character (Unicode code point) of `alphabet`; the id is its place there. Throws ConfigError when the alphabet is empty, or
+ * has a character twice or half of one: then no tokenizer.json could say the same.
+ */
 export function characterTokenizer(alphabet: string): Tokenizer {
+  if (typeof alphabet !== 'string' || alphabet === '') throw new ConfigError(`tokenizer: alphabet ${describe(alphabet)}: must be a text of one or more characters`);
   const characters = Array.from(alphabet);
+  const twice = characters.find((character, id) => characters.indexOf(character) !== id);
+  if (twice !== undefined) {
+    throw new ConfigError(`tokenizer: alphabet ${describe(alphabet)}: has ${JSON.stringify(twice)} twice: give [...new Set(text)].join('')`);
+  }
+  checkWhole('alphabet', alphabet);
   const ids = new Map(characters.map((character, id) => [character, id]));
   return {
     name: 'character',
     vocabulary: characters.length,
     encode(text) {
+      checkText(text);
       return Int32Array.from(Array.from(text), (character, position) => {
         const id = ids.get(character);
         if (id !== undefined) return id;
@@ -47,7 +58,11 @@ export const tinyWorldTokenizer: Tokenizer = characterTokenizer(CHARACTERS);
 export const byteTokenizer: Tokenizer = {
   name: 'byte',
   vocabulary: 256,
-  encode: (text) => Int32Array.from(new TextEncoder().encode(text)),
+  encode(text) {
+    checkText(text);
+    checkWhole('text', text);
+    return Int32Array.from(new TextEncoder().encode(text));
+  },
   decode(tokens) {
     checkRange(tokens, 256);
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(tokens));
@@ -59,6 +74,16 @@ export const byteTokenizer: Tokenizer = {
 export function tokenizerFromJSON(json: unknown): Tokenizer {
   const kind = readTokenizerJSON(json);
   return kind.bytes ? byteTokenizer : characterTokenizer(kind.alphabet);
+}
+
+function checkText(text: unknown): void {
+  if (typeof text !== 'string') throw new ConfigError(`tokenizer: encode(${describe(text)}): must be a string`);
+}
+
+/** Half of a surrogate pair has no UTF-8: it would become another character in silence. */
+function checkWhole(what: string, text: string): void {
+  const position = text.search(/\p{Surrogate}/u);
+  if (position >= 0) throw new ConfigError(`tokenizer: ${what}: ${JSON.stringify(text[position])} at position ${position}: is half of a character`);
 }
 
 function checkRange(tokens: ArrayLike<number>, vocabulary: number): void {

@@ -6,6 +6,7 @@ import { readSafetensors, writeSafetensors, type StoredTensor } from '../../engi
 import { sameShape, show, type Shape } from '../../engine/shape.ts';
 import type { Transformer, TransformerConfig } from '../../nn/transformer.ts';
 import { BEGIN, STOP } from '../data/alphabet.ts';
+import { decodeJson } from '../data/decode.ts';
 import { tinyWorldTokenizer, tokenizerFromJSON, type Tokenizer } from '../data/tokenizer.ts';
 import { fromLlamaConfig, llamaTensors, toLlamaConfig } from './llama-config.ts';
 
@@ -81,7 +82,7 @@ function text(json: unknown): string {
 export function importHuggingFace(files: (name: string) => Uint8Array | undefined, where: string): ImportedModel {
   const configFile = files('config.json');
   if (!configFile) throw new FormatError(`huggingface: ${where}: has no config.json: not a Hugging Face model folder`);
-  const config = fromLlamaConfig(parseJson(configFile, `${where}/config.json`), `${where}/config.json`);
+  const config = fromLlamaConfig(decodeJson(configFile, `huggingface: ${where}/config.json`), `${where}/config.json`);
 
   const tensors = new Map<string, HostTensor>();
   for (const [name, tensor] of readWeights(files, where)) {
@@ -101,7 +102,7 @@ export function importHuggingFace(files: (name: string) => Uint8Array | undefine
 /** A model can be used by token ids, without a tokenizer: one that splits text in other ways is no reason to refuse the folder. */
 function readTokenizer(file: Uint8Array | undefined, where: string): { tokenizer: Tokenizer | undefined; fault: string | undefined } {
   if (!file) return { tokenizer: undefined, fault: undefined };
-  const json = parseJson(file, `${where}/tokenizer.json`);
+  const json = decodeJson(file, `huggingface: ${where}/tokenizer.json`);
   try {
     return { tokenizer: tokenizerFromJSON(json), fault: undefined };
   } catch (error) {
@@ -118,7 +119,7 @@ function readWeights(files: (name: string) => Uint8Array | undefined, where: str
   const indexName = `${where}/model.safetensors.index.json`;
   const indexFile = files('model.safetensors.index.json');
   if (!indexFile) throw new FormatError(`huggingface: ${where}: has neither model.safetensors nor model.safetensors.index.json`);
-  const index = parseJson(indexFile, indexName) as { weight_map?: unknown } | null;
+  const index = decodeJson(indexFile, `huggingface: ${indexName}`) as { weight_map?: unknown } | null;
   const places = index?.weight_map;
   if (typeof places !== 'object' || places === null) throw new FormatError(`huggingface: ${indexName}: has no weight_map`);
 
@@ -168,13 +169,5 @@ function checkTensors(where: string, config: TransformerConfig, tensors: Readonl
   }
   for (const [name, { shape }] of tensors) {
     if (!known.has(name)) throw new FormatError(`${where}: tensor "${name}" ${show(shape)}: a Llama of this config has no such tensor`);
-  }
-}
-
-function parseJson(bytes: Uint8Array, where: string): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
-    throw new FormatError(`huggingface: ${where}: is not JSON`);
   }
 }

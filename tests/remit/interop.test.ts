@@ -205,8 +205,9 @@ describe('importing', () => {
   const nothing = () => {};
   const faults: readonly [what: string, files: Record<string, Uint8Array>, message: string][] = [
     ['an empty folder', {}, ': has no config.json: not a Hugging Face model folder'],
-    ['a config that is no JSON', { 'config.json': encode('{') }, '/config.json: is not JSON'],
-    ['a config that is no text', { 'config.json': Uint8Array.of(0xff) }, '/config.json: is not JSON'],
+    ['a config that is no text', { 'config.json': Uint8Array.of(0xff) },
+      '/config.json: byte 0 (line 1) is 0xff: is not UTF-8 text: convert it first, for example with iconv -t utf-8'],
+    ['a config with a key twice', { 'config.json': encode('{"vocab_size":5,"vocab_size":6}') }, '/config.json: has "vocab_size" twice'],
     ['a folder without weights', { 'config.json': json(toLlamaConfig(small, none)) }, ': has neither model.safetensors nor model.safetensors.index.json'],
     ['a missing tensor', change((w) => w.delete('model.norm.weight')), ': has no tensor "model.norm.weight" [4]'],
     ['a missing head', change((w) => w.delete('lm_head.weight')), ': has no tensor "lm_head.weight" [5,4]'],
@@ -215,11 +216,15 @@ describe('importing', () => {
     ['a billion layers', change(nothing, { num_hidden_layers: 1e9 }), ': has no tensor "model.layers.1.input_layernorm.weight" [4]'],
     ['whole numbers', change((w) => w.set('model.norm.weight', { dtype: 'I32', shape: [4], data: new Int32Array(4) })),
       ': tensor "model.norm.weight" is I32: weights must be F64, F32, F16 or BF16'],
-    ['a tokenizer that is no JSON', { ...change(nothing), 'tokenizer.json': encode('{') }, '/tokenizer.json: is not JSON'],
     ['a tokenizer too large', { ...change(nothing), 'tokenizer.json': json(characterTokenizer('abcdef')) }, ': tokenizer.json has 6 tokens, the model only 5'],
   ];
   test.each(faults)('refuses %s', (_what, files, message) => {
     expect(() => importing(files)).toThrow(refusal(message));
+  });
+
+  test('refuses a config and a tokenizer that are no JSON', () => {
+    expect(() => importing({ 'config.json': encode('{') })).toThrow(/^huggingface: models\/a\/config\.json: is not JSON: /);
+    expect(() => importing({ ...change(nothing), 'tokenizer.json': encode('{') })).toThrow(/^huggingface: models\/a\/tokenizer\.json: is not JSON: /);
   });
 
   test('names the weights file when it is damaged', () => {

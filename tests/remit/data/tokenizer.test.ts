@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { FormatError } from '../../../engine/errors.ts';
+import { ConfigError, FormatError } from '../../../engine/errors.ts';
 import { CHARACTERS } from '../../../remit/data/alphabet.ts';
 import { byteTokenizer, characterTokenizer, tinyWorldTokenizer, tokenizerFromJSON, type Tokenizer } from '../../../remit/data/tokenizer.ts';
 
@@ -20,6 +20,11 @@ describe('the byte tokenizer', () => {
     expect([byteTokenizer.name, byteTokenizer.vocabulary]).toEqual(['byte', 256]);
   });
 
+  test('refuses half of a surrogate pair, which has no bytes of its own', () => {
+    expect(() => byteTokenizer.encode('a\ud83d')).toThrow(new ConfigError('tokenizer: text: "\\ud83d" at position 1: is half of a character'));
+    expect(() => byteTokenizer.encode(5 as never)).toThrow(new ConfigError('tokenizer: encode(5): must be a string'));
+  });
+
   test('shows bytes that are not UTF-8 as U+FFFD', () => {
     expect(byteTokenizer.decode([97, 0xc3])).toBe('a\uFFFD');
   });
@@ -33,6 +38,17 @@ describe('the character tokenizer', () => {
       expect(tinyWorldTokenizer.decode(ids)).toBe(text);
     }));
     expect([tinyWorldTokenizer.name, tinyWorldTokenizer.vocabulary]).toEqual(['character', 70]);
+  });
+
+  test('refuses an alphabet that no tokenizer.json could hold', () => {
+    const refused = (alphabet: unknown, message: string) =>
+      expect(() => characterTokenizer(alphabet as string)).toThrow(new ConfigError(`tokenizer: ${message}`));
+    refused('hello', `alphabet "hello": has "l" twice: give [...new Set(text)].join('')`);
+    refused('', 'alphabet "": must be a text of one or more characters');
+    refused(undefined, 'alphabet undefined: must be a text of one or more characters');
+    refused(['a', 'b'], 'alphabet ["a","b"]: must be a text of one or more characters');
+    refused('ab\udc00', 'alphabet: "\\udc00" at position 2: is half of a character');
+    expect(tokenizerFromJSON(file(characterTokenizer('0a1_')))).toMatchObject({ vocabulary: 4 });
   });
 
   test('names a character without a token, and its position', () => {
