@@ -22,23 +22,26 @@ const LOOKS = 20, GLANCE = 2 ** 13;
 
 /** Resolves to the exit code; the validation loss is on stdout. */
 export async function trainText({ resolved, init, out, resume }: TrainOptions, path: string): Promise<number> {
-  const text = readText(path, resolved.config.data.field);
+  const text = readText(path, { field: resolved.config.data.field, notice: (line) => process.stderr.write(`${line}\n`) });
   const device = await openDevice(resolved.config.device);
-  const { model, tokenizer, config } = startFrom(init, resolved, byteTokenizer);
+  const { model, tokenizer, config } = startFrom(init, resolved, byteTokenizer, { shorterRows: true });
   const { context } = config.model, { validation } = config.data;
   const data = textCorpus(tokenizer.encode(text), { context, validation }, rng(config.seed).fold('text'));
 
   return inRunFolder({ config, device, model, tokenizer, out, resume, data: text, name: resolved.preset }, async (folder) => {
     const unit = `bits per ${tokenizer.name}`;
-    const before = await bits(model, data, context);
+    if (data.validationContext < context) {
+      process.stderr.write(`the part kept for validation has ${data.validationTokens} ${tokenizer.name}s: it is tested in rows of ${data.validationContext}, not ${context}\n`);
+    }
+    const before = await bits(model, data);
     process.stderr.write(`${data.trainTokens} ${tokenizer.name}s to train on, ${data.validationTokens} to validate on; at first ${before.toFixed(3)} ${unit}\n`);
     const { steps } = config.pretrain, every = Math.ceil(steps / LOOKS);
     let best: Place | undefined;
-    const look = async (step: number): Promise<void> => { best = await folder.saveBest('pretrain', step, model, await bits(model, data, context, GLANCE)); };
+    const look = async (step: number): Promise<void> => { best = await folder.saveBest('pretrain', step, model, await bits(model, data, GLANCE)); };
     folder.watch = async (_, step) => { if (step % every === 0 && step < steps) await look(step); };
     await pretrain(config, data, model, folder);
     await look(steps);
-    const after = await bits(model, data, context);
+    const after = await bits(model, data);
     folder.report('evaluation', { unit, before, after, best: { step: best!.step, quick: best!.loss } });
     process.stdout.write(`validation: ${before.toFixed(3)} -> ${after.toFixed(3)} ${unit}\n`);
     if (best!.step < steps) process.stderr.write(`the model of step ${best!.step} did better: checkpoints/pretrain.best.safetensors\n`);
@@ -47,9 +50,10 @@ export async function trainText({ resolved, init, out, resume }: TrainOptions, p
 }
 
 /** Validation loss in bits per token, over rows spread evenly when there are very many. */
-async function bits(model: Transformer, data: TextCorpus, context: number, tokens = MAX_VALIDATION_TOKENS): Promise<number> {
-  const rows = spread(data.validationRows(), context + 1, Math.ceil(tokens / context));
-  return (await textLoss(model, rows, context + 1)) / Math.LN2;
+async function bits(model: Transformer, data: TextCorpus, tokens = MAX_VALIDATION_TOKENS): Promise<number> {
+  const { validationContext } = data;
+  const rows = spread(data.validationRows(), validationContext + 1, Math.ceil(tokens / validationContext));
+  return (await textLoss(model, rows, validationContext + 1)) / Math.LN2;
 }
 
 /** At most `most` of the rows, at even distances. */

@@ -16,34 +16,39 @@ export interface TextCorpus {
   /** Tokens to train on, and tokens kept for validation. */
   readonly trainTokens: number;
   readonly validationTokens: number;
+  /** Tokens a model sees at once in validation: `context`, or fewer when the part that is kept has no more. */
+  readonly validationContext: number;
   /** Training rows of a step -> [batch*(context+1)] i32. Row i starts at a place that depends on the seed and step*batch + i alone. */
   rows(step: number, batch: number): Int32Array;
   /**
-   * The validation part as rows -> [n*(context+1)] i32. Each row starts with the last token of the row before, so that the targets follow
-   * one another without overlap; fewer than `context` targets at the end are left out.
+   * The validation part as rows -> [n*(validationContext+1)] i32. Each row starts with the last token of the row before, so that the targets
+   * follow one another without overlap; targets at the end that do not fill a row are left out.
    */
   validationRows(): Int32Array;
 }
 
-/** Splits the tokens of a text. Throws ConfigError when either part is shorter than one row. */
+/** Splits the tokens of a text. Throws ConfigError when the training part is shorter than one row, or the validation part has no target. */
 export function textCorpus(tokens: Int32Array, { context, validation }: TextSettings, random: Rng): TextCorpus {
   if (!(Number.isInteger(context) && context >= 1)) throw new ConfigError(`data: context ${context}: must be a whole number above 0`);
   if (!(validation >= 0 && validation < 1)) throw new ConfigError(`data: validation share ${validation}: must be from 0 to below 1`);
   const row = context + 1;
   const boundary = Math.floor(tokens.length * (1 - validation));
-  const train = tokens.subarray(0, boundary), held = tokens.subarray(boundary);
-  needRow('training', train.length);
-  if (validation > 0) needRow('validation', held.length);
-
-  function needRow(part: string, length: number): void {
-    if (length >= row) return;
-    throw new ConfigError(`data: text of ${tokens.length} tokens: leaves ${length} for ${part}, and context ${context} needs ${row}: ` +
-      'give more text or a smaller context');
+  const train = tokens.subarray(0, boundary);
+  const held = tokens.subarray(boundary);
+  const text = `data: text of ${tokens.length} tokens`;
+  if (train.length < row) {
+    const way = train.length > 1 ? `give more text, or a context of at most ${train.length - 1}` : 'give more text';
+    throw new ConfigError(`${text}: leaves ${train.length} for training, and context ${context} needs ${row}: ${way}`);
   }
+  if (validation > 0 && held.length < 2) {
+    throw new ConfigError(`${text}: leaves ${held.length} for validation, which needs 2: give more text or a larger share`);
+  }
+  const validationContext = Math.min(context, Math.max(1, held.length - 1));
 
   return {
     trainTokens: train.length,
     validationTokens: held.length,
+    validationContext,
     rows(step, batch) {
       const rows = new Int32Array(batch * row);
       for (let i = 0; i < batch; i++) {
@@ -53,9 +58,10 @@ export function textCorpus(tokens: Int32Array, { context, validation }: TextSett
       return rows;
     },
     validationRows() {
-      const count = Math.max(0, Math.floor((held.length - 1) / context));
-      const rows = new Int32Array(count * row);
-      for (let i = 0; i < count; i++) rows.set(held.subarray(i * context, i * context + row), i * row);
+      const count = Math.max(0, Math.floor((held.length - 1) / validationContext));
+      const length = validationContext + 1;
+      const rows = new Int32Array(count * length);
+      for (let i = 0; i < count; i++) rows.set(held.subarray(i * validationContext, i * validationContext + length), i * length);
       return rows;
     },
   };

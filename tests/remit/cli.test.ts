@@ -12,7 +12,7 @@ import { resolveConfig } from '../../remit/config/config.ts';
 import { characterTokenizer } from '../../remit/data/tokenizer.ts';
 import type { Evaluation } from '../../remit/phases/evaluate.ts';
 import { newModel } from '../../remit/phases/pretrain.ts';
-import { writeCheckpoint } from '../../remit/run/checkpoint.ts';
+import { readCheckpoint, writeCheckpoint } from '../../remit/run/checkpoint.ts';
 import { inProcess, remitMini, startRemitMini } from '../support/command-line.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 
@@ -164,6 +164,17 @@ describe('a run', () => {
     expect(await inProcess(['evaluate', '--model', out])).toMatchObject({ code: 2, stderr: expect.stringContaining('the tiny world needs its own 70 characters') });
     expect(await inProcess(['train', ...small, '--init', out, '--out', join(scratch, 'never')])).toMatchObject({ code: 2, stderr: expect.stringContaining('it cannot become 8 (flag): leave that out') });
     expect(existsSync(join(scratch, 'never'))).toBe(false);
+
+    const short = join(scratch, 'short.txt'), further = join(scratch, 'further');
+    writeFileSync(short, 'the dog. and so on. '); // 18 bytes to train on and 2 to validate on
+    const more = ['train', 'pretrain', '--data', short, '--init', out, '--pretrain.steps', '2', '--pretrain.warmup', '0', '--out', further];
+    const room = readCheckpoint(join(out, 'checkpoints/pretrain.safetensors')).config.context;
+    expect(await inProcess(more)).toMatchObject({ code: 2, stderr: expect.stringContaining(`context ${room} needs ${room + 1}: give more text, or a context of at most 17`) });
+    const outcomeOfShort = await inProcess([...more, '--model.context', '17']);
+    expect(outcomeOfShort).toMatchObject({ code: 0, stderr: expect.stringContaining('the part kept for validation has 2 bytes: it is tested in rows of 1, not 17') });
+    expect(JSON.parse(readFileSync(join(further, 'config.json'), 'utf8'))).toMatchObject({ model: { context: 17 } });
+    expect(readCheckpoint(join(further, 'checkpoints/pretrain.safetensors')).config.context).toBe(room); // it learned from shorter rows, and keeps its room
+    expect(await inProcess([...more, '--model.context', String(room + 1)])).toMatchObject({ code: 2, stderr: expect.stringContaining(`it cannot become ${room + 1} (flag)`) });
   });
 });
 
@@ -212,6 +223,10 @@ describe('what is wrong is one line, and an exit code', () => {
 
   test.each<[unknown, string]>([
     ['not json', 'is not JSON: '],
+    ['', 'is empty'],
+    ['[[1, 2]]', 'must hold {"tokens": [[...], ...]}'],
+    ['{"tokens": [[1, 2]], "tokens": [[3, 4]]}', 'has "tokens" twice'],
+    [{ tokens: [[1, 2]], masks: [[1]] }, '"masks": no such field: there are "tokens" and "mask"'],
     [{}, '"tokens" must be a list of lists of whole numbers'],
     [{ tokens: [[1, 2], [1]] }, 'tokens[1] has 1 tokens: nothing is predicted: give 2 or more'],
     [{ tokens: [[1, 2, 3]], mask: [[1]] }, 'mask[0] has 1 numbers, tokens[0] 3: give 3, or 2 for the predicted ones'],

@@ -54,9 +54,18 @@ describe('a text corpus', () => {
   test('a text of exactly one row each is enough, one token less is not', () => {
     expect(textCorpus(positions(10), { context: 4, validation: 0.5 }, rng(1)).rows(0, 1)).toEqual(positions(5));
     expect(() => textCorpus(positions(9), { context: 4, validation: 0.5 }, rng(1))).toThrow(
-      new ConfigError('data: text of 9 tokens: leaves 4 for training, and context 4 needs 5: give more text or a smaller context'));
-    expect(() => textCorpus(positions(100), { context: 64, validation: 0.1 }, rng(1))).toThrow(
-      new ConfigError('data: text of 100 tokens: leaves 10 for validation, and context 64 needs 65: give more text or a smaller context'));
+      new ConfigError('data: text of 9 tokens: leaves 4 for training, and context 4 needs 5: give more text, or a context of at most 3'));
+    expect(() => textCorpus(positions(1), { context: 4, validation: 0 }, rng(1))).toThrow(
+      new ConfigError('data: text of 1 tokens: leaves 1 for training, and context 4 needs 5: give more text'));
+    expect(() => textCorpus(positions(40), { context: 4, validation: 0.01 }, rng(1))).toThrow(
+      new ConfigError('data: text of 40 tokens: leaves 1 for validation, which needs 2: give more text or a larger share'));
+  });
+
+  test('a validation part shorter than a row is one shorter row', () => {
+    const text = textCorpus(positions(100), { context: 64, validation: 0.1 }, rng(1));
+    expect(text.validationContext).toBe(9);
+    expect([...text.validationRows()]).toEqual([90, 91, 92, 93, 94, 95, 96, 97, 98, 99]);
+    expect(textCorpus(positions(200), { context: 64, validation: 0.5 }, rng(1)).validationContext).toBe(64);
   });
 
   test('settings out of range are refused', () => {
