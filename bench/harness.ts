@@ -35,7 +35,7 @@ export async function byTurns(contenders: readonly Contender[], { rounds = 7, sa
       await bench.run();
       const result = bench.tasks[0]!.result;
       if (!('latency' in result)) throw new Error(`bench: ${name} did not complete`, { cause: result });
-      times.get(name)!.push(...result.latency.samples!.map((ms) => ms / count));
+      for (const ms of result.latency.samples!) times.get(name)!.push(ms / count);
     }
   }
   return contenders.map(({ name }) => {

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import type { Backend, Storage } from '../engine/backend.ts';
 import { CpuBackend } from '../engine/cpu/backend.ts';
 import { relaxedSimd } from '../engine/cpu/wasm/compile.ts';
+import { highest } from '../engine/extremes.ts';
 import { rotaryTable } from '../engine/ops/attention.ts';
 import { rng } from '../engine/rng.ts';
 import { openGpu } from '../engine/webgpu/adapter.ts';
@@ -86,11 +87,11 @@ function entries(large: boolean): Entry[] {
   for (const [M, N, K, transA, transB] of [
     [736, 192, 64, 0, 1], [736, 64, 192, 0, 0], [192, 64, 736, 1, 0], [1, 512, 512, 0, 1], [256, 256, 256, 0, 0], [512, 512, 512, 0, 0],
     ...(large ? [[2048, 512, 128, 0, 1], [2048, 2048, 2048, 0, 0], [4096, 4096, 4096, 0, 0]] as const : []),
-  ] as const) found.push(...matmuls(M, N, K, transA, transB, large));
-  for (const [B, T, H, D] of [[32, 23, 4, 16], ...(large ? [[32, 256, 8, 64]] as const : [])] as const) found.push(...attentions(B, T, H, D));
-  for (const [rows, C] of [[736, 64], ...(large ? [[16384, 512]] as const : [])] as const) found.push(...norms(rows, C));
+  ] as const) for (const entry of matmuls(M, N, K, transA, transB, large)) found.push(entry);
+  for (const [B, T, H, D] of [[32, 23, 4, 16], ...(large ? [[32, 256, 8, 64]] as const : [])] as const) for (const entry of attentions(B, T, H, D)) found.push(entry);
+  for (const [rows, C] of [[736, 64], ...(large ? [[16384, 512]] as const : [])] as const) for (const entry of norms(rows, C)) found.push(entry);
   for (const [rows, V] of [[736, 70], [512, 4096], ...(large ? [[2048, 32768]] as const : [])] as const) found.push(crossEntropy(rows, V));
-  for (const [rows, F] of [[736, 176], ...(large ? [[16384, 1376]] as const : [])] as const) found.push(...gates(rows, F));
+  for (const [rows, F] of [[736, 176], ...(large ? [[16384, 1376]] as const : [])] as const) for (const entry of gates(rows, F)) found.push(entry);
   for (const n of [110_000, 1_000_000, ...(large ? [16_000_000] : [])]) found.push(adamw(n), sum(n));
   return found;
 }
@@ -251,7 +252,7 @@ function judge(label: string, name: string, found: (i: number) => number, right:
 
 /** Prints a table. peaks: GFLOP/s and GB/s. */
 function report(figures: readonly Figure[], peaks?: readonly number[]): void {
-  const best = (of: 'flops' | 'bytes'): number => Math.max(...figures.map(({ entry, median }) => entry[of] / median)) / 1e6;
+  const best = (of: 'flops' | 'bytes'): number => highest(figures.map(({ entry, median }) => entry[of] / median)) / 1e6;
   const [gflops, gbs] = (peaks ?? [best('flops'), best('bytes')]) as [number, number], flopsPerMs = 1e6 * gflops, bytesPerMs = 1e6 * gbs;
   console.log(`bounds at ${gflops.toFixed(1)} GFLOP/s and ${gbs.toFixed(1)} GB/s, ${peaks ? 'as given' : 'the best of this run'}`);
   for (const { entry: { label, flops, bytes }, median, p10, p90 } of figures) {

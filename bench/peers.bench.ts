@@ -10,6 +10,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { defaultThreads } from '../engine/cpu/threads.ts';
 import { createDevice } from '../engine/device.ts';
+import { highest } from '../engine/extremes.ts';
 import { crossEntropy } from '../engine/ops/cross-entropy.ts';
 import type { HostTensor, Parameters } from '../engine/parameters.ts';
 import { rng } from '../engine/rng.ts';
@@ -81,7 +82,7 @@ function byTurns(folder: string, work: (typeof WORK)[number], threads: number, r
     for (const [program, ...args] of commands) {
       const { status, stdout, stderr } = spawnSync(program, args, { cwd: folder, encoding: 'utf8', timeout: 300_000, env: { ...process.env, OMP_WAIT_POLICY: 'PASSIVE' } });
       if (status !== 0) console.error(`${program} ${args.join(' ')}: ${(stderr ?? '').trim().split('\n').at(-1)}`);
-      lines.push(...(stdout ?? '').split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Line));
+      for (const line of (stdout ?? '').split('\n')) if (line.startsWith('{')) lines.push(JSON.parse(line) as Line);
     }
   }
   return lines;
@@ -95,7 +96,7 @@ function report(work: string, lines: readonly Line[]): void {
     const mine = [...best.values()].find(({ peer }) => peer.startsWith('remit-mini'));
     console.log(`\n${work}${shape === undefined ? '' : ` ${shape}`}`);
     for (const { peer, ms_median: median, ms_min: min, losses, first_step_ms: first, peak_rss_mb: rss, sample } of best.values()) {
-      const away = losses && mine?.losses && Math.max(...mine.losses.map((loss, i) => Math.abs(loss - (losses[i] ?? loss))));
+      const away = losses && mine?.losses && highest(mine.losses.map((loss, i) => Math.abs(loss - (losses[i] ?? loss))));
       console.log([
         `  ${peer.padEnd(34)} ${median.toFixed(2).padStart(8)} ms (best ${min.toFixed(2)})`, mine ? `${(median / mine.ms_median).toFixed(2)}x` : '',
         away === undefined ? '' : `losses within ${away.toExponential(1)}`, first === undefined ? '' : `first step ${first.toFixed(0)} ms`,

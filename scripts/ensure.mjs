@@ -12,7 +12,7 @@ const sources = ['index.ts', 'node.ts', 'kernels', 'engine', 'nn', 'optim', 'rem
 
 checkNode();
 if (changed('node_modules/.package-lock.json') < changed('package-lock.json')) npm('ci', '--no-audit', '--no-fund');
-if (changed('dist/remit/cli/bin.js') < Math.max(...sources.map(newest))) npm('run', '--silent', 'build');
+if (changed('dist/remit/cli/bin.js') < sources.map(newest).reduce((a, b) => Math.max(a, b))) npm('run', '--silent', 'build');
 
 function checkNode() {
   const [major, minor] = process.versions.node.split('.').map(Number);

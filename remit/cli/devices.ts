@@ -3,6 +3,7 @@
 import { availableParallelism, cpus } from 'node:os';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import type { Backend } from '../../engine/backend.ts';
+import { highest } from '../../engine/extremes.ts';
 import { openGpu, type Gpu } from '../../engine/webgpu/adapter.ts';
 import { WebGpuBackend } from '../../engine/webgpu/backend.ts';
 import { readArguments } from './arguments.ts';
@@ -33,7 +34,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     if (kind === 'gpu') return '--device auto, or webgpu';
     return hasGpu ? 'not taken while there is a GPU' : '--device webgpu';
   };
-  const width = Math.max(...devices.filter(({ open }) => open).map(({ about }) => about.length));
+  const width = highest(devices.filter(({ open }) => open).map(({ about }) => about.length));
   for (const device of devices) process.stdout.write(`${`${device.kind.padEnd(10)}${device.about.padEnd(width + 3)}${flag(device)}`.trimEnd()}\n`);
   for (const { gpu } of devices) gpu?.device.destroy();
   return EXIT.ok;

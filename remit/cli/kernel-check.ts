@@ -1,6 +1,7 @@
 // One kernel on one device: is it right, and how fast? Used by: doctor.ts. Read next: kernels/matmul/matmul.ts.
 
 import type { Backend, Storage } from '../../engine/backend.ts';
+import { highest } from '../../engine/extremes.ts';
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
 
 export interface KernelCheck {
@@ -29,7 +30,7 @@ async function worstDifference(backend: Backend): Promise<number> {
   dispatch();
   const got = await backend.read(out);
   const differences = Array.from(expected, (value, i) => Math.abs(value - got[i]!));
-  return differences.some(Number.isNaN) ? Infinity : Math.max(...differences);
+  return differences.some(Number.isNaN) ? Infinity : highest(differences);
 }
 
 /** Rounds of twice as many products as the last, until one takes long enough to be measured. */

@@ -2,6 +2,7 @@
 // Used by: tune.ts. Read next: kernels/matmul/matmul.ts, whose ladder the programs are.
 
 import type { Backend, Storage } from '../../engine/backend.ts';
+import { lowest } from '../../engine/extremes.ts';
 import type { WebGpuBackend } from '../../engine/webgpu/backend.ts';
 import { PORTABLE } from '../../engine/webgpu/variants.ts';
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
@@ -55,7 +56,7 @@ export async function timeMatmul(backend: WebGpuBackend, shape: MatmulParams): P
     if (right.get(name)) first.set(name, Math.min(await sample(name, 1), await sample(name, 1))); // twice: the first may be disturbed
   }
 
-  const limit = HOPELESS * Math.min(...first.values()), best = new Map<string, number>(), counts = new Map<string, number>();
+  const limit = HOPELESS * lowest([...first.values()]), best = new Map<string, number>(), counts = new Map<string, number>();
   const racing = [...first].filter(([, ms]) => ms <= limit).map(([name]) => name);
   for (const name of racing) counts.set(name, await countFor((count) => sample(name, count)));
   for (let round = 0; round < ROUNDS; round++) {

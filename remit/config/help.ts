@@ -1,5 +1,6 @@
 // The settings as text: for --help and for --print-config. Read after: config.ts.
 
+import { highest } from '../../engine/extremes.ts';
 import { show } from './layers.ts';
 import { presetNames, presets } from './presets.ts';
 import { type Resolved } from './config.ts';
@@ -26,7 +27,7 @@ export function presetsHelp(): string {
 export function printConfig({ config, origins }: Resolved): string {
   const rows = [...settings.keys()].map((name) => ({ name, value: valueAt(config, name), origin: origins.get(name) }));
   const set = rows.filter(({ value }) => value !== undefined);
-  const width = Math.max(...set.map(({ value }) => show(value).length));
+  const width = highest(set.map(({ value }) => show(value).length));
   return set.map(({ name, value, origin }) => `${name.padEnd(26)} ${show(value).padEnd(width)}  ${origin}`).join('\n');
 }
 

@@ -39,7 +39,7 @@ export function evaluationSet(split: Exclude<Split, 'train'>, perTask: number, s
       if (seen.has(problem.question)) continue;
       seen.add(problem.question);
       fruitless = 0;
-      prompts.push(...tinyWorldTokenizer.encode(prompt(problem)));
+      for (const token of tinyWorldTokenizer.encode(prompt(problem))) prompts.push(token);
       answers.push(problem.answer);
       tasks.push(index);
     }

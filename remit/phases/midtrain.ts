@@ -2,6 +2,7 @@
 // optimiser moments. Without a guide this is the vanilla arm, next-token prediction; with one, ReMiT or another arm (../arms.ts).
 // Settings: config.midtrain, config.remit. Read after: pretrain.ts. Read next: ../weights.ts, sft.ts.
 
+import { highest, lowest } from '../../engine/extremes.ts';
 import type { HostArray } from '../../kernels/kernel.ts';
 import { rng } from '../../engine/rng.ts';
 import type { Transformer } from '../../nn/transformer.ts';
@@ -45,8 +46,8 @@ function describeWeights(weights: HostArray, logProb: HostArray, reference: Host
     gap: average(reference) - average(logProb),
     weightMean: mean,
     weightDeviation: Math.sqrt(average(weights.map((w) => (w - mean) ** 2))),
-    weightLowest: Math.min(...weights),
-    weightHighest: Math.max(...weights),
+    weightLowest: lowest(weights),
+    weightHighest: highest(weights),
     weightsLow: weights.filter((w) => w <= 1 - epsilon + tolerance).length / n,
     weightsHigh: weights.filter((w) => w >= 1 + epsilon - tolerance).length / n,
   };

@@ -2,6 +2,7 @@
 // All prompts of a batch are of one length, so the whole batch is decoded together with a key-value cache and read back once.
 // Read after: task.ts. Read next: ../phases/rl.ts.
 
+import { highest } from '../../engine/extremes.ts';
 import type { Rng } from '../../engine/rng.ts';
 import { generate } from '../../nn/generate.ts';
 import type { Transformer } from '../../nn/transformer.ts';
@@ -44,7 +45,7 @@ export async function rollout(model: Transformer, task: Task, { from, prompts, s
     lengths[b] = (stop < 0 ? full - 1 : stop) + 1 - P;
     first[b] = row[P]!;
   }
-  const L = P + Math.max(...lengths), cut = new Int32Array(batch * L), mask = new Float32Array(batch * (L - 1));
+  const L = P + highest(lengths), cut = new Int32Array(batch * L), mask = new Float32Array(batch * (L - 1));
   for (let b = 0; b < batch; b++) {
     cut.set(rows.subarray(b * full, b * full + L), b * L);
     mask.fill(1, b * (L - 1) + P - 1, b * (L - 1) + P - 1 + lengths[b]!); // the target at j is token j + 1

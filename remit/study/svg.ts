@@ -1,5 +1,7 @@
 // Line charts as static SVG: enough for a report, readable without colour (every line is named at its end, and dashed in its own way).
 
+import { highest, lowest } from '../../engine/extremes.ts';
+
 export interface Line {
   readonly name: string;
   /** x rising. `half`: half the width of a band around y. */
@@ -19,8 +21,8 @@ const DASHES = ['', '6 3', '2 2', '8 3 2 3', '1 3', '10 4', '4 2', '12 2', '3 5'
 
 export function lineChart({ title, x, y, lines }: Chart): string {
   const points = lines.flatMap((line) => line.points);
-  const [fromX, toX] = [Math.min(...points.map((p) => p.x)), Math.max(...points.map((p) => p.x))];
-  const ticks = niceTicks(Math.min(...points.map((p) => p.y - (p.half ?? 0))), Math.max(...points.map((p) => p.y + (p.half ?? 0))));
+  const [fromX, toX] = [lowest(points.map((p) => p.x)), highest(points.map((p) => p.x))];
+  const ticks = niceTicks(lowest(points.map((p) => p.y - (p.half ?? 0))), highest(points.map((p) => p.y + (p.half ?? 0))));
   const [fromY, toY] = [ticks[0]!, ticks.at(-1)!];
   const atX = (value: number): number => LEFT + ((value - fromX) / (toX - fromX || 1)) * (WIDTH - LEFT - RIGHT);
   const atY = (value: number): number => HEIGHT - BOTTOM - ((value - fromY) / (toY - fromY || 1)) * (HEIGHT - TOP - BOTTOM);
