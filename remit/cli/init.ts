@@ -12,6 +12,8 @@ export interface Start {
   readonly tokenizer: Tokenizer;
   /** With the shape of the model that is really there; only model.context may be less, where rows may be shorter. */
   readonly config: Config;
+  /** The file or folder that the model came from; undefined for a fresh one. */
+  readonly source?: string;
 }
 
 /**
@@ -33,5 +35,5 @@ export function startFrom(path: string | undefined, { config, origins }: Resolve
     if (key === 'context' && shorterRows && config.model.context < context) context = config.model.context;
     else throw new ConfigError(`train: --init ${path}: its model.${key} is ${value}: it cannot become ${asked} (${origin}): leave that out`);
   }
-  return { model: opened.model, tokenizer: opened.tokenizer, config: { ...config, model: { ...shape, context } } };
+  return { model: opened.model, tokenizer: opened.tokenizer, config: { ...config, model: { ...shape, context } }, source: opened.source };
 }

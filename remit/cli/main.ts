@@ -5,6 +5,7 @@
 import { ConfigError, RemitError } from '../../engine/errors.ts';
 import { nearest } from '../../engine/nearest.ts';
 import { EXIT, exitCode } from './exit.ts';
+import { remember } from './program.ts';
 import { takeThreads } from './threads.ts';
 import { version } from './version.ts';
 
@@ -44,6 +45,7 @@ Start with: remit-mini train
 
 /** Runs one command line; resolves to the exit code, having printed everything there is to say. */
 export async function main(argv: readonly string[]): Promise<number> {
+  remember(argv);
   try {
     return await dispatch(argv);
   } catch (error) {

@@ -8,12 +8,16 @@ import { backend } from '../../engine/runtime.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import type { Config } from '../config/config.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
+import type { StepRecord } from '../phases/run.ts';
+import { onUnflushed } from '../run/atomic.ts';
 import { sha256 } from '../run/checkpoint.ts';
 import { environment } from '../run/environment.ts';
 import { claimFolder, RunFolder, StoppedError, type Resume } from '../run/folder.ts';
 import { Progress } from '../run/progress.ts';
+import { noteSources, type SourceName } from '../run/sources.ts';
 import { closeDevice } from './device.ts';
 import { EXIT, type StopSignal } from './exit.ts';
+import { command, commandLine } from './program.ts';
 import { version } from './version.ts';
 
 export interface Session {
@@ -31,25 +35,35 @@ export interface Session {
   readonly data?: string;
   /** Milliseconds to wait for another process that is at work in the folder. */
   readonly patience?: number;
+  /** What the run is for, and its phases; and where the things lie that it begins with. */
+  readonly plan?: string;
+  readonly phases?: readonly string[];
+  readonly sources?: Readonly<Partial<Record<SourceName, string | undefined>>>;
+  /** Of a run that only checks another one: shown each step, and how it ends is nobody's business but the caller's. */
+  readonly check?: ((record: StepRecord) => void) | undefined;
 }
 
 /** Runs `body` in a run folder; resolves to the exit code. Throws ConfigError when the folder is not for this run. */
-export async function inRunFolder({ config, device, model, tokenizer, out, name, resume, reference, data, patience }: Session, body: (folder: RunFolder) => Promise<void>): Promise<number> {
+export async function inRunFolder(session: Session, body: (folder: RunFolder) => Promise<void>): Promise<number> {
+  const { config, device, model, tokenizer, out, name, resume, reference, data, patience, plan, phases, sources = {}, check } = session;
   const progress = new Progress(), say = (text: string): void => {
     progress.endLine();
     process.stderr.write(`${text}\n`);
   };
-  const began = { start: await hashOf(model), ...(reference && { reference: await hashOf(reference) }), ...(data !== undefined && { data: sha256(data) }) };
-  const folder = new RunFolder(claimFolder(out, name, resume), { config, environment: { ...environment(version(), device.name), ...began }, tokenizer, progress, notice: say, patience });
-  say(`${folder.path}: ${model.parameters.count.toLocaleString('en')} parameters, seed ${config.seed}, device ${device.name}`);
-  const signals = listen(folder, say);
+  onUnflushed(say);
+  const hashes = { start: await hashOf(model), ...(reference && { reference: await hashOf(reference) }), ...(data !== undefined && { data: sha256(data), dataLength: data.length }) };
+  const path = claimFolder(out, name, resume);
+  const began = { ...environment(version(), device.name), ...hashes, ...(plan !== undefined && { plan }), sources: noteSources(path, sources) };
+  const folder = new RunFolder(path, { config, environment: began, tokenizer, progress, notice: say, patience, phases, check });
+  if (check === undefined) say(`${folder.path}: ${model.parameters.count.toLocaleString('en')} parameters, seed ${config.seed}, device ${device.name}`);
+  const signals = listen(folder, say, check === undefined ? goOn(folder.path) : 'nothing was changed');
   try {
     await body(folder);
     return EXIT.ok;
   } catch (error) {
     if (error instanceof DivergedError) throw new DivergedError(`${error.message}: ${folder.good === undefined ? 'no checkpoint was written before' : `the last good checkpoint is ${folder.good}`}`);
     if (!(error instanceof StoppedError)) throw error;
-    say(`${error.message}: ${goOn(folder.path)}`);
+    say(check === undefined ? `${error.message}: ${goOn(folder.path)}` : 'stopped');
     return EXIT[signals.received ?? 'SIGINT'];
   } finally {
     progress.endLine();
@@ -64,7 +78,7 @@ async function hashOf({ parameters }: Transformer): Promise<string> {
 }
 
 /** The first signal is heard; after it they mean to Node what they always do, which ends the process even in the middle of a long step. */
-function listen(folder: RunFolder, say: (text: string) => void): { readonly received: StopSignal | undefined; unlisten(): void } {
+function listen(folder: RunFolder, say: (text: string) => void, afterwards: string): { readonly received: StopSignal | undefined; unlisten(): void } {
   let received: StopSignal | undefined;
   const unlisten = (): void => void process.off('SIGINT', stop).off('SIGTERM', stop);
   const stop = (signal: StopSignal): void => {
@@ -72,7 +86,7 @@ function listen(folder: RunFolder, say: (text: string) => void): { readonly rece
     received = signal;
     folder.stop();
     if (folder.training) return say('stopping after this step; once more to stop at once');
-    say(`stopped between two phases: ${goOn(folder.path)}`);
+    say(`stopped between two phases: ${afterwards}`);
     void closeDevice().catch(() => {}).then(() => {
       folder.close();
       process.exit(EXIT[signal]);
@@ -84,12 +98,7 @@ function listen(folder: RunFolder, say: (text: string) => void): { readonly rece
 
 /** The command line of this process, to be given again. */
 function goOn(folder: string): string {
-  const place = /^--(out|resume)$/, words = process.argv.slice(2);
+  const place = /^--(out|resume)$/, words = commandLine();
   const rest = words.filter((word, i) => !/^--(out|resume)(=|$)/.test(word) && (word.startsWith('--') || !place.test(words[i - 1] ?? '')));
-  return `go on with: remit-mini ${[...rest, '--resume', folder].map(quoted).join(' ')}`;
-}
-
-/** As a shell wants it. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  return `go on with: ${command(...rest, '--resume', folder)}`;
 }

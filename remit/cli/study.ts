@@ -10,7 +10,7 @@ import { tinyWorldTokenizer } from '../data/tokenizer.ts';
 import { newModel } from '../phases/pretrain.ts';
 import { clock } from '../run/progress.ts';
 import { STUDY_ARMS } from '../study/arms.ts';
-import { configOf, runCell } from '../study/cell.ts';
+import { configOf, phasesOfCell, runCell } from '../study/cell.ts';
 import { StudyFolder } from '../study/folder.ts';
 import { allCells, parseArms, parseSeeds, type Cell, type StudyOptions } from '../study/plan.ts';
 import { writeReport } from '../study/report.ts';
@@ -18,6 +18,7 @@ import { runCells } from '../study/schedule.ts';
 import { readArguments, wholeNumber, type Arguments, type Flags } from './arguments.ts';
 import { openDevice } from './device.ts';
 import { EXIT, type StopSignal } from './exit.ts';
+import { command, commandLine } from './program.ts';
 import { inRunFolder } from './session.ts';
 import { readSettings, settingFlags } from './train.ts';
 
@@ -69,7 +70,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     },
   });
   if (signal !== undefined) {
-    process.stderr.write(`stopped: what is done is kept; go on with the same command\n`);
+    process.stderr.write(`stopped: what is done is kept; go on with: ${command(...commandLine())}\n`);
     return EXIT[signal as StopSignal];
   }
   const { markdown, outside } = writeReport(folder, options);
@@ -108,7 +109,7 @@ async function oneCell(folder: StudyFolder, name: string, options: StudyOptions)
   if (folder.isDone(cell)) return EXIT.ok;
   endWith(process.ppid);
   const config = configOf(cell, folder.config), device = await openDevice(config.device), model = newModel(config, tinyWorldTokenizer.vocabulary);
-  return inRunFolder({ config, device, model, tokenizer: tinyWorldTokenizer, out: folder.cell(cell), name, resume: 'in-place', patience: PATIENCE_MS }, async (run) => {
+  return inRunFolder({ config, device, model, tokenizer: tinyWorldTokenizer, out: folder.cell(cell), name, resume: 'in-place', patience: PATIENCE_MS, plan: 'a study', phases: phasesOfCell(cell) }, async (run) => {
     run.report('result', await runCell(cell, config, folder.equip(run, cell.seed), options));
   });
 }

@@ -9,8 +9,10 @@ import { byteTokenizer } from '../data/tokenizer.ts';
 import { pretrain } from '../phases/pretrain.ts';
 import { textLoss } from '../phases/text-loss.ts';
 import type { Place } from '../run/checkpoint.ts';
+import { phasesOf } from '../run/plan.ts';
 import { openDevice } from './device.ts';
 import { startFrom } from './init.ts';
+import { command } from './program.ts';
 import { inRunFolder } from './session.ts';
 import type { TrainOptions } from './train.ts';
 
@@ -20,21 +22,25 @@ const MAX_VALIDATION_TOKENS = 2 ** 17;
 /** While it trains, the loss is looked at so many times, on so many tokens: the best model is kept. */
 const LOOKS = 20, GLANCE = 2 ** 13;
 
-/** Resolves to the exit code; the validation loss is on stdout. */
-export async function trainText({ resolved, init, out, resume }: TrainOptions, path: string): Promise<number> {
+/** Resolves to the exit code; the validation loss is on stdout. `path`: of the text. */
+export async function trainText({ resolved, init, out, resume, check }: TrainOptions, path: string): Promise<number> {
   const text = readText(path, { field: resolved.config.data.field, notice: (line) => process.stderr.write(`${line}\n`) });
   const device = await openDevice(resolved.config.device);
-  const { model, tokenizer, config } = startFrom(init, resolved, byteTokenizer, { shorterRows: true });
+  const { model, tokenizer, config, source } = startFrom(init, resolved, byteTokenizer, { shorterRows: true });
   const { context } = config.model, { validation } = config.data;
   const data = textCorpus(tokenizer.encode(text), { context, validation }, rng(config.seed).fold('text'));
 
-  return inRunFolder({ config, device, model, tokenizer, out, resume, data: text, name: resolved.preset }, async (folder) => {
+  const session = {
+    config, device, model, tokenizer, out, resume, data: text, name: resolved.preset, check,
+    plan: 'text', phases: phasesOf('text', 0), sources: { init: source, data: path },
+  };
+  return inRunFolder(session, async (folder) => {
     const unit = `bits per ${tokenizer.name}`;
-    if (data.validationContext < context) {
+    if (data.validationContext < context && check === undefined) {
       process.stderr.write(`the part kept for validation has ${data.validationTokens} ${tokenizer.name}s: it is tested in rows of ${data.validationContext}, not ${context}\n`);
     }
     const before = await bits(model, data);
-    process.stderr.write(`${data.trainTokens} ${tokenizer.name}s to train on, ${data.validationTokens} to validate on; at first ${before.toFixed(3)} ${unit}\n`);
+    if (check === undefined) process.stderr.write(`${data.trainTokens} ${tokenizer.name}s to train on, ${data.validationTokens} to validate on; at first ${before.toFixed(3)} ${unit}\n`);
     const { steps } = config.pretrain, every = Math.ceil(steps / LOOKS);
     let best: Place | undefined;
     const look = async (step: number): Promise<void> => { best = await folder.saveBest('pretrain', step, model, await bits(model, data, GLANCE)); };
@@ -43,9 +49,10 @@ export async function trainText({ resolved, init, out, resume }: TrainOptions, p
     await look(steps);
     const after = await bits(model, data);
     folder.report('evaluation', { unit, before, after, best: { step: best!.step, quick: best!.loss } });
+    if (check !== undefined) return;
     process.stdout.write(`validation: ${before.toFixed(3)} -> ${after.toFixed(3)} ${unit}\n`);
     if (best!.step < steps) process.stderr.write(`the model of step ${best!.step} did better: checkpoints/pretrain.best.safetensors\n`);
-    process.stderr.write(`try: remit-mini sample --model ${folder.path} --prompt "..."\n`);
+    process.stderr.write(`try: ${command('sample', '--model', folder.path, '--prompt', '...')}\n`);
   });
 }
 

@@ -11,45 +11,52 @@ import { remit } from '../phases/remit.ts';
 import { rl } from '../phases/rl.ts';
 import { sft } from '../phases/sft.ts';
 import { worldOf } from '../phases/world.ts';
+import { storedStages } from '../run/evaluation.ts';
 import { openModel } from '../run/model.ts';
+import { phasesOf, type Plan } from '../run/plan.ts';
 import type { RunFolder } from '../run/folder.ts';
 import { comparison } from './comparison.ts';
 import { openDevice } from './device.ts';
 import { startFrom } from './init.ts';
 import { inRunFolder } from './session.ts';
 import { evaluationTable, type Stage } from './table.ts';
-import type { Plan, TrainOptions } from './train.ts';
+import type { TrainOptions } from './train.ts';
 import { checkWorldModel } from './world-model.ts';
 
 /** Resolves to the exit code; what was found is on stdout. */
-export async function trainWorld({ resolved, plan, init, reference, out, resume }: TrainOptions): Promise<number> {
+export async function trainWorld({ resolved, plan, init, reference, out, resume, check }: TrainOptions): Promise<number> {
   const device = await openDevice(resolved.config.device);
-  const { model: start, tokenizer, config } = startFrom(init, resolved, tinyWorldTokenizer);
+  const { model: start, tokenizer, config, source } = startFrom(init, resolved, tinyWorldTokenizer);
   if (init !== undefined) checkWorldModel(`train: --init ${init}`, start, tokenizer);
   const guide = reference === undefined ? undefined : openReference(reference, start);
 
-  return inRunFolder({ config, device, model: start, reference: guide, tokenizer, out, resume, name: resolved.preset }, async (folder) => {
-    const world = worldOf(config), stages: Stage[] = [];
+  const session = {
+    config, device, model: start, reference: guide?.model, tokenizer, out, resume, name: resolved.preset, check,
+    plan, phases: phasesOf(plan, config.remit.iterations), sources: { init: source, reference: guide?.source },
+  };
+  return inRunFolder(session, async (folder) => {
+    const world = worldOf(config), stages: Stage[] = [], before = storedStages(folder.path);
     const test = async (name: string, model: Transformer): Promise<void> => {
       stages.push({ name, evaluation: await evaluate(model, { ...config.evaluate, seed: config.seed }) });
-      folder.report('evaluation', { ...config.evaluate, stages });
+      const rest = before.filter((stage) => stages.every((own) => own.name !== stage.name)); // of a run that was further: not lost on the way there
+      folder.report('evaluation', { ...config.evaluate, stages: [...stages, ...rest] });
     };
     if (plan === 'everything') {
       await remit(config, world, start, folder, test);
-      process.stdout.write(`${comparison(stages, config.remit)}\n`);
+      if (check === undefined) process.stdout.write(`${comparison(stages, config.remit)}\n`);
       return;
     }
     if (init !== undefined) await test('start', start);
     await test(plan, await onePhase(plan, folder));
-    process.stdout.write(`${evaluationTable(stages)}\n`);
+    if (check === undefined) process.stdout.write(`${evaluationTable(stages)}\n`);
 
-    function onePhase(phase: Exclude<Plan, 'everything'>, run: RunFolder): Promise<Transformer> {
+    function onePhase(phase: Exclude<Plan, 'everything' | 'text'>, run: RunFolder): Promise<Transformer> {
       switch (phase) {
         case 'pretrain': return pretrain(config, world.pretrain, start, run);
         case 'midtrain': return midtrain(config, world.midtrain, start, run);
         case 'sft': return sft(config, world.demonstrations, start, run);
         case 'rl': return rl(config, world.questions, start, run);
-        case 'remit': return midtrain(config, world.midtrain, start, run, { phase, reference: guide! });
+        case 'remit': return midtrain(config, world.midtrain, start, run, { phase, reference: guide!.model });
         default: return phase satisfies never;
       }
     }
@@ -57,10 +64,10 @@ export async function trainWorld({ resolved, plan, init, reference, out, resume 
 }
 
 /** Throws ConfigError when the model at `path` does not speak of the same tokens as `start`. */
-function openReference(path: string, start: Transformer): Transformer {
-  const { model, tokenizer } = openModel(path);
+function openReference(path: string, start: Transformer): { readonly model: Transformer; readonly source: string } {
+  const { model, tokenizer, source } = openModel(path);
   checkWorldModel(`train: --reference ${path}`, model, tokenizer);
   const [theirs, ours] = [model.config.vocabulary, start.config.vocabulary];
   if (theirs !== ours) throw new ConfigError(`train: --reference ${path}: its vocabulary has ${theirs} tokens, that of the model ${ours}: must be the same`);
-  return model;
+  return { model, source };
 }

@@ -9,7 +9,11 @@ import { presetsHelp, printConfig, settingsHelp } from '../config/help.ts';
 import { nearest } from '../../engine/nearest.ts';
 import { settings } from '../config/schema.ts';
 import { readJsonFile } from '../data/read.ts';
+import type { StepRecord } from '../phases/run.ts';
 import type { Resume } from '../run/claim.ts';
+import { isPlan, PHASES, type Plan } from '../run/plan.ts';
+import { findSource, readEnvironment } from '../run/sources.ts';
+import { findText } from '../run/text.ts';
 import { readArguments, required, type Arguments, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
 
@@ -39,18 +43,15 @@ Settings (defaults < preset < file < flags):
 ${settingsHelp()}
 `;
 
-const PHASES = ['pretrain', 'midtrain', 'sft', 'rl', 'remit'] as const;
-
-/** What to train: one phase, or all of them and the flywheel. */
-export type Plan = (typeof PHASES)[number] | 'everything';
-
 export interface TrainOptions {
   readonly resolved: Resolved;
-  readonly plan: Plan;
+  readonly plan: Exclude<Plan, 'text'>;
   readonly init: string | undefined;
   readonly reference: string | undefined;
   readonly out: string | undefined;
   readonly resume: Resume;
+  /** Of a run that checks another one (verify.ts): shown each step; nothing is printed. */
+  readonly check?: (record: StepRecord) => void;
 }
 
 /** The flags that say settings, for readSettings(). */
@@ -74,25 +75,33 @@ const flags: Flags = {
 
 export async function run(argv: readonly string[]): Promise<number> {
   const args = readArguments('train', resumeWithValue(argv), flags, 1);
-  const plan = choosePlan(args.positionals[0]);
-  const place = choosePlace(args);
+  const place = choosePlace(args), begun = place.resume === 'never' || place.out === undefined ? undefined : place.out;
+  const plan = choosePlan(args.positionals[0], place.resume === 'required' ? place.out : undefined);
   const resolved = readSettings('train', args, place.resume === 'required' ? join(place.out, 'config.json') : undefined);
   if (args.has('print-config')) {
     process.stdout.write(`${printConfig(resolved)}\n`);
     return EXIT.ok;
   }
-  const options = { resolved, plan, init: args.text('init'), reference: args.text('reference'), ...place };
+  const source = (name: 'init' | 'reference'): string | undefined => args.text(name) ?? (begun === undefined ? undefined : findSource(begun, name));
+  const options = { resolved, plan, init: source('init'), reference: source('reference'), ...place };
   const { path } = resolved.config.data;
   if (path !== undefined && plan !== 'everything' && plan !== 'pretrain') {
     throw new ConfigError(`train ${plan}: --data: your own text is for pretrain: use train pretrain, with --init to go on from a model`);
   }
   checkModels(options);
   if (path === undefined) return (await import('./train-world.ts')).trainWorld(options);
-  return (await import('./train-text.ts')).trainText(options, path);
+  const { trainText } = await import('./train-text.ts');
+  return trainText(options, begun === undefined || args.has('data') ? path : findText(begun, path, resolved.config.data.field));
 }
 
-function choosePlan(word: string | undefined): Plan {
-  if (word === undefined) return 'everything';
+/** What the command line names, or else what the run in `begun` is for. */
+function choosePlan(word: string | undefined, begun: string | undefined): Exclude<Plan, 'text'> {
+  if (word !== undefined) return namedPhase(word);
+  const plan = begun === undefined ? undefined : readEnvironment(begun)?.plan;
+  return isPlan(plan) && plan !== 'text' ? plan : 'everything';
+}
+
+function namedPhase(word: string): (typeof PHASES)[number] {
   const phase = PHASES.find((name) => name === word);
   if (phase === undefined) throw new ConfigError(`train: ${word}: no such phase: there are ${PHASES.join(', ')}: did you mean ${nearest(word, PHASES)}?`);
   return phase;

@@ -59,7 +59,7 @@ function examples(section: string): string {
 
 /** A value in a message: short, on one line. */
 export function show(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
+  const text = typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value); // JSON knows no Infinity
   const line = text.replaceAll(/\s+/g, ' ');
   return line.length > 40 ? `${line.slice(0, 37)}...` : line;
 }

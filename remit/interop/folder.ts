@@ -1,8 +1,9 @@
 // Model folders on disk: writing one so that it is there whole or not at all, and reading one, ours or made elsewhere.
 // The contents are made and understood in huggingface.ts.
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ConfigError, FormatError, RemitError } from '../../engine/errors.ts';
+import { flush } from '../run/atomic.ts';
 import { importHuggingFace } from './huggingface.ts';
 import type { Files, ImportedModel } from './huggingface.ts';
 
@@ -36,7 +37,7 @@ function writeDurably(path: string, contents: Uint8Array | string): void {
   const file = openSync(path, 'wx');
   try {
     for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
-    fsyncSync(file);
+    flush(file, path);
   } finally {
     closeSync(file);
   }

@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { ConfigError, FormatError } from '../../engine/errors.ts';
 import { resolveConfig, type Config } from '../config/config.ts';
 import { layerFromTree, show } from '../config/layers.ts';
-import { isHalfWritten } from './atomic.ts';
+import { isNobodys } from './atomic.ts';
+import { sha256 } from './checkpoint.ts';
+import { reason } from './reason.ts';
 
 /**
  * Whether a run may go on in a folder that holds one: no; it must; it does if there is one, and else begins; the
@@ -23,47 +25,79 @@ const SHOWN = 5; // differences in a message
  */
 export function claimFolder(wanted: string | undefined, name: string, resume: Resume = 'never'): string {
   if (wanted === undefined) return firstFree(name);
+  if (wanted.trim() === '') throw new ConfigError(`run: --out '${wanted}': must be the name of a folder`);
   const there = existsSync(wanted);
-  if (there && !statSync(wanted).isDirectory()) throw new ConfigError(`run: ${wanted}: is a file: choose another --out`);
+  if (there && !statSync(wanted).isDirectory()) throw new ConfigError(`run: ${wanted}: is a file: ${resume === 'required' ? 'a run is a folder' : 'choose another --out'}`);
   if (there && existsSync(join(wanted, 'config.json')) && resume !== 'never') return wanted;
   if (resume === 'required') throw new ConfigError(`run: ${wanted}: ${there ? 'holds no run' : 'no such folder'}: there is nothing to go on with`);
-  if (there && readdirSync(wanted).some((entry) => entry !== 'lock' && !isHalfWritten(entry))) {
-    const way = existsSync(join(wanted, 'config.json')) ? `go on with it by --resume ${wanted}` : 'remove it';
-    throw new ConfigError(`run: ${wanted}: exists and is not empty: choose another --out, or ${way}`);
+  if (there && attempt(wanted, () => readdirSync(wanted)).some((entry) => entry !== 'lock' && !isNobodys(entry))) {
+    const way = existsSync(join(wanted, 'config.json')) ? `, or go on with it by --resume ${wanted}` : '';
+    throw new ConfigError(`run: ${wanted}: exists and is not empty: choose another --out${way}`);
   }
-  if (resume !== 'in-place') mkdirSync(wanted, { recursive: true });
+  if (resume !== 'in-place') attempt(wanted, () => mkdirSync(wanted, { recursive: true }));
   return wanted;
 }
 
+/** Runs a file operation on a folder that was asked for; its failure becomes one line. */
+function attempt<T>(folder: string, operation: () => T): T {
+  try {
+    return operation();
+  } catch (error) {
+    throw new ConfigError(`run: ${folder}: ${reason(error)}: choose another --out`, { cause: error });
+  }
+}
+
 function firstFree(name: string): string {
-  mkdirSync('runs', { recursive: true });
+  attempt('runs', () => mkdirSync('runs', { recursive: true }));
   for (let n = 1; ; n++) {
     const path = join('runs', `${name}-${n}`);
     try {
       mkdirSync(path); // fails when it exists: two runs that start at once get two folders
       return path;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw new ConfigError(`run: ${path}: ${reason(error)}: choose another --out`, { cause: error });
     }
   }
 }
 
-/** The text of the folder's config.json, undefined without one. Throws ConfigError, showing the difference, unless it says the same as `config`. */
-export function storedConfig(folder: string, config: Config): string | undefined {
+/**
+ * SHA-256 of what a run is set to. Of values, not of text: order, spaces and line ends of a file do not count; nor does where the user's text
+ * lies, whose contents have a hash of their own.
+ */
+export function hashOfSettings(config: Config): string {
+  const { config: ordered } = resolveConfig({ file: { path: 'config', values: config } });
+  return sha256(toJson({ ...ordered, data: { ...ordered.data, path: undefined } }));
+}
+
+/** As the files of a run folder hold it. */
+export function toJson(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/**
+ * What checkpoints of the run in a folder may bear as the hash of their settings: that of the values in its config.json and, for runs from
+ * before that was so, of the file. Undefined without a config.json. Throws ConfigError, showing the difference, unless it says the same as `config`.
+ */
+export function storedSettings(folder: string, config: Config): ReadonlySet<string> | undefined {
   const path = join(folder, 'config.json');
   if (!existsSync(path)) return undefined;
-  const text = readFileSync(path, 'utf8'), values = readJson(path);
-  const [theirs, ours] = [resolveConfig({ file: { path, values } }).config, config].map((tree) => layerFromTree(path, tree).values) as [Map<string, unknown>, Map<string, unknown>];
-  const names = [...new Set([...theirs.keys(), ...ours.keys()])].filter((name) => theirs.get(name) !== ours.get(name));
-  if (names.length === 0) return text;
-  const shown = names.slice(0, SHOWN).map((name) => `${name} is ${show(theirs.get(name))} there and ${show(ours.get(name))} here`);
+  const theirs = resolveConfig({ file: { path, values: readJson(path) } }).config;
+  const [before, now] = [theirs, config].map((tree) => layerFromTree(path, tree).values) as [ReadonlyMap<string, unknown>, ReadonlyMap<string, unknown>];
+  const names = [...new Set([...before.keys(), ...now.keys()])].filter((name) => before.get(name) !== now.get(name) && !isPlace(name, before, now));
+  if (names.length === 0) return new Set([hashOfSettings(theirs), sha256(readFileSync(path, 'utf8'))]);
+  const shown = names.slice(0, SHOWN).map((name) => `${name} is ${show(before.get(name))} there and ${show(now.get(name))} here`);
   throw new ConfigError(`run: ${folder}: has other settings: ${shown.join(', ')}${names.length > SHOWN ? `, and ${names.length - SHOWN} more` : ''}: leave them out, or choose another --out`);
+}
+
+/** The same text may lie elsewhere: its contents are compared (environment.ts). */
+function isPlace(name: string, ...both: readonly ReadonlyMap<string, unknown>[]): boolean {
+  return name === 'data.path' && both.every((values) => values.get(name) !== undefined);
 }
 
 /** A file that writeAtomically() wrote into a run folder. Throws FormatError when it is not JSON any more. */
 export function readJson(path: string): unknown {
   try {
-    return JSON.parse(readFileSync(path, 'utf8'));
+    return JSON.parse(readFileSync(path, 'utf8').replace(/^\uFEFF/, ''));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new FormatError(`run: ${path}: is not JSON: the folder was damaged`);

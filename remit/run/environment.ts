@@ -3,6 +3,8 @@
 import { execFileSync } from 'node:child_process';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { ConfigError } from '../../engine/errors.ts';
+import { isPlan, planWords } from './plan.ts';
+import type { Sources } from './sources.ts';
 
 export interface Environment {
   /** Version of remit-mini. */
@@ -21,13 +23,24 @@ export interface Environment {
   readonly start?: string;
   readonly reference?: string;
   readonly data?: string;
+  /** Characters of that text. */
+  readonly dataLength?: number;
+  /** What the run is for (plan.ts), and where the things lay that it began with. */
+  readonly plan?: string;
+  readonly sources?: Sources;
 }
 
-/** Whether a run that began in `before` can go on in `now`: throws ConfigError when it began with something else; tells of another device. */
+/** Whether a run that began in `before` can go on in `now`: throws ConfigError when it is another run, or began with something else; tells of another device. */
 export function checkSame(before: unknown, now: Environment, run: string, notice: (text: string) => void): void {
   const then = (before ?? {}) as Partial<Environment>;
+  if (then.plan !== undefined && now.plan !== undefined && then.plan !== now.plan) {
+    const way = isPlan(then.plan) ? `go on with it by ${planWords(then.plan)} --resume ${run}` : 'leave it alone';
+    throw new ConfigError(`run: ${run}: is a run of ${then.plan}, not of ${now.plan}: ${way}, or choose another --out`);
+  }
   for (const [part, name] of [['start', 'another model (--init)'], ['reference', 'another guide (--reference)'], ['data', 'other text (--data)']] as const) {
-    if (then[part] !== now[part]) throw new ConfigError(`run: ${run}: began with ${name}: bring that back, or choose another --out`);
+    if (then[part] === now[part]) continue;
+    const lengths = part === 'data' && then.dataLength !== undefined ? `: ${then.dataLength} characters then, ${now.dataLength} now` : '';
+    throw new ConfigError(`run: ${run}: began with ${name}${lengths}: bring that back, or choose another --out`);
   }
   if (then.device !== now.device) notice(`this run began on ${String(then.device)} and goes on on ${now.device}: the last bits will differ`);
 }

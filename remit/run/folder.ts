@@ -11,14 +11,14 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { FormatError, RemitError } from '../../engine/errors.ts';
+import { ConfigError, FormatError, RemitError } from '../../engine/errors.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import type { Config } from '../config/config.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { PhaseState, Run, StepRecord } from '../phases/run.ts';
 import { makeFolder, sweep, writeAtomically } from './atomic.ts';
-import { readCheckpoint, sha256, writeCheckpoint, type Checkpoint, type Place } from './checkpoint.ts';
-import { readJson, storedConfig } from './claim.ts';
+import { readCheckpoint, writeCheckpoint, type Checkpoint, type Place } from './checkpoint.ts';
+import { hashOfSettings, readJson, storedSettings, toJson } from './claim.ts';
 import { checkSame, type Environment } from './environment.ts';
 import { lock } from './lock.ts';
 import { Lines, readSpans, type Span } from './lines.ts';
@@ -42,6 +42,10 @@ export interface RunFolderOptions {
   readonly notice?: (text: string) => void;
   /** Milliseconds to wait for another process that is at work in the folder; by default 3000. */
   readonly patience?: number | undefined;
+  /** The phases that this run goes through, in order: a folder with steps of any other is refused. Absent: any. */
+  readonly phases?: readonly string[] | undefined;
+  /** Shown each step before it is written; what it throws ends the run. */
+  readonly check?: ((record: StepRecord) => void) | undefined;
 }
 
 export class RunFolder implements Run {
@@ -56,7 +60,8 @@ export class RunFolder implements Run {
   /** Set by who wants to look at the model while it is trained. */
   watch?: NonNullable<Run['watch']>;
   readonly #options: RunFolderOptions;
-  readonly #configHash: string;
+  readonly #known: ReadonlySet<string>; // hashes that mean these settings
+  #configHash: string; // the one that checkpoints bear
   readonly #states: States;
   readonly #metrics: Lines;
   readonly #timing: Lines;
@@ -74,13 +79,14 @@ export class RunFolder implements Run {
   constructor(path: string, options: RunFolderOptions) {
     this.path = path;
     this.#options = options;
-    const stored = storedConfig(path, options.config), config = stored ?? toJson(options.config);
-    this.#configHash = sha256(config);
+    const stored = storedSettings(path, options.config);
+    this.#configHash = hashOfSettings(options.config);
+    this.#known = stored ?? new Set([this.#configHash]);
     this.#states = new States(join(path, 'checkpoints'));
     this.#unlock = lock(path, options.patience);
     try {
       sweep(path);
-      if (stored === undefined) writeAtomically(join(path, 'config.json'), config);
+      if (stored === undefined) writeAtomically(join(path, 'config.json'), toJson(options.config));
       const environment = join(path, 'env.json');
       if (existsSync(environment)) checkSame(readJson(environment), options.environment, path, (text) => options.notice?.(text));
       else writeAtomically(environment, toJson(options.environment));
@@ -89,6 +95,7 @@ export class RunFolder implements Run {
       this.#metrics = new Lines(join(path, 'metrics.jsonl'));
       this.#timing = new Lines(join(path, 'timing.jsonl'));
       this.#spans = readSpans(this.#metrics.path);
+      this.#checkPhases();
     } catch (error) {
       this.#unlock();
       throw error;
@@ -103,7 +110,7 @@ export class RunFolder implements Run {
     if (result !== undefined) {
       model.parameters.load(result.tensors, this.good!);
       this.#lines = this.#linesUpTo(result.place);
-      this.#states.prune(phase, 0);
+      this.#states.clear(phase);
       return true;
     }
     let found: Checkpoint | undefined;
@@ -114,8 +121,8 @@ export class RunFolder implements Run {
       Object.assign(memory, found.unfinished.memory);
       [state.step, state.tokens, this.#lines] = [found.place.step, found.unfinished.tokens, this.#linesUpTo(found.place)];
       this.#options.notice?.(`going on from ${this.good}: ${phase}, step ${state.step} of ${steps}`);
-    } else this.#states.prune(phase, 0);
-    if (!this.#begun) for (const lines of [this.#metrics, this.#timing]) lines.cut(this.#lines);
+    } else this.#states.clear(phase);
+    if (!this.#begun) this.#cut(phase);
     this.#begun = this.training = true;
     this.#stored.at = now();
     return false;
@@ -125,6 +132,7 @@ export class RunFolder implements Run {
     const time = now();
     if (record.phase !== this.last?.phase) this.#beginPhase(time);
     this.last = record;
+    this.#options.check?.(record);
     this.#speed.add(record.tokens, time);
     const { phase, step } = record;
     this.#metrics.append(record);
@@ -147,7 +155,7 @@ export class RunFolder implements Run {
   async save(phase: string, model: Transformer): Promise<void> {
     const step = this.last?.phase === phase ? this.last.step : 0;
     await this.#write(this.#states.result(phase), model, { phase, step });
-    this.#states.prune(phase, 0);
+    this.#states.clear(phase);
     this.training = false;
     if (this.stopping) throw new StoppedError(`stopped after ${phase}`);
   }
@@ -189,7 +197,7 @@ export class RunFolder implements Run {
   async #store(state: PhaseState): Promise<void> {
     const start = now();
     await this.#write(this.#states.at(state.phase, state.step), state.model, state, state);
-    this.#states.prune(state.phase, this.#options.config.checkpoint.keep);
+    this.#states.prune(state.phase, this.#options.config.checkpoint.keep, state.step);
     this.#stored = { at: now(), took: now() - start };
   }
 
@@ -219,7 +227,8 @@ export class RunFolder implements Run {
       this.#options.notice?.(`${error.message}: left out`);
       return undefined;
     }
-    if (found.place.configHash !== this.#configHash) throw new FormatError(`checkpoint: ${path}: is from a run with other settings: remove it`);
+    if (!this.#known.has(found.place.configHash)) throw new FormatError(`checkpoint: ${path}: is from a run with other settings: remove it`);
+    this.#configHash = found.place.configHash;
     return found;
   }
 
@@ -228,6 +237,23 @@ export class RunFolder implements Run {
     const span = this.#spans.find((each) => each.phase === phase), steps = span?.steps ?? 0;
     if (span && steps >= step) return span.before + step;
     throw new FormatError(`run: ${this.#metrics.path}: has ${steps} steps of ${phase}, and ${this.good} was written after ${step}: bring them back, or begin anew in another folder`);
+  }
+
+  /** Throws ConfigError when there are steps of phases that this run does not go through: they would be cut away. */
+  #checkPhases(): void {
+    const { phases } = this.#options, there = this.#spans.map(({ phase }) => phase);
+    if (phases === undefined || there.every((phase, i) => phase === phases[i])) return;
+    throw new ConfigError(`run: ${this.path}: holds a run of ${there.join(', ')}, not of ${phases.join(', ')}: go on with the command that it began with, or choose another --out`);
+  }
+
+  /** Brings the lines back to where the first phase goes on that is not finished. */
+  #cut(phase: string): void {
+    const result = this.#states.result(phase), lost = this.#spans.reduce((total, { steps }) => total + steps, 0) - this.#lines;
+    const isOver = this.#spans.some((span) => span.phase === phase) && this.#spans.at(-1)!.phase !== phase;
+    if (isOver && !existsSync(result)) this.#options.notice?.(`${result}: is missing: ${phase} and what follows, ${lost} steps, are trained again`);
+    this.#metrics.cut(this.#lines);
+    const missing = this.#timing.cutGently(this.#lines);
+    if (missing > 0) this.#options.notice?.(`${this.#timing.path}: ${missing} lines are missing: nothing depends on them`);
   }
 
   #beginPhase(time: number): void {
@@ -239,10 +265,6 @@ export class RunFolder implements Run {
 /** Seconds on a clock that only goes forward. */
 function now(): number {
   return performance.now() / 1000;
-}
-
-function toJson(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
 }
 
 function round(value: number): number | null {

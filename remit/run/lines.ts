@@ -1,7 +1,8 @@
 // Files of lines that only grow, one JSON object each, and that a resumed run takes up where its checkpoint left them. Used by: folder.ts.
 
-import { closeSync, fsyncSync, ftruncateSync, openSync, readSync, writeFileSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { FormatError } from '../../engine/errors.ts';
+import { flush } from './atomic.ts';
 
 const BLOCK = 65_536, NEWLINE = 0x0a, LONGEST = 2 ** 20;
 
@@ -21,15 +22,34 @@ export class Lines {
 
   /** Drops all but the first `count` lines. Throws FormatError, with nothing changed, when there are fewer. */
   cut(count: number): void {
-    let lines = 0, end = 0;
-    if (count > 0) for (const line of wholeLines(this.#file, this.path)) if ((end = line.end, ++lines === count)) break;
+    const { lines, end } = this.#find(count);
     if (lines < count) throw new FormatError(`run: ${this.path}: has ${lines} lines of at least ${count}: bring them back, or begin anew in another folder`);
     ftruncateSync(this.#file, end);
   }
 
+  /** The same of a file that nothing depends on: where lines are missing it keeps those that are there. Returns how many are missing. */
+  cutGently(count: number): number {
+    const { lines, end } = this.#find(count);
+    ftruncateSync(this.#file, end);
+    return count - lines;
+  }
+
+  /** How many of the first `count` lines there are, and the byte after them. */
+  #find(count: number): { readonly lines: number; readonly end: number } {
+    let lines = 0;
+    let end = 0;
+    if (count === 0) return { lines, end };
+    for (const line of wholeLines(this.#file, this.path)) {
+      end = line.end;
+      lines++;
+      if (lines === count) break;
+    }
+    return { lines, end };
+  }
+
   /** Returns once everything is on the disk. */
   sync(): void {
-    fsyncSync(this.#file);
+    flush(this.#file, this.path);
   }
 
   close(): void {

@@ -2,8 +2,9 @@
 // Used by: folder.ts.
 
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { ConfigError } from '../../engine/errors.ts';
+import { dirname, join } from 'node:path';
+import { ConfigError, RemitError } from '../../engine/errors.ts';
+import { reason } from './reason.ts';
 
 const PATIENCE_MS = 3000; // the process before may be on its way out
 
@@ -11,17 +12,54 @@ const PATIENCE_MS = 3000; // the process before may be on its way out
 export function lock(folder: string, patience = PATIENCE_MS): () => void {
   const path = join(folder, 'lock'), own = `${process.pid} ${statOf(process.pid).start}\n`, deadline = performance.now() + patience;
   for (;;) {
-    try {
-      writeFileSync(path, own, { flag: 'wx' });
-      return () => rmSync(path, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
+    if (take(path, own)) return () => giveBack(path, own);
     const held = read(path), [pid = 0, start = ''] = held.split(/\s/).map((word, i) => (i === 0 ? Number(word) : word)) as [number?, string?];
     if (!isAlive(pid, start)) breakOpen(path, held);
     else if (pid !== process.pid && performance.now() < deadline) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
     else throw new ConfigError(`run: ${folder}: process ${pid} is at work in it: wait for its end, or choose another --out`);
   }
+}
+
+/** Whether the lock was free. The file is written beside it first: it appears whole, and who finds it finds a name in it. */
+function take(path: string, own: string): boolean {
+  const draft = `${path}.${process.pid}.tmp`;
+  try {
+    writeFileSync(draft, own);
+    linkSync(draft, path);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return false;
+    if (NO_LINKS.has(code)) return takeWithoutLinks(path, own);
+    throw new RemitError(`run: ${dirname(path)}: cannot be written: ${reason(error)}`, { cause: error });
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
+/** What a disk answers that knows no second name for a file. */
+const NO_LINKS: ReadonlySet<string | undefined> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
+
+/** The same in two steps: for a moment the file is there and empty, and who looks just then takes it for one that is open. */
+function takeWithoutLinks(path: string, own: string): boolean {
+  try {
+    writeFileSync(path, own, { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw new RemitError(`run: ${dirname(path)}: cannot be written: ${reason(error)}`, { cause: error });
+  }
+}
+
+/** Removes the lock, if it is still this process's. */
+function giveBack(path: string, own: string): void {
+  if (read(path) === own) rmSync(path, { force: true });
+}
+
+/** Whether a process that is alive is at work in a folder. Changes nothing. */
+export function isLocked(folder: string): boolean {
+  const [pid, start] = read(join(folder, 'lock')).split(/\s/) as [string, string?];
+  return isAlive(Number(pid), start ?? '');
 }
 
 /** Removes a lock that held `held`, unless another process has taken it since. */

@@ -20,6 +20,7 @@ export class Progress {
   private readonly terminal: boolean;
   private phase = '';
   private started = 0;
+  private firstStep = 1; // of this process: a phase that was taken up again does not begin with step 1
   private drawn = -Infinity;
   private pending = false;
   private speed = new Speed();
@@ -57,6 +58,7 @@ export class Progress {
     this.endLine();
     this.phase = record.phase;
     this.started = time;
+    this.firstStep = record.step;
     this.drawn = this.terminal ? -Infinity : time;
     this.speed = new Speed();
     this.speed.add(record.tokens, time);
@@ -65,7 +67,8 @@ export class Progress {
 
   private draw(record: StepRecord, elapsed: number): void {
     const { phase, step, steps } = record;
-    const left = step > 1 ? (elapsed / (step - 1)) * (steps - step) : NaN;
+    const done = step - this.firstStep;
+    const left = done > 0 ? (elapsed / done) * (steps - step) : NaN;
     const times = { elapsed: clock(elapsed), left: clock(left) };
     const rate = `${short(this.speed.perSecond)}`;
     if (this.terminal) {

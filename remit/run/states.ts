@@ -30,28 +30,43 @@ export class States {
     return this.#path(`${phase}.step-${String(step).padStart(8, '0')}.safetensors`);
   }
 
-  /** States of an unfinished phase, the newest first. */
-  of(phase: string): string[] {
+  /** States of an unfinished phase up to a step, the newest first. */
+  of(phase: string, last = Infinity): string[] {
     const steps = readdirSync(this.folder).flatMap((name) => {
       const [, its, step] = NAME.exec(name) ?? [];
-      return its === phase && step !== undefined ? [Number(step)] : [];
+      return its === phase && Number(step) <= last ? [Number(step)] : [];
     });
     return steps.sort((a, b) => b - a).map((step) => this.at(phase, step));
   }
 
-  /** The checkpoint that was written last, going by the metrics beside the folder. Throws ConfigError when there are none, and several phases. */
-  newest(): string | undefined {
+  /**
+   * The checkpoint that was written last, going by the metrics beside the folder; before it, by age, the states of an unfinished phase that
+   * may stand in for it when it is damaged. None: there are no checkpoints. Throws ConfigError when there are several phases, and no metrics.
+   */
+  newest(): string[] {
     const metrics = join(this.folder, '..', 'metrics.jsonl');
-    const phases = existsSync(metrics) ? readSpans(metrics).map(({ phase }) => phase) : [...new Set(readdirSync(this.folder).flatMap((name) => NAME.exec(name)?.[1] ?? []))].sort();
-    const newest = (phase: string): string | undefined => (existsSync(this.result(phase)) ? this.result(phase) : this.of(phase)[0]);
-    const found = phases.map(newest).filter((path) => path !== undefined);
+    const phases = existsSync(metrics) ? readSpans(metrics).map(({ phase }) => phase) : this.#phases();
+    const candidates = (phase: string): string[] => (existsSync(this.result(phase)) ? [this.result(phase)] : this.of(phase));
+    const found = phases.map(candidates).filter((paths) => paths.length > 0);
     if (found.length > 1 && !existsSync(metrics)) throw new ConfigError(`model: ${this.folder}: holds checkpoints of ${phases.join(', ')}: name one of them`);
-    return found.at(-1);
+    return found.at(-1) ?? [];
   }
 
-  /** Removes all but the newest `keep` states of an unfinished phase. */
-  prune(phase: string, keep: number): void {
-    for (const path of this.of(phase).slice(keep)) rmSync(path, { force: true });
+  /**
+   * Removes all but the newest `keep` states of a phase, which has just stored that of `step`. Those of later steps were left by a process
+   * before and could not be read, or this one would have gone on from there: they take nobody's place, and go when the phase is done.
+   */
+  prune(phase: string, keep: number, step: number): void {
+    for (const path of this.of(phase, step).slice(keep)) rmSync(path, { force: true });
+  }
+
+  /** Removes all states of a phase. */
+  clear(phase: string): void {
+    for (const path of this.of(phase)) rmSync(path, { force: true });
+  }
+
+  #phases(): string[] {
+    return [...new Set(readdirSync(this.folder).flatMap((name) => NAME.exec(name)?.[1] ?? []))].sort();
   }
 
   /** A phase's name becomes a file's: it must not lead anywhere else. */

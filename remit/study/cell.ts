@@ -1,6 +1,7 @@
 // What one cell of a study does, given the models of the cells before it. Everything follows from the configuration, so a cell that is
 // done again writes the same bytes. Read after: plan.ts. Read next: analysis.ts, report.ts.
 
+import { highest, lowest } from '../../engine/extremes.ts';
 import { rng } from '../../engine/rng.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import { referenceOf } from '../arms.ts';
@@ -65,6 +66,12 @@ export function configOf({ seed, work }: Cell, study: Config): Config {
   return resolveConfig({ file: { path: 'study.json', values: study }, flags }).config;
 }
 
+/** The phases that a cell may go through: an arm's post-training may be left out, so that it is not there. */
+export function phasesOfCell({ work }: Cell): string[] {
+  if (work === 'base') return ['pretrain'];
+  return work === 'analysis' ? [] : ['midtrain', 'sft', 'rl'];
+}
+
 /** Does a cell's work. `light`: without a learning curve. */
 export async function runCell(cell: Cell, config: Config, folder: CellFolder, { light = false }: { readonly light?: boolean } = {}): Promise<CellResult> {
   const { name, seed, work } = cell, world = worldOf(config), stages: { name: string; evaluation: Evaluation }[] = [];
@@ -100,7 +107,7 @@ function meanWeights(steps: readonly StepRecord[]): CellResult['weights'] | unde
   if (steps[0]?.weightMean === undefined) return undefined;
   const all = (key: string): number[] => steps.map((record) => Number(record[key])), mean = (key: string): number => all(key).reduce((total, x) => total + x, 0) / steps.length;
   const means = Object.fromEntries(WEIGHT_KEYS.map((key) => [key, mean(key)])) as Record<(typeof WEIGHT_KEYS)[number], number>;
-  return { ...means, weightLowest: Math.min(...all('weightLowest')), weightHighest: Math.max(...all('weightHighest')) };
+  return { ...means, weightLowest: lowest(all('weightLowest')), weightHighest: highest(all('weightHighest')) };
 }
 
 async function analyse({ seed, needs }: Cell, config: Config, folder: CellFolder): Promise<Analysis> {

@@ -9,7 +9,7 @@ import { type Config, resolveConfig } from '../config/config.ts';
 import { settings } from '../config/schema.ts';
 import { tinyWorldTokenizer } from '../data/tokenizer.ts';
 import type { StepRecord } from '../phases/run.ts';
-import { isHalfWritten, makeFolder, sweep, writeAtomically } from '../run/atomic.ts';
+import { isNobodys, makeFolder, sweep, writeAtomically } from '../run/atomic.ts';
 import { writeCheckpoint } from '../run/checkpoint.ts';
 import type { RunFolder } from '../run/folder.ts';
 import { openModel } from '../run/model.ts';
@@ -38,7 +38,7 @@ export class StudyFolder {
       const shown = differing.slice(0, 3).map((name) => `${name} = ${valueAt(there.config, name)} there, ${valueAt(config, name)} now`);
       throw new ConfigError(`study: ${path}: holds a study with another configuration (${shown.join('; ')}): choose another --out`);
     }
-    if (existsSync(path) && !readdirSync(path).every(isHalfWritten)) throw new ConfigError(`study: ${path}: exists, is not empty and holds no study: choose another --out`);
+    if (existsSync(path) && !readdirSync(path).every(isNobodys)) throw new ConfigError(`study: ${path}: exists, is not empty and holds no study: choose another --out`);
     mkdirSync(path, { recursive: true });
     sweep(path);
     writeAtomically(file, `${JSON.stringify(config, null, 2)}\n`);

@@ -175,6 +175,32 @@ describe('states on the way', () => {
     expect(contents(copy)).toEqual(contents(whole));
   });
 
+  test('a damaged one of a later step takes nobody\'s place: the good ones are kept, and the run goes on from them', async () => {
+    const few: Config = { ...long, checkpoint: { ...long.checkpoint, keep: 1 } };
+    rmSync(folder, { recursive: true, force: true });
+    await expect(train(folder, { line: 5 + 4, how: 'crash', settings: few })).rejects.toThrow(Crash);
+    const damaged = join(checkpoints, 'midtrain.step-00000008.safetensors');
+    writeFileSync(damaged, readFileSync(join(checkpoints, 'midtrain.step-00000003.safetensors')).subarray(0, 500));
+    await expect(train(folder, { line: 3, how: 'crash', settings: few })).rejects.toThrow(Crash); // steps 4 and 5 are stored
+    expect(files()).toEqual(['midtrain.step-00000005.safetensors', 'midtrain.step-00000008.safetensors', 'pretrain.safetensors']);
+    const told: string[] = [];
+    expect(openModel(folder, (text) => void told.push(text)).source).toBe(join(checkpoints, 'midtrain.step-00000005.safetensors'));
+    expect(told).toEqual([expect.stringMatching(/step-00000008\.safetensors: .*: left out$/)]);
+    const { notices } = await train(folder, { settings: few });
+    expect(notices[1]).toBe(`going on from ${join(checkpoints, 'midtrain.step-00000005.safetensors')}: midtrain, step 5 of 9`);
+    expect(files()).toEqual(PHASES.map((phase) => `${phase}.safetensors`).sort());
+  });
+
+  test('a result that is missing is said so before its phase, and all after it, are trained again, to the same bytes', async () => {
+    const copy = join(scratch, 'missing-result'), path = join(copy, 'checkpoints', 'sft.safetensors');
+    cpSync(whole, copy, { recursive: true });
+    rmSync(path);
+    const { notices, trained } = await train(copy);
+    expect(notices).toEqual([`${path}: is missing: sft and what follows, ${3 + 4 + 4 + 3 + 4} steps, are trained again`]);
+    expect(trained).toEqual(PHASES.slice(2));
+    expect(contents(copy)).toEqual(contents(whole));
+  });
+
   test('half-written files of a killed process are swept up', async () => {
     const copy = join(scratch, 'litter');
     cpSync(whole, copy, { recursive: true });
@@ -201,6 +227,41 @@ test('a run goes on from the model, the guide and the text that it began with; a
   expect(told).toEqual(['this run began on cpu and goes on on webgpu (x): the last bits will differ']);
 });
 
+describe('what does not stand in the way', () => {
+  const reversed = (value: unknown): unknown => (typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value).reverse().map(([key, inner]) => [key, reversed(inner)])) : value);
+
+  test.each<[string, (text: string) => string]>([
+    ['line ends of Windows', (text) => text.replaceAll('\n', '\r\n')],
+    ['other spaces', (text) => JSON.stringify(JSON.parse(text), null, 4)],
+    ['a byte order mark', (text) => `\uFEFF${text}`],
+    ['keys in another order', (text) => JSON.stringify(reversed(JSON.parse(text)))],
+    ['a number written otherwise', (text) => text.replace('"rate": 0.005', '"rate": 5.0e-3')],
+  ])('a config.json with %s', async (name, change) => {
+    const folder = join(scratch, name), path = join(folder, 'config.json');
+    await expect(train(folder, { line: 8, how: 'crash' })).rejects.toThrow(Crash);
+    const before = readFileSync(path, 'utf8');
+    writeFileSync(path, change(before));
+    expect(readFileSync(path, 'utf8')).not.toBe(before);
+    const { notices } = await train(folder, { resume: 'required' });
+    expect(notices).toHaveLength(1); // going on
+    writeFileSync(path, before);
+    expect(contents(folder)).toEqual(contents(whole));
+  });
+
+  test.each<[string, (path: string) => void]>([
+    ['is missing', (path) => rmSync(path)],
+    ['lost lines', (path) => writeFileSync(path, readFileSync(path, 'utf8').split('\n').slice(0, 2).join('\n'))],
+    ['is cut in the middle of a line', (path) => writeFileSync(path, readFileSync(path).subarray(0, -9))],
+  ])('a timing.jsonl that %s', async (name, damage) => {
+    const folder = join(scratch, `timing ${name}`);
+    await expect(train(folder, { line: 5 + 4 + 3, how: 'stop' })).rejects.toThrow(StoppedError); // after a phase
+    damage(join(folder, 'timing.jsonl'));
+    const { notices } = await train(folder);
+    expect(notices.at(-1)).toMatch(/timing\.jsonl: \d+ lines are missing: nothing depends on them$/);
+    expect(contents(folder)).toEqual(contents(whole));
+  });
+});
+
 describe('what stands in the way', () => {
   const copyOf = (name: string): string => {
     const folder = join(scratch, name);
@@ -218,7 +279,7 @@ describe('what stands in the way', () => {
   test('a folder without a run, when there must be one; and with one, when there must be none', () => {
     expect(() => claimFolder(join(scratch, 'no'), 'x', 'required')).toThrow(new ConfigError(`run: ${join(scratch, 'no')}: no such folder: there is nothing to go on with`));
     expect(() => claimFolder(scratch, 'x', 'required')).toThrow(new ConfigError(`run: ${scratch}: holds no run: there is nothing to go on with`));
-    expect(() => claimFolder(scratch, 'x', 'if-there')).toThrow(new ConfigError(`run: ${scratch}: exists and is not empty: choose another --out, or remove it`));
+    expect(() => claimFolder(scratch, 'x', 'if-there')).toThrow(new ConfigError(`run: ${scratch}: exists and is not empty: choose another --out`));
     expect(() => claimFolder(whole, 'x')).toThrow(new ConfigError(`run: ${whole}: exists and is not empty: choose another --out, or go on with it by --resume ${whole}`));
     expect(existsSync(join(scratch, 'no'))).toBe(false);
   });
