@@ -58,13 +58,16 @@ export const toggle: Rule<boolean> = { kind: 'toggle', range: 'true or false', a
 
 export const text: Rule<string> = { kind: 'text', range: 'some text', accepts: (value): value is string => typeof value === 'string' && value !== '' };
 
+/** Any string, also an empty one. */
+export const string: Rule<string> = { kind: 'text', range: 'a string', accepts: (value) => typeof value === 'string' };
+
 /** Anything else, by a test of its own. `range` reads after "must be". */
 export function such<T>(range: string, accepts: (value: unknown) => boolean): Rule<T> {
   return { kind: 'other', range, accepts: accepts as Rule<T>['accepts'] };
 }
 
 /** A function. */
-export function callable<T>(range: string): Rule<T> {
+export function callable<T>(range = 'a function'): Rule<T> {
   return such(range, (value) => typeof value === 'function');
 }
 

@@ -7,6 +7,7 @@
 
 import { threefry2x32 } from '../kernels/random/threefry.ts';
 import { ConfigError } from './errors.ts';
+import { instance } from './options.ts';
 
 export { threefry2x32 };
 
@@ -80,6 +81,9 @@ export class Rng {
   }
 }
 
+/** An argument that is a key. */
+export const anRng = instance('an Rng, as rng(seed) makes it', Rng);
+
 /** Numbers in sequence under one key. The only state is how far it has got. Up to 2^33 draws. */
 export class Stream {
   private readonly k0: number;
@@ -142,6 +146,9 @@ export class Stream {
     return index;
   }
 }
+
+/** An argument that is a stream. */
+export const aStream = instance('a Stream, as rng(seed).stream() makes it', Stream);
 
 /** FNV-1a over the UTF-16 code units of a name (http://www.isthe.com/chongo/tech/comp/fnv/). Threefry does the mixing afterwards. */
 function hash(name: string): number {

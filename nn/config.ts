@@ -1,6 +1,7 @@
 // The shape of a transformer, and what must hold of it.
 
 import { ConfigError } from '../engine/errors.ts';
+import { checkOptions, choice, real, toggle, whole, type Rules } from '../engine/options.ts';
 
 export interface TransformerConfig {
   /** Number of tokens in the vocabulary. */
@@ -28,14 +29,29 @@ export interface TransformerConfig {
   readonly epsilon: number;
 }
 
+/** What each may be; remit/config/schema.ts makes its settings of these. */
+export const modelRules = {
+  vocabulary: whole({ min: 1, max: 2 ** 31 - 1 }),
+  context: whole({ min: 2, max: 1_048_576 }),
+  width: whole({ min: 2, max: 8192 }),
+  layers: whole({ min: 1, max: 128 }),
+  heads: whole({ min: 1, max: 256 }),
+  kvHeads: whole({ min: 1, max: 256 }),
+  hidden: whole({ min: 1, max: 65_536 }),
+  norm: choice('rms', 'layer'),
+  positions: choice('rotary', 'learned'),
+  rotaryBase: real({ above: 1, to: 1e9 }),
+  mlp: choice('swiglu', 'gelu'),
+  bias: toggle,
+  tied: toggle,
+  epsilon: real({ above: 0, to: 0.1 }),
+} satisfies Rules<TransformerConfig>;
+
 const MOST_ANGLES = 2 ** 28; // a gigabyte
 
-/** Throws ConfigError where sizes do not fit together. */
+/** Throws ConfigError for what is no such shape, or where sizes do not fit together. */
 export function checkConfig(config: TransformerConfig): void {
-  const { context, width, heads, kvHeads, positions } = config;
-  for (const key of ['vocabulary', 'context', 'width', 'layers', 'heads', 'kvHeads', 'hidden'] as const) {
-    if (!Number.isInteger(config[key]) || config[key] < 1) throw new ConfigError(`model: ${key} = ${config[key]}: must be a whole number of at least 1`);
-  }
+  const { context, width, heads, kvHeads, positions } = checkOptions<TransformerConfig>('model', config, modelRules);
   if (width % heads) throw new ConfigError(`model: width ${width} and ${heads} heads: the width must be a multiple of the heads`);
   if (heads % kvHeads) throw new ConfigError(`model: ${heads} heads and ${kvHeads} key-value heads: the first must be a multiple of the second`);
   if (context * (width / heads) > MOST_ANGLES) throw new ConfigError(`model: context ${context} and heads of ${width / heads} channels: a table of over ${MOST_ANGLES} angles: lower the context`);

@@ -4,11 +4,12 @@
 
 import { sampleKernel } from '../kernels/random/random.ts';
 import { ConfigError } from '../engine/errors.ts';
-import type { Rng } from '../engine/rng.ts';
+import { anything, checkArguments, checkOptions, optional, real, typedArray, whole, type Rules } from '../engine/options.ts';
+import { anRng, type Rng } from '../engine/rng.ts';
 import { backend, noGrad } from '../engine/runtime.ts';
 import { step, type Step } from '../engine/step.ts';
 import { tensor, Tensor } from '../engine/tensor.ts';
-import type { DecodeState, Transformer } from './transformer.ts';
+import { aTransformer, type DecodeState, type Transformer } from './transformer.ts';
 
 export interface GenerateOptions {
   /** Number of prompts, which all have the same length. */
@@ -26,9 +27,30 @@ export interface GenerateOptions {
   readonly stop?: number;
 }
 
-/** prompts: B x P tokens, row-major -> B x (P + maxNew) tokens. Throws ConfigError when that exceeds the context or a token the vocabulary. */
-export async function generate(model: Transformer, prompts: Int32Array, options: GenerateOptions): Promise<Int32Array> {
-  const { batch, maxNew } = options, prompt = prompts.length / batch, length = prompt + maxNew;
+const token = whole({ min: 0 });
+
+const generateRules: Rules<GenerateOptions> = {
+  batch: whole({ min: 1 }),
+  maxNew: whole({ min: 0 }),
+  temperature: real({ from: 0 }),
+  topK: optional(whole({ min: 0 })),
+  seed: anRng,
+  force: optional(token),
+  stop: optional(token),
+};
+
+const generateArguments = { model: aTransformer, prompts: typedArray('Int32Array'), options: anything };
+
+/**
+ * prompts: B x P tokens, row-major -> B x (P + maxNew) tokens. Throws ConfigError for an option that is unknown or out of its range, for prompts
+ * that are not all of one length, and when the result would exceed the context or a token the vocabulary.
+ */
+export async function generate(model: Transformer, prompts: Int32Array, given: GenerateOptions): Promise<Int32Array> {
+  checkArguments('generate', arguments, generateArguments);
+  const options = checkOptions<GenerateOptions>('generate', given, generateRules);
+  const { batch, maxNew } = options;
+  const prompt = prompts.length / batch;
+  const length = prompt + maxNew;
   check(model, prompts, prompt, options);
   const key = options.seed.fold('sample'); // of its own, so that no other use of the seed shares its numbers
   const tokens = new Tensor({ shape: [batch, length], dtype: 'i32', storage: backend().alloc(batch * length, 'i32'), arena: null });
@@ -63,14 +85,11 @@ function decodeStep(model: Transformer, state: DecodeState): Advance {
   }));
 }
 
-function check(model: Transformer, prompts: Int32Array, prompt: number, options: GenerateOptions): void {
-  const { context, vocabulary } = model.config, { batch, maxNew, temperature, topK = 0, force = 0, stop = 0 } = options;
-  if (!Number.isInteger(batch) || batch < 1) throw new ConfigError(`generate: batch = ${batch}: must be a whole number of at least 1`);
+/** What the model has to say about prompts and options. */
+function check(model: Transformer, prompts: Int32Array, prompt: number, { maxNew, force = 0, stop = 0 }: GenerateOptions): void {
+  const { context, vocabulary } = model.config;
   if (!Number.isInteger(prompt) || prompt < 1) throw new ConfigError(`generate: prompts of ${prompt} tokens: need at least one each, all of one length`);
-  if (!Number.isInteger(maxNew) || maxNew < 0) throw new ConfigError(`generate: maxNew = ${maxNew}: must be a whole number of at least 0`);
   if (prompt + maxNew > context) throw new ConfigError(`generate: ${prompt + maxNew} tokens: the model's context is ${context}: ask for fewer`);
-  if (!(temperature >= 0)) throw new ConfigError(`generate: temperature = ${temperature}: must be at least 0`);
-  if (!Number.isInteger(topK) || topK < 0) throw new ConfigError(`generate: topK = ${topK}: must be a whole number, 0 for all`);
-  const wrong = [...prompts, force, stop].find((token) => !Number.isInteger(token) || token < 0 || token >= vocabulary);
+  const wrong = [force, stop, prompts.find((id) => id < 0 || id >= vocabulary) ?? 0].find((id) => id < 0 || id >= vocabulary);
   if (wrong !== undefined) throw new ConfigError(`generate: token ${wrong}: the vocabulary has 0..${vocabulary - 1}`);
 }

@@ -3,13 +3,14 @@
 // sqrt(2 layers), head N(0, 0.02²), gains 1, biases 0. The first loss is then close to ln(vocabulary).
 // Sources: arXiv 2302.13971 (Llama), the GPT-2 report for the scaled residual projections. Read after: block.ts. Read next: generate.ts.
 
-import { ConfigError } from '../engine/errors.ts';
+import { ConfigError, ShapeError } from '../engine/errors.ts';
 import { add } from '../engine/ops/arithmetic.ts';
 import { rotaryTable, type KeyValueCache } from '../engine/ops/attention.ts';
 import { reshape, slice } from '../engine/ops/shape.ts';
+import { anything, checkArguments, having, instance, list, optional, whole } from '../engine/options.ts';
 import { Parameters } from '../engine/parameters.ts';
 import { backend } from '../engine/runtime.ts';
-import type { Rng } from '../engine/rng.ts';
+import { anRng, type Rng } from '../engine/rng.ts';
 import { show } from '../engine/shape.ts';
 import { Tensor } from '../engine/tensor.ts';
 import { Block } from './block.ts';
@@ -26,6 +27,11 @@ export interface DecodeState {
   readonly batch: number;
 }
 
+const aTensor = instance('a tensor', Tensor);
+const caches = list('a list of caches', having('a cache', { k: aTensor, v: aTensor }));
+const aState = having('what decodeState() made', { caches, batch: whole({ min: 1 }) });
+const decodeArguments = { tokens: aTensor, state: aState, position: whole({ min: 0 }) };
+
 export class Transformer {
   readonly config: TransformerConfig;
   readonly parameters = new Parameters();
@@ -36,10 +42,14 @@ export class Transformer {
   readonly #head: Linear | null;
   readonly #table: Tensor;
 
-  /** Draws initial weights from `rng`, each name from a stream of its own; without one they are 0, to be loaded. Throws ConfigError when sizes do not fit. */
+  /**
+   * Draws initial weights from `rng`, each name from a stream of its own; without one they are 0, to be loaded. Throws ConfigError for an
+   * unknown or missing name, a value out of its range, and sizes that do not fit.
+   */
   constructor(config: TransformerConfig, rng?: Rng) {
+    checkArguments('model', arguments, { config: anything, rng: optional(anRng) });
     checkConfig(config);
-    this.config = config;
+    this.config = { ...config };
     const { parameters } = this, { vocabulary, context, width, heads, layers, norm: kind, epsilon } = config;
     this.#tokens = new Embedding(parameters, { name: 'model.embed_tokens', count: vocabulary, width, deviation: config.tied ? 0.02 : 0.2 });
     this.#positions = config.positions === 'learned' ? new Embedding(parameters, { name: 'model.embed_positions', count: context, width, deviation: 0.02 }) : null;
@@ -52,17 +62,26 @@ export class Transformer {
     this.#table = new Tensor({ shape, dtype: 'f32', storage, arena: null });
   }
 
-  /** tokens [B,T] i32 -> logits [B,T,vocabulary]. Throws ConfigError when T exceeds the context. */
+  /** tokens [B,T] i32 -> logits [B,T,vocabulary]. Throws ShapeError for another shape, ConfigError when T exceeds the context. */
   forward(tokens: Tensor): Tensor {
-    const [, T = 0] = tokens.shape;
+    checkArguments('model.forward', arguments, { tokens: aTensor });
+    const [, T] = matrix(tokens);
     let x = this.#embed(tokens, 0, T);
     for (const block of this.#blocks) x = block.forward(x, this.#table);
     return this.#logits(x);
   }
 
-  /** N new tokens [B,N] at `position`, with the keys and values of those before: logits of the last one [B,vocabulary]. */
+  /**
+   * N new tokens [B,N] at `position`, with the keys and values of those before: logits of the last one [B,vocabulary]. Throws ShapeError when
+   * the state is for another number of sequences or layers.
+   */
   decode(tokens: Tensor, state: DecodeState, position: number): Tensor {
-    const [B = 0, N = 0] = tokens.shape;
+    checkArguments('model.decode', arguments, decodeArguments);
+    const [B, N] = matrix(tokens);
+    const { layers } = this.config;
+    if (B !== state.batch || state.caches.length !== layers) {
+      throw new ShapeError(`model.decode: tokens ${show(tokens.shape)} and ${layers} layers: the state is for ${state.batch} sequences and ${state.caches.length} layers`);
+    }
     let x = this.#embed(tokens, position, position + N);
     this.#blocks.forEach((block, i) => (x = block.decode(x, this.#table, state.caches[i]!, position)));
     return reshape(this.#logits(slice(x, { axis: 1, start: N - 1, end: N })), { shape: [B, -1] });
@@ -70,6 +89,7 @@ export class Transformer {
 
   /** Memory for decoding `batch` sequences; lives until nobody holds it. */
   decodeState(batch: number): DecodeState {
+    checkArguments('model.decodeState', arguments, { batch: whole({ min: 1 }) });
     const { context, width, heads, kvHeads, layers } = this.config, shape = [batch, kvHeads, context, width / heads];
     const cache = (): Tensor => new Tensor({ shape, dtype: 'f32', storage: backend().alloc(batch * kvHeads * context * width / heads, 'f32'), arena: null });
     return { batch, caches: Array.from({ length: layers }, () => ({ k: cache(), v: cache() })) };
@@ -93,4 +113,13 @@ export class Transformer {
     const h = this.#norm.forward(x);
     return this.#head ? this.#head.forward(h) : this.#tokens.scores(h);
   }
+}
+
+/** An argument that is a model. */
+export const aTransformer = instance('a Transformer', Transformer);
+
+/** The two sizes of tokens [B,T]. */
+function matrix({ shape }: Tensor): readonly [B: number, T: number] {
+  if (shape.length !== 2) throw new ShapeError(`model: tokens ${show(shape)}: must be [B,T]: so many sequences of so many tokens`);
+  return shape as readonly number[] as readonly [number, number];
 }

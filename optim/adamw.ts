@@ -4,7 +4,8 @@
 import { adamwKernel, gradientNormKernel } from '../kernels/optim/adamw.ts';
 import { fillKernel } from '../kernels/copy/copy.ts';
 import type { Storage } from '../engine/backend.ts';
-import type { Parameters } from '../engine/parameters.ts';
+import { anything, checkArguments, checkOptions, instance, optional, real, whole, type Rules } from '../engine/options.ts';
+import { Parameters } from '../engine/parameters.ts';
 import { backend } from '../engine/runtime.ts';
 import { empty, Tensor } from '../engine/tensor.ts';
 import { reshape, slice } from '../engine/ops/shape.ts';
@@ -19,7 +20,21 @@ export interface AdamWOptions {
   readonly clip: number;
 }
 
-export const adamwDefaults: AdamWOptions = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.05, clip: 1 };
+/** What each may be, and is unless given; remit/config/schema.ts makes its settings of these. */
+export const adamwRules = {
+  beta1: optional(real({ from: 0, below: 1 }), 0.9),
+  beta2: optional(real({ from: 0, below: 1 }), 0.95),
+  epsilon: optional(real({ above: 0, to: 1 }), 1e-8),
+  weightDecay: optional(real({ from: 0, to: 10 }), 0.05),
+  clip: optional(real({ from: 0, to: 1e9 }), 1),
+} satisfies Rules<Partial<AdamWOptions>>;
+
+export const adamwDefaults = checkOptions<Partial<AdamWOptions>>('AdamW', {}, adamwRules) as AdamWOptions;
+
+/** A learning rate at its peak, and at any step: a falling schedule may end at 0. */
+export const rateRules = { peak: real({ above: 0, to: 1 }), atStep: real({ from: 0, to: 1 }) };
+
+const updateArguments = { step: whole({ min: 0 }), rate: rateRules.atStep };
 
 export class AdamW {
   readonly options: AdamWOptions;
@@ -27,8 +42,10 @@ export class AdamW {
   readonly moments: { readonly m: Storage; readonly v: Storage };
   readonly #parameters: Parameters;
 
-  constructor(parameters: Parameters, options: Partial<AdamWOptions> = {}) {
-    this.options = { ...adamwDefaults, ...options };
+  /** Throws ConfigError for an option that is unknown or out of its range. */
+  constructor(parameters: Parameters, options?: Partial<AdamWOptions>) {
+    checkArguments('AdamW', arguments, { parameters: instance('the Parameters of a model: model.parameters', Parameters), options: anything });
+    this.options = checkOptions<Partial<AdamWOptions>>('AdamW', options, adamwRules) as AdamWOptions;
     this.#parameters = parameters;
     const { size } = parameters.flat;
     this.moments = { m: backend().alloc(size, 'f32'), v: backend().alloc(size, 'f32') };
@@ -40,6 +57,7 @@ export class AdamW {
    * and moments stay as they are: the device sees to it, nothing is read back.
    */
   update(step: number, rate: number): Tensor {
+    checkArguments('AdamW.update', arguments, updateArguments);
     const { values, gradients, size: n, decayed: nDecay } = this.#parameters.flat;
     const { beta1, beta2, epsilon, weightDecay, clip } = this.options;
     const norm = empty({ shape: [2], dtype: 'f32' });

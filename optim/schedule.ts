@@ -2,6 +2,7 @@
 // Steps count from 0. A warm-up of n steps rises linearly: step s has (s + 1) / n of the peak, so step n - 1 has all of it.
 
 import { ConfigError } from '../engine/errors.ts';
+import { checkArguments, checkOptions, checkValue, choice, anything, optional, real, whole, type Rules } from '../engine/options.ts';
 
 export type Schedule = (step: number) => number;
 
@@ -19,14 +20,31 @@ export interface ScheduleOptions {
   readonly decayShare?: number;
 }
 
+/** What each may be, and is unless given; remit/config/schema.ts makes its settings of these. */
+export const scheduleRules = {
+  kind: choice('constant', 'linear', 'cosine', 'wsd'),
+  peak: real({ above: 0 }),
+  steps: whole({ min: 1, max: 100_000_000 }),
+  warmup: optional(whole({ min: 0, max: 100_000_000 }), 0),
+  floor: optional(real({ from: 0 }), 0),
+  decayShare: optional(real({ from: 0, to: 1 }), 0.2),
+} satisfies Rules<ScheduleOptions>;
+
+const stepRule = whole({ min: 0 });
+
 /**
  * constant: the peak. linear: falls to the floor over the steps after warm-up, reaching it just after the last. cosine: the same along
  * half a cosine (arXiv 1608.03983). wsd: warm-up, stable, then linear decay over the last decayShare of the steps (arXiv 2404.06395).
+ * Throws ConfigError for an option that is unknown, missing or out of its range; the schedule does for what is no step.
  */
-export function schedule({ kind, peak, steps, warmup = 0, floor = 0, decayShare = 0.2 }: ScheduleOptions): Schedule {
+export function schedule(options: ScheduleOptions): Schedule {
+  checkArguments('schedule', arguments, { options: anything });
+  const { kind, peak, steps, warmup, floor, decayShare } = checkOptions<ScheduleOptions>('schedule', options, scheduleRules) as Required<ScheduleOptions>;
+  if (floor > peak) throw new ConfigError(`schedule: floor = ${floor}, peak = ${peak}: the floor is a rate too: must not be above the peak`);
   if (warmup > steps) throw new ConfigError(`schedule: warm-up of ${warmup} in ${steps} steps: must not be longer than the run`);
   const shape = shapes[kind](warmup, steps, decayShare);
-  return (step) => (step < warmup ? (peak * (step + 1)) / warmup : floor + (peak - floor) * shape(step));
+  const rate = (step: number): number => (step < warmup ? (peak * (step + 1)) / warmup : floor + (peak - floor) * shape(step));
+  return (step) => rate(checkValue('schedule: step', step, stepRule));
 }
 
 /** Each falls from 1 towards 0 over the steps after warm-up. */

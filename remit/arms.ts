@@ -56,14 +56,16 @@ const arms: Readonly<Record<ArmName, (seen: Seen) => ArmLoss>> = {
 
   remit({ batch: { targets }, logits, guide, settings }) {
     const reference = noGrad(() => logProb(guide(), targets));
-    return { ...remitLoss(logits, targets, reference, settings), reference };
+    const { epsilon, scale, centre, detach } = settings;
+    return { ...remitLoss(logits, targets, reference, { epsilon, scale, centre, detach }), reference };
   },
 
   'sft-guided': (seen) => arms.remit(seen), // the difference is who guides: referenceOf
 
   shuffled({ batch: { targets }, logits, guide, random, settings }) {
     const [own, reference] = noGrad(() => [logProb(logits, targets), logProb(guide(), targets)] as const);
-    const weights = permuteRows(tokenWeights(reference, own, targets, settings), random);
+    const { epsilon, scale, centre } = settings;
+    const weights = permuteRows(tokenWeights(reference, own, targets, { epsilon, scale, centre }), random);
     return { loss: weightedCrossEntropy(logits, targets, weights), weights, logProb: own, reference };
   },
 

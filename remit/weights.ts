@@ -17,8 +17,9 @@ import { sum } from '../engine/ops/reduce.ts';
 import { reshape } from '../engine/ops/shape.ts';
 import { tokenWeights, type TokenWeightsOptions } from '../engine/ops/token-weights.ts';
 import { sigmoid } from '../engine/ops/unary.ts';
+import { anything, checkArguments, checkOptions, instance, optional, real, toggle, type Rules } from '../engine/options.ts';
 import { noGrad } from '../engine/runtime.ts';
-import type { Tensor } from '../engine/tensor.ts';
+import { Tensor } from '../engine/tensor.ts';
 
 export interface RemitOptions extends TokenWeightsOptions {
   /** Whether the weights are constants of the step; true unless given. Otherwise the gradient also flows through them, for study. */
@@ -36,11 +37,25 @@ export interface WeightedLoss {
   readonly logProb: Tensor;
 }
 
+/** What each may be, and is unless given; remit/config/schema.ts makes its settings of these. */
+export const remitRules = {
+  epsilon: optional(real({ above: 0, to: 1 }), 0.2),
+  scale: optional(real({ above: 0, to: 1000 }), 1),
+  centre: optional(toggle, true),
+  detach: optional(toggle, true),
+  count: optional(real({ above: 0 })),
+} satisfies Rules<RemitOptions>;
+
+const aTensor = instance('a tensor', Tensor);
+const remitArguments = { logits: aTensor, targets: aTensor, reference: aTensor, options: anything };
+
 /**
  * The weighted loss. logits [...,T,V] of the model, targets [...,T] i32 (below 0: not counted, in the mean of the gaps neither),
- * reference [...,T]: log p_reference of the targets. Throws ShapeError when they do not fit.
+ * reference [...,T]: log p_reference of the targets. Throws ShapeError when they do not fit, ConfigError for an option that is unknown or out of its range.
  */
-export function remitLoss(logits: Tensor, targets: Tensor, reference: Tensor, { detach = true, count = targets.size, ...options }: RemitOptions = {}): WeightedLoss {
+export function remitLoss(logits: Tensor, targets: Tensor, reference: Tensor, given?: RemitOptions): WeightedLoss {
+  checkArguments('remitLoss', arguments, remitArguments);
+  const { detach, count = targets.size, ...options } = checkOptions<RemitOptions>('remitLoss', given, remitRules);
   if (detach) {
     const own = noGrad(() => logProb(logits, targets)), weights = tokenWeights(reference, own, targets, options);
     return { loss: weightedCrossEntropy(logits, targets, weights, { count }), weights, logProb: own };

@@ -1,11 +1,13 @@
 // From layers of settings to one checked Config: defaults < preset < file < flags, and who said what.
 // Read after: schema.ts (the settings), layers.ts (one source of them).
 
+import { describe } from '../../engine/describe.ts';
 import { ConfigError } from '../../engine/errors.ts';
+import { anything, checkArguments, checkOptions, checkValue, having, list, optional, string, such, type Rules } from '../../engine/options.ts';
 import { type Layer, layerFromText, layerFromTree, show } from './layers.ts';
 import { nearest } from '../../engine/nearest.ts';
 import { presetNames, presets, type PresetName } from './presets.ts';
-import { type Config, schema, settings } from './schema.ts';
+import { type Config, schema, sections, settings } from './schema.ts';
 
 export type { Config, OptimiserConfig, PartialConfig, PhaseConfig } from './schema.ts';
 export type { PresetName } from './presets.ts';
@@ -26,14 +28,28 @@ export interface Resolved {
   readonly origins: ReadonlyMap<string, string>;
 }
 
+const aPair = such<readonly [string, string]>('a setting and its text', (pair) => Array.isArray(pair) && pair.length === 2 && pair.every(string.accepts));
+
+const sourceRules: Rules<Sources> = {
+  preset: optional(string), // which of them: see choosePreset()
+  file: optional(having('a parsed config file: { path, values }', { path: string, values: anything })),
+  flags: optional(such("pairs of a setting and its text: [['model.width', '128']]", (value) => Array.isArray(value) || value instanceof Map)),
+};
+
+const flagsRule = list('pairs of a setting and its text', aPair);
+
 /** The configuration that these sources ask for. Throws ConfigError for anything unknown, out of range or contradictory. */
-export function resolveConfig(sources: Sources = {}): Resolved {
-  const given: Layer[] = [];
-  if (sources.file !== undefined) given.push(layerFromTree(sources.file.path, sources.file.values));
-  if (sources.flags !== undefined) given.push(layerFromText('flag', sources.flags));
-  const hasText = given.some((layer) => layer.values.get('data.path') !== undefined);
+export function resolveConfig(given?: Sources): Resolved {
+  checkArguments('resolveConfig', arguments, { sources: anything });
+  const sources = checkOptions<Sources>('resolveConfig', given, sourceRules);
+  const flags = [...(sources.flags ?? [])];
+  checkValue('resolveConfig: flags', flags, flagsRule);
+  const asked: Layer[] = [];
+  if (sources.file !== undefined) asked.push(layerFromTree(sources.file.path, sources.file.values));
+  asked.push(layerFromText('flag', flags));
+  const hasText = asked.some((layer) => layer.values.get('data.path') !== undefined);
   const preset = choosePreset(sources.preset, hasText);
-  const layers = [layerFromTree(`preset ${preset}`, presets[preset].values), ...given];
+  const layers = [layerFromTree(`preset ${preset}`, presets[preset].values), ...asked];
 
   const origins = new Map<string, string>();
   const values = new Map<string, unknown>();
@@ -47,6 +63,22 @@ export function resolveConfig(sources: Sources = {}): Resolved {
   crossCheck(config);
   for (const [name, { fallback }] of settings) if (!origins.has(name) && fallback !== undefined) origins.set(name, 'default');
   return { config, preset, origins };
+}
+
+/**
+ * A config that somebody hands over, as it holds: what is undefined has its default. Throws ConfigError for anything unknown or out of range,
+ * and for what is no config: `where` names the function.
+ */
+export function checkConfig(where: string, given: unknown): Config {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new ConfigError(`${where}: config = ${describe(given)}: must be a config: resolveConfig().config is one`);
+  }
+  if ('config' in given && 'origins' in given) throw new ConfigError(`${where}: config = all that resolveConfig() found: give its .config`);
+  const { values } = layerFromTree(where, given);
+  const missing = Object.keys(schema.shape).find((name) => sections.has(name) && !Object.hasOwn(given, name));
+  if (missing !== undefined) throw new ConfigError(`${where}: config has no ${missing}: must be a whole config: resolveConfig().config is one`);
+  const origins = new Map([...values.keys()].map((name) => [name, where]));
+  return derive(check(values, origins), origins);
 }
 
 function choosePreset(name: string | undefined, hasText: boolean): PresetName {

@@ -3,14 +3,23 @@
 // The defaults are the tiny world's recipe; presets.ts holds what differs elsewhere. Read next: config.ts.
 
 import { z } from 'zod';
+import { choice, real, text, whole, type Rule } from '../../engine/options.ts';
+import { modelRules } from '../../nn/config.ts';
+import { adamwDefaults, adamwRules, rateRules } from '../../optim/adamw.ts';
+import { scheduleRules } from '../../optim/schedule.ts';
+import { corpusRules, styleRules } from '../data/documents.ts';
+import { evaluateRules } from '../phases/evaluate.ts';
+import { advantageRule } from '../rl/advantage.ts';
+import { rolloutRules } from '../rl/rollout.ts';
+import { remitRules } from '../weights.ts';
 
-/** Why this file exists beside zod: one leaf is one line below, and its error message can quote its range. */
+/** What a setting means; what it may be is a rule, shared with the function that it is an option of. */
 interface Meaning {
   readonly about: string;
   readonly unit?: string;
 }
 
-export type Kind = 'number' | 'toggle' | 'choice' | 'text';
+export type Kind = Exclude<Rule['kind'], 'other'>;
 
 /** What the rest of remit/config knows about a setting; kept as zod metadata. */
 export interface Leaf extends Meaning {
@@ -21,59 +30,35 @@ export interface Leaf extends Meaning {
 
 const leaves = z.registry<Leaf>();
 
-interface WholeRange extends Meaning { readonly min: number; readonly max: number }
-
-function whole({ min, max, ...meaning }: WholeRange): z.ZodNumber {
-  const range = `a whole number from ${min} to ${max}`;
-  return z.int().min(min).max(max).register(leaves, { kind: 'number', range, ...meaning });
+/** One leaf of the tree: what it may be, and what it is for. */
+function setting<T>(rule: Rule<T>, about: string, unit?: string): z.ZodCustom<T, T> {
+  const { kind, range } = rule;
+  if (kind === 'other') throw new Error(`internal: setting "${about}": cannot be given as text`);
+  return z.custom<T>((value) => rule.accepts(value)).register(leaves, { kind, range, about, ...(unit !== undefined && { unit }) });
 }
 
-interface RealRange extends Meaning { readonly above?: number; readonly from?: number; readonly to?: number; readonly below?: number }
-
-function real({ above, from, to, below, ...meaning }: RealRange): z.ZodNumber {
-  const parts: string[] = [];
-  let type = z.number();
-  if (above !== undefined) { type = type.gt(above); parts.push(`above ${above}`); }
-  if (from !== undefined) { type = type.gte(from); parts.push(`at least ${from}`); }
-  if (to !== undefined) { type = type.lte(to); parts.push(`at most ${to}`); }
-  if (below !== undefined) { type = type.lt(below); parts.push(`below ${below}`); }
-  return type.register(leaves, { kind: 'number', range: `a number ${parts.join(' and ')}`, ...meaning });
-}
-
-function choice<const T extends readonly [string, ...string[]]>(options: T, about: string) {
-  return z.enum(options).register(leaves, { kind: 'choice', range: `one of ${options.join(', ')}`, about });
-}
-
-function toggle(about: string): z.ZodBoolean {
-  return z.boolean().register(leaves, { kind: 'toggle', range: 'true or false', about });
-}
-
-function text(about: string): z.ZodString {
-  return z.string().min(1).register(leaves, { kind: 'text', range: 'some text', about });
-}
-
-const share = (about: string): z.ZodNumber => real({ from: 0, to: 1, about });
+const share = real({ from: 0, to: 1 });
 
 const model = z.strictObject({
-  context: whole({ min: 2, max: 1_048_576, unit: 'tokens', about: 'longest sequence; the tiny world has rows of 24' }).default(24),
-  width: whole({ min: 2, max: 8192, unit: 'channels', about: 'channels that every layer reads and writes' }).default(64),
-  layers: whole({ min: 1, max: 128, about: 'blocks of attention and MLP' }).default(2),
-  heads: whole({ min: 1, max: 256, about: 'query heads; width / heads channels each' }).default(4),
-  kvHeads: whole({ min: 1, max: 256, about: 'key and value heads; heads unless set' }).optional(),
-  hidden: whole({ min: 1, max: 65_536, unit: 'channels', about: 'MLP units; 8/3 of the width (swiglu) or 4 times it (gelu) unless set' }).optional(),
-  norm: choice(['rms', 'layer'], 'RMSNorm (Llama) or LayerNorm (GPT-2)').default('rms'),
-  positions: choice(['rotary', 'learned'], 'rotary angles (Llama) or a learned table (GPT-2)').default('rotary'),
-  rotaryBase: real({ above: 1, to: 1e9, about: 'longest rotary wavelength, in units of 2 pi tokens' }).default(100),
-  mlp: choice(['swiglu', 'gelu'], 'gated SiLU (Llama) or GELU (GPT-2)').default('swiglu'),
-  bias: toggle('biases in the MLP (GPT-2)').default(false),
-  tied: toggle('the output head is the token embedding').default(false),
-  epsilon: real({ above: 0, to: 0.1, about: 'added under the root of a norm' }).default(1e-5),
+  context: setting(modelRules.context, 'longest sequence; the tiny world has rows of 24', 'tokens').default(24),
+  width: setting(modelRules.width, 'channels that every layer reads and writes', 'channels').default(64),
+  layers: setting(modelRules.layers, 'blocks of attention and MLP').default(2),
+  heads: setting(modelRules.heads, 'query heads; width / heads channels each').default(4),
+  kvHeads: setting(modelRules.kvHeads, 'key and value heads; heads unless set').optional(),
+  hidden: setting(modelRules.hidden, 'MLP units; 8/3 of the width (swiglu) or 4 times it (gelu) unless set', 'channels').optional(),
+  norm: setting(modelRules.norm, 'RMSNorm (Llama) or LayerNorm (GPT-2)').default('rms'),
+  positions: setting(modelRules.positions, 'rotary angles (Llama) or a learned table (GPT-2)').default('rotary'),
+  rotaryBase: setting(modelRules.rotaryBase, 'longest rotary wavelength, in units of 2 pi tokens').default(100),
+  mlp: setting(modelRules.mlp, 'gated SiLU (Llama) or GELU (GPT-2)').default('swiglu'),
+  bias: setting(modelRules.bias, 'biases in the MLP (GPT-2)').default(false),
+  tied: setting(modelRules.tied, 'the output head is the token embedding').default(false),
+  epsilon: setting(modelRules.epsilon, 'added under the root of a norm').default(1e-5),
 });
 
 const data = z.strictObject({
-  path: text('your own text: a .txt or .jsonl file or a folder of them; the tiny world unless set').optional(),
-  field: text('which field of a .jsonl line holds the text').default('text'),
-  validation: real({ above: 0, to: 0.5, about: 'share of your text held out to validate on' }).default(0.1),
+  path: setting(text, 'your own text: a .txt or .jsonl file or a folder of them; the tiny world unless set').optional(),
+  field: setting(text, 'which field of a .jsonl line holds the text').default('text'),
+  validation: setting(real({ above: 0, to: 0.5 }), 'share of your text held out to validate on').default(0.1),
 });
 
 interface OptimiserDefaults { steps: number; rate: number; warmup: number; schedule: 'constant' | 'linear'; weightDecay: number }
@@ -81,27 +66,27 @@ interface OptimiserDefaults { steps: number; rate: number; warmup: number; sched
 /** What every phase tells its optimiser. */
 function optimiser({ steps, rate, warmup, schedule, weightDecay }: OptimiserDefaults, about = 'optimiser steps') {
   return {
-    steps: whole({ min: 1, max: 100_000_000, about }).default(steps),
-    rate: real({ above: 0, to: 1, about: 'learning rate at its peak' }).default(rate),
-    warmup: whole({ min: 0, max: 100_000_000, unit: 'steps', about: 'the rate climbs from 0 over these' }).default(warmup),
-    schedule: choice(['constant', 'linear', 'cosine', 'wsd'], 'the rate after warm-up; wsd: constant, then down to the floor').default(schedule),
-    floor: share('where a falling schedule ends, as a share of the peak').default(0),
-    weightDecay: real({ from: 0, to: 10, about: 'decoupled weight decay of matrices' }).default(weightDecay),
-    clip: real({ above: 0, to: 1e9, about: 'largest global gradient norm' }).default(1),
-    beta1: real({ from: 0, below: 1, about: 'AdamW memory of the gradient' }).default(0.9),
-    beta2: real({ from: 0, below: 1, about: 'AdamW memory of its square' }).default(0.95),
-    diverged: choice(['stop', 'skip'], 'when a gradient is no number: end the run, or leave that step out and count it').default('stop'),
+    steps: setting(scheduleRules.steps, about).default(steps),
+    rate: setting(rateRules.peak, 'learning rate at its peak').default(rate),
+    warmup: setting(scheduleRules.warmup, 'the rate climbs from 0 over these', 'steps').default(warmup),
+    schedule: setting(scheduleRules.kind, 'the rate after warm-up; wsd: constant, then down to the floor').default(schedule),
+    floor: setting(share, 'where a falling schedule ends, as a share of the peak').default(0),
+    weightDecay: setting(adamwRules.weightDecay, 'decoupled weight decay of matrices').default(weightDecay),
+    clip: setting(adamwRules.clip, 'largest global gradient norm; 0: no limit').default(adamwDefaults.clip),
+    beta1: setting(adamwRules.beta1, 'AdamW memory of the gradient').default(adamwDefaults.beta1),
+    beta2: setting(adamwRules.beta2, 'AdamW memory of its square').default(adamwDefaults.beta2),
+    diverged: setting(choice('stop', 'skip'), 'when a gradient is no number: end the run, or leave that step out and count it').default('stop'),
   };
 }
 
-const batch = whole({ min: 1, max: 65_536, unit: 'rows', about: 'rows per step' });
+const batch = setting(whole({ min: 1, max: 65_536 }), 'rows per step', 'rows');
 
 /** In what styles problems are answered. */
 function styles(defaults: { think: number; spread: number }) {
   return {
-    think: share('problems solved step by step, on average over the tasks').default(defaults.think),
-    spread: share('how far a task may lie from that average').default(defaults.spread),
-    waffle: share('of the others: filler before the answer').default(0.3),
+    think: setting(styleRules.think, 'problems solved step by step, on average over the tasks').default(defaults.think),
+    spread: setting(styleRules.spread, 'how far a task may lie from that average').default(defaults.spread),
+    waffle: setting(styleRules.waffle, 'of the others: filler before the answer').default(0.3),
   };
 }
 
@@ -111,9 +96,9 @@ function corpusPhase(defaults: OptimiserDefaults, corpus: { density: number; noi
     ...optimiser(defaults),
     batch: batch.default(32),
     corpus: z.strictObject({
-      density: share('rows that hold a problem; the rest is chatter').default(corpus.density),
-      noise: share('characters of chatter replaced at random').default(corpus.noise),
-      wrong: share('problems solved wrongly').default(corpus.wrong),
+      density: setting(corpusRules.density, 'rows that hold a problem; the rest is chatter').default(corpus.density),
+      noise: setting(corpusRules.noise, 'characters of chatter replaced at random').default(corpus.noise),
+      wrong: setting(corpusRules.wrong, 'problems solved wrongly').default(corpus.wrong),
       ...styles({ think: 0.35, spread: corpus.spread }),
     }).prefault({}),
   }).prefault({});
@@ -130,41 +115,41 @@ const sft = z.strictObject({
 
 const rl = z.strictObject({
   ...optimiser({ steps: 100, rate: 6e-4, warmup: 5, schedule: 'constant', weightDecay: 0 }, 'iterations: one batch of samples each'),
-  prompts: whole({ min: 1, max: 4096, about: 'questions per iteration' }).default(16),
-  samples: whole({ min: 1, max: 4096, about: 'answers sampled per question' }).default(8),
-  temperature: real({ above: 0, to: 100, about: 'of the samples' }).default(1),
-  advantage: choice(['rloo', 'grpo', 'dr-grpo', 'reinforce'], 'how rewards are compared: see remit/rl/advantage.ts').default('rloo'),
-  updates: whole({ min: 1, max: 1000, about: 'optimiser steps per batch of samples' }).default(1),
-  ratioClip: real({ above: 0, below: 1, about: 'how far the probability ratio may move before its gradient stops' }).default(0.2),
-  klWeight: real({ from: 0, to: 100, about: 'weight of the k3 estimate of KL to the model that RL began with' }).default(0.02),
+  prompts: setting(rolloutRules.prompts, 'questions per iteration').default(16),
+  samples: setting(rolloutRules.samples, 'answers sampled per question').default(8),
+  temperature: setting(rolloutRules.temperature, 'of the samples').default(1),
+  advantage: setting(advantageRule, 'how rewards are compared: see remit/rl/advantage.ts').default('rloo'),
+  updates: setting(whole({ min: 1, max: 1000 }), 'optimiser steps per batch of samples').default(1),
+  ratioClip: setting(real({ above: 0, below: 1 }), 'how far the probability ratio may move before its gradient stops').default(0.2),
+  klWeight: setting(real({ from: 0, to: 100 }), 'weight of the k3 estimate of KL to the model that RL began with').default(0.02),
 });
 
 const remit = z.strictObject({
-  arm: choice(['remit', 'vanilla', 'sft-guided', 'shuffled', 'kd', 'rho'], 'how mid-training is done the second time').default('remit'),
-  epsilon: real({ above: 0, to: 1, about: 'weights lie in 1 - epsilon .. 1 + epsilon' }).default(0.2),
-  scale: real({ above: 0, to: 1000, about: 'steepness of the sigmoid that turns a gap into a weight' }).default(1),
-  centre: toggle('take the mean gap of its row off each gap').default(true),
-  detach: toggle('weights are constants: no gradient flows through them').default(true),
-  distil: share('kd: weight of KL(reference || model) against next-token prediction').default(0.5),
-  keep: real({ above: 0, to: 1, about: 'rho: share of the tokens that count' }).default(0.6),
-  iterations: whole({ min: 0, max: 100, about: 'turns of the flywheel; each takes the last RL model as its reference' }).default(1),
+  arm: setting(choice('remit', 'vanilla', 'sft-guided', 'shuffled', 'kd', 'rho'), 'how mid-training is done the second time').default('remit'),
+  epsilon: setting(remitRules.epsilon, 'weights lie in 1 - epsilon .. 1 + epsilon').default(0.2),
+  scale: setting(remitRules.scale, 'steepness of the sigmoid that turns a gap into a weight').default(1),
+  centre: setting(remitRules.centre, 'take the mean gap of its row off each gap').default(true),
+  detach: setting(remitRules.detach, 'weights are constants: no gradient flows through them').default(true),
+  distil: setting(share, 'kd: weight of KL(reference || model) against next-token prediction').default(0.5),
+  keep: setting(real({ above: 0, to: 1 }), 'rho: share of the tokens that count').default(0.6),
+  iterations: setting(whole({ min: 0, max: 100 }), 'turns of the flywheel; each takes the last RL model as its reference').default(1),
 });
 
 const checkpoint = z.strictObject({
-  seconds: real({ from: 0, to: 1e6, unit: 'seconds', about: 'how often a phase on its way is stored, if that is cheap; 0: never' }).default(5),
-  every: whole({ min: 0, max: 100_000_000, unit: 'steps', about: 'and after every so many; 0: by the clock alone' }).default(0),
-  keep: whole({ min: 1, max: 1000, about: 'how many of these are kept while the phase lasts' }).default(2),
+  seconds: setting(real({ from: 0, to: 1e6 }), 'how often a phase on its way is stored, if that is cheap; 0: never', 'seconds').default(5),
+  every: setting(whole({ min: 0, max: 100_000_000 }), 'and after every so many; 0: by the clock alone', 'steps').default(0),
+  keep: setting(whole({ min: 1, max: 1000 }), 'how many of these are kept while the phase lasts').default(2),
 });
 
 const evaluate = z.strictObject({
-  questions: whole({ min: 1, max: 200, about: 'held-out questions per task' }).default(200),
-  split: choice(['test', 'validation'], 'which held-out questions; tune on validation').default('test'),
+  questions: setting(evaluateRules.questions, 'held-out questions per task').default(200),
+  split: setting(evaluateRules.split, 'which held-out questions; tune on validation').default('test'),
 });
 
 /** The whole tree. Strict: a key that is not here is an error. */
 export const schema = z.strictObject({
-  seed: whole({ min: 0, max: 0xffff_ffff, about: 'everything random follows from it' }).default(0),
-  device: choice(['auto', 'cpu', 'webgpu'], 'what computes; auto is a GPU if there is one, else the CPU').default('auto'),
+  seed: setting(whole({ min: 0, max: 0xffff_ffff }), 'everything random follows from it').default(0),
+  device: setting(choice('auto', 'cpu', 'webgpu'), 'what computes; auto is a GPU if there is one, else the CPU').default('auto'),
   model: model.prefault({}),
   data: data.prefault({}),
   pretrain,

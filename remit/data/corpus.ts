@@ -1,9 +1,10 @@
 // Documents as batches of tokens. A corpus has no end and is never stored: row number n is a function of the seed and n alone,
 // so any step can be drawn without those before it, and two runs with the same seed see the same rows in the same order.
 
-import type { Rng } from '../../engine/rng.ts';
+import { anything, callable, checkArguments, having, whole } from '../../engine/options.ts';
+import { anRng, type Rng } from '../../engine/rng.ts';
 import { PROMPT, ROW, STOP } from './alphabet.ts';
-import { checkSettings, document, drawStyle, prompt, response, type CorpusSettings, type StyleSettings } from './documents.ts';
+import { checkSettings, corpusRules, document, drawStyle, prompt, response, styleRules, type CorpusSettings, type StyleSettings } from './documents.ts';
 import { trainQuestion } from './questions.ts';
 import { tinyWorldTokenizer } from './tokenizer.ts';
 
@@ -12,11 +13,19 @@ export interface Corpus {
   rows(step: number, batch: number): Int32Array;
 }
 
+/** What draws rows, in this file or elsewhere. */
+export const rowsRule = having<Corpus & Demonstrations>('what has rows(step, batch), as corpus() makes it', { rows: callable() });
+
+const corpusArguments = { settings: anything, random: anRng };
+const rowsArguments = { step: whole({ min: 0 }), batch: whole({ min: 1 }) };
+
 /** Rows for pre-training and mid-training. Every token of a row, chatter too, is meant to be predicted. Throws ConfigError on bad settings. */
-export function corpus(settings: CorpusSettings, random: Rng): Corpus {
-  checkSettings(settings);
+export function corpus(given: CorpusSettings, random: Rng): Corpus {
+  checkArguments('corpus', arguments, corpusArguments);
+  const settings = checkSettings('corpus', given, corpusRules);
   return {
     rows(step, batch) {
+      checkArguments('corpus.rows', arguments, rowsArguments);
       const tokens = new Int32Array(batch * ROW);
       for (let i = 0; i < batch; i++) {
         const stream = random.at(step * batch + i).stream();
@@ -40,10 +49,12 @@ export interface Demonstrations {
 }
 
 /** Right answers in a mix of styles, for supervised fine-tuning. Throws ConfigError on bad settings. */
-export function demonstrations(settings: StyleSettings, random: Rng): Demonstrations {
-  checkSettings(settings);
+export function demonstrations(given: StyleSettings, random: Rng): Demonstrations {
+  checkArguments('demonstrations', arguments, corpusArguments);
+  const settings = checkSettings('demonstrations', given, styleRules);
   return {
     rows(step, batch) {
+      checkArguments('demonstrations.rows', arguments, rowsArguments);
       const rows = new Int32Array(batch * ROW), mask = new Float32Array(batch * (ROW - 1));
       for (let i = 0; i < batch; i++) {
         const stream = random.at(step * batch + i).stream();

@@ -3,6 +3,7 @@
 // Read next: corpus.ts, which turns documents into batches.
 
 import { ConfigError } from '../../engine/errors.ts';
+import { checkOptions, real, type Rules } from '../../engine/options.ts';
 import type { Stream } from '../../engine/rng.ts';
 import { ANSWER, BEGIN, DIGITS, FILLERS, QUESTION_END, RING, ROW, STOP, THINK, WAFFLE } from './alphabet.ts';
 import { chatter } from './chatter.ts';
@@ -36,20 +37,23 @@ export function thinkShare(settings: StyleSettings, task: number): number {
   return settings.think + settings.spread * ((task % 5) - 2) / 2;
 }
 
-/** Throws ConfigError unless every setting, and the thinking share of every task, is a probability. */
-export function checkSettings(settings: StyleSettings): void {
-  const given: Partial<CorpusSettings> = settings;
-  for (const name of ['density', 'noise', 'wrong', 'think', 'spread', 'waffle'] as const) {
-    const value = given[name] ?? 0;
-    if (!(value >= 0 && value <= 1)) throw new ConfigError(`corpus: ${name} = ${value}: must be from 0 to 1`);
-  }
+const share = real({ from: 0, to: 1 });
+
+/** What each may be; remit/config/schema.ts makes its settings of these. */
+export const styleRules = { think: share, spread: share, waffle: share } satisfies Rules<StyleSettings>;
+export const corpusRules = { density: share, noise: share, wrong: share, ...styleRules } satisfies Rules<CorpusSettings>;
+
+/** The settings; throws ConfigError unless each of them, and the thinking share of every task, is a probability. */
+export function checkSettings<T extends StyleSettings>(where: string, given: T, rules: Rules<T>): T {
+  const settings = checkOptions<T>(where, given, rules);
   for (const [task, { name }] of TASKS.entries()) {
     const share = thinkShare(settings, task);
     if (share < -1e-9 || share > 1 + 1e-9) {
-      throw new ConfigError(`corpus: think = ${settings.think}, spread = ${settings.spread}: would make ${name} think with probability ` +
+      throw new ConfigError(`${where}: think = ${settings.think}, spread = ${settings.spread}: would make ${name} think with probability ` +
         `${share.toFixed(3)}: choose a smaller spread`);
     }
   }
+  return settings;
 }
 
 /** `^`, the question and `?`: 12 characters. */

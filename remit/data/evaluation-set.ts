@@ -2,6 +2,7 @@
 // Used by remit/phases/evaluate.ts, and by reinforcement learning, which takes the verdict as its reward.
 
 import { ConfigError } from '../../engine/errors.ts';
+import { checkArguments, choice, list, string, whole } from '../../engine/options.ts';
 import { rng } from '../../engine/rng.ts';
 import { ANSWER, PROMPT, ROW, STOP } from './alphabet.ts';
 import { prompt } from './documents.ts';
@@ -22,11 +23,18 @@ export interface EvaluationSet {
 /** After this many draws in a row without a new question, a task is taken to have no more. */
 const PATIENCE = 10_000;
 
+/** The splits that a model is tested on. */
+export const heldOut = choice('test', 'validation');
+
+const setArguments = { split: heldOut, perTask: whole({ min: 1 }), seed: whole({ min: 0 }) };
+const verdictArguments = { row: list('a list of tokens', whole({ min: 0 })), answer: string };
+
 /**
  * perTask different questions of each task, task after task: n = 10 * perTask. A smaller set is the start, per task, of a larger one.
  * Throws ConfigError when a task has fewer: the smallest, BOO, has 258 test and 272 validation questions.
  */
 export function evaluationSet(split: Exclude<Split, 'train'>, perTask: number, seed: number): EvaluationSet {
+  checkArguments('evaluationSet', arguments, setArguments);
   const prompts: number[] = [], answers: string[] = [], tasks: number[] = [];
   for (const [index, task] of TASKS.entries()) {
     const stream = rng(seed).fold(`evaluation/${split}`).at(index).stream();
@@ -58,6 +66,7 @@ export interface Verdict {
  * first `.` and that `.` is exactly the answer. What was thought before, and what is said afterwards, does not count.
  */
 export function verdict(row: ArrayLike<number>, answer: string): Verdict {
+  checkArguments('verdict', arguments, verdictArguments);
   const said = tinyWorldTokenizer.decode(Array.from(row).slice(PROMPT, ROW));
   const stop = said.indexOf(STOP);
   const mark = said.lastIndexOf(ANSWER, stop);

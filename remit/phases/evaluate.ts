@@ -4,10 +4,12 @@
 //   free  free and greedy: a threshold effect of the likeliest style, so never the only evidence.
 // thinkRate is the share of free samples that begin with `[`.
 
+import { anything, checkArguments, checkOptions, whole, type Rules } from '../../engine/options.ts';
 import { rng, type Rng } from '../../engine/rng.ts';
 import { generate } from '../../nn/generate.ts';
-import type { Transformer } from '../../nn/transformer.ts';
+import { aTransformer, type Transformer } from '../../nn/transformer.ts';
 import { STOP, THINK } from '../data/alphabet.ts';
+import { heldOut } from '../data/evaluation-set.ts';
 import { encode, evaluationSet, PROMPT, RESPONSE, ROW, TASKS, verdict, type EvaluationSet } from '../data/world.ts';
 
 /** Shares between 0 and 1. */
@@ -31,14 +33,25 @@ export interface EvaluateOptions {
   readonly seed: number;
 }
 
+/** What each may be; remit/config/schema.ts makes its settings of these. */
+export const evaluateRules = {
+  questions: whole({ min: 1, max: 200 }),
+  split: heldOut,
+  seed: whole({ min: 0 }),
+} satisfies Rules<EvaluateOptions>;
+
+const evaluateArguments = { model: aTransformer, options: anything };
+
 const QUESTIONS_SEED = 777, CHUNK = 500; // questions are fixed, so that models of different seeds answer the same ones
 const [thinkToken, stopToken] = [encode(THINK)[0]!, encode(STOP)[0]!];
 
 /** The ways to ask. */
 const views = { cued: { temperature: 0, force: thinkToken }, samp: { temperature: 1 }, free: { temperature: 0 } } as const;
 
-/** Asks the model every question in the three ways. */
-export async function evaluate(model: Transformer, { questions, split, seed }: EvaluateOptions): Promise<Evaluation> {
+/** Asks the model every question in the three ways. Throws ConfigError for an option that is unknown or out of its range. */
+export async function evaluate(model: Transformer, options: EvaluateOptions): Promise<Evaluation> {
+  checkArguments('evaluate', arguments, evaluateArguments);
+  const { questions, split, seed } = checkOptions<EvaluateOptions>('evaluate', options, evaluateRules);
   const set = evaluationSet(split, questions, QUESTIONS_SEED), random = rng(seed).fold('evaluate');
   const cued = await answers(model, set, random, views.cued);
   const samp = await answers(model, set, random, views.samp);

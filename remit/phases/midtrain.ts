@@ -4,13 +4,14 @@
 
 import { highest, lowest } from '../../engine/extremes.ts';
 import type { HostArray } from '../../kernels/kernel.ts';
+import { anything, checkArguments, having, optional, text } from '../../engine/options.ts';
 import { rng } from '../../engine/rng.ts';
-import type { Transformer } from '../../nn/transformer.ts';
+import { aTransformer, type Transformer } from '../../nn/transformer.ts';
 import { armLoss } from '../arms.ts';
-import type { Config } from '../config/config.ts';
-import type { Corpus } from '../data/corpus.ts';
+import { checkConfig, type Config } from '../config/config.ts';
+import { rowsRule, type Corpus } from '../data/corpus.ts';
 import { nextTokenLoop } from './next-token.ts';
-import type { Run } from './run.ts';
+import { aRun, type Run } from './run.ts';
 
 /** Mid-training with a frozen reference. */
 export interface Guide {
@@ -19,8 +20,13 @@ export interface Guide {
   readonly reference: Transformer;
 }
 
+const aGuide = having<Guide>('a guide: { phase, reference }', { phase: text, reference: aTransformer });
+const midtrainArguments = { config: anything, data: rowsRule, base: aTransformer, run: aRun, guide: optional(aGuide) };
+
 /** Trains a copy of `base` and returns it; the base stays as it is, for the other arms to start from. With a guide, config.remit says how. */
-export async function midtrain(config: Config, data: Corpus, base: Transformer, run: Run, guide?: Guide): Promise<Transformer> {
+export async function midtrain(given: Config, data: Corpus, base: Transformer, run: Run, guide?: Guide): Promise<Transformer> {
+  checkArguments('midtrain', arguments, midtrainArguments);
+  const config = checkConfig('midtrain', given);
   const model = base.clone(), settings = guide ? config.remit : { ...config.remit, arm: 'vanilla' as const };
   const lossOf = armLoss(settings, model, guide?.reference, rng(config.seed).fold('arm'));
   await nextTokenLoop({

@@ -1,6 +1,8 @@
 // What every language-model phase does with a batch of rows: the first T tokens of each are inputs, the last T their targets.
 
 import type { HostArray } from '../../kernels/kernel.ts';
+import { ConfigError } from '../../engine/errors.ts';
+import { checkValue, having, optional, typedArray } from '../../engine/options.ts';
 import { step } from '../../engine/step.ts';
 import { backward } from '../../engine/tape.ts';
 import { tensor, type Tensor } from '../../engine/tensor.ts';
@@ -16,9 +18,11 @@ export interface NextTokenBatch {
   readonly count: number;
 }
 
-/** rows: B x (T + 1) tokens, row-major; mask: B x T, 0 where a target is not counted (absent: all are). */
+/** rows: B x (T + 1) tokens, row-major; mask: B x T, 0 where a target is not counted (absent: all are). Throws ConfigError where they do not divide. */
 export function nextTokens(rows: Int32Array, batch: number, mask?: ArrayLike<number>): NextTokenBatch {
   const length = rows.length / batch, T = length - 1;
+  if (!Number.isInteger(length) || length < 2) throw new ConfigError(`rows: ${rows.length} tokens in a batch of ${batch}: need rows of at least 2 tokens, all of one length`);
+  if (mask !== undefined && mask.length !== batch * T) throw new ConfigError(`rows: a mask of ${mask.length} for ${batch} rows of ${length} tokens: needs ${batch * T}`);
   const inputs = new Int32Array(batch * T), targets = new Int32Array(batch * T);
   for (let b = 0; b < batch; b++) {
     inputs.set(rows.subarray(b * length, b * length + T), b * T);
@@ -32,6 +36,9 @@ export function nextTokens(rows: Int32Array, batch: number, mask?: ArrayLike<num
   }
   return { inputs: tensor(inputs, [batch, T], 'i32'), targets: tensor(targets, [batch, T], 'i32'), count };
 }
+
+/** What a phase draws its batches from may be somebody's own. */
+const drawnRule = having<{ rows: Int32Array; mask?: Float32Array }>('rows', { rows: typedArray('Int32Array'), mask: optional(typedArray('Float32Array')) });
 
 export interface NextTokenLoop extends Omit<TrainLoop, 'body' | 'updates' | 'memory'> {
   readonly settings: PhaseConfig;
@@ -55,7 +62,8 @@ export async function nextTokenLoop({ rows, loss: lossOf, describe = () => ({}),
   await trainLoop({
     ...loop,
     async body(i, apply) {
-      const { count, loss, gradNorm, read } = await train(rows(i, batch), i, apply);
+      const drawn = checkValue(`${loop.phase}: data.rows(${i}, ${batch})`, rows(i, batch), drawnRule);
+      const { count, loss, gradNorm, read } = await train(drawn, i, apply);
       const values = await Promise.all(Object.entries(read).map(async ([name, tensor]) => [name, await tensor.read()] as const));
       return { loss: await loss.item(), gradNorm: await gradNorm.item(), ...describe(Object.fromEntries(values)), tokens: count };
     },

@@ -2,20 +2,28 @@
 // Settings: config.pretrain. Read next: next-token.ts and train-loop.ts (the loop itself), midtrain.ts, evaluate.ts.
 
 import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
+import { anything, checkArguments } from '../../engine/options.ts';
 import { rng } from '../../engine/rng.ts';
-import { Transformer } from '../../nn/transformer.ts';
-import type { Config } from '../config/config.ts';
-import type { Corpus } from '../data/corpus.ts';
+import { modelRules } from '../../nn/config.ts';
+import { aTransformer, Transformer } from '../../nn/transformer.ts';
+import { checkConfig, type Config } from '../config/config.ts';
+import { rowsRule, type Corpus } from '../data/corpus.ts';
 import { nextTokenLoop } from './next-token.ts';
-import type { Run } from './run.ts';
+import { aRun, type Run } from './run.ts';
 
-/** A model of the configured shape with fresh weights: a function of the seed. */
-export function newModel(config: Config, vocabulary: number): Transformer {
+const pretrainArguments = { config: anything, data: rowsRule, model: aTransformer, run: aRun };
+
+/** A model of the configured shape with fresh weights: a function of the seed. Throws ConfigError for what is no config. */
+export function newModel(given: Config, vocabulary: number): Transformer {
+  checkArguments('newModel', arguments, { config: anything, vocabulary: modelRules.vocabulary });
+  const config = checkConfig('newModel', given);
   return new Transformer({ ...config.model, vocabulary }, rng(config.seed).fold('init'));
 }
 
-/** Trains `model` in place. */
-export async function pretrain(config: Config, data: Corpus, model: Transformer, run: Run): Promise<Transformer> {
+/** Trains `model` in place. Throws ConfigError for what is no config. */
+export async function pretrain(given: Config, data: Corpus, model: Transformer, run: Run): Promise<Transformer> {
+  checkArguments('pretrain', arguments, pretrainArguments);
+  const config = checkConfig('pretrain', given);
   await nextTokenLoop({
     phase: 'pretrain', section: 'pretrain', settings: config.pretrain, model, run,
     rows: (i, batch) => ({ rows: data.rows(i, batch) }),

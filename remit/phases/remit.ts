@@ -10,14 +10,15 @@
 //
 // Source: arXiv 2602.03075, figure 1. Read after: midtrain.ts, sft.ts, rl.ts. Read next: ../weights.ts, the method itself.
 
-import type { Transformer } from '../../nn/transformer.ts';
+import { anything, callable, checkArguments } from '../../engine/options.ts';
+import { aTransformer, type Transformer } from '../../nn/transformer.ts';
 import { referenceOf } from '../arms.ts';
-import type { Config } from '../config/config.ts';
-import type { World } from './world.ts';
+import { checkConfig, type Config } from '../config/config.ts';
+import { aWorld, type World } from './world.ts';
 import { midtrain } from './midtrain.ts';
 import { pretrain } from './pretrain.ts';
 import { rl } from './rl.ts';
-import type { Run } from './run.ts';
+import { aRun, type Run } from './run.ts';
 import { sft } from './sft.ts';
 
 /** Told of every finished stage, in order: `pretrain`, `midtrain`, `sft`, `rl`, `remit`, `remit-sft`, `remit-rl`, `remit2`, ... */
@@ -42,8 +43,12 @@ export function turnName(turn: number): string {
   return turn === 1 ? 'remit' : `remit${turn}`;
 }
 
+const remitArguments = { config: anything, world: aWorld, model: aTransformer, run: aRun, onStage: callable() };
+
 /** Everything: the ordinary pipeline, then config.remit.iterations turns of the flywheel. `model` is pre-trained in place. */
-export async function remit(config: Config, world: World, model: Transformer, run: Run, onStage: OnStage): Promise<void> {
+export async function remit(given: Config, world: World, model: Transformer, run: Run, onStage: OnStage): Promise<void> {
+  checkArguments('remit', arguments, remitArguments);
+  const config = checkConfig('remit', given);
   const base = await pretrain(config, world.pretrain, model, run);
   await onStage('pretrain', base);
   const vanilla = await midtrain(config, world.midtrain, base, run);

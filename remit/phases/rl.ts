@@ -7,26 +7,31 @@
 import { affine } from '../../engine/ops/arithmetic.ts';
 import { logProb } from '../../engine/ops/cross-entropy.ts';
 import { policyLoss } from '../../engine/ops/policy-loss.ts';
+import { anything, checkArguments, optional, text } from '../../engine/options.ts';
 import { rng } from '../../engine/rng.ts';
 import { noGrad } from '../../engine/runtime.ts';
 import { step } from '../../engine/step.ts';
 import { backward } from '../../engine/tape.ts';
 import { tensor, type Tensor } from '../../engine/tensor.ts';
-import type { Transformer } from '../../nn/transformer.ts';
-import type { Config } from '../config/config.ts';
+import { aTransformer, type Transformer } from '../../nn/transformer.ts';
+import { checkConfig, type Config } from '../config/config.ts';
 import { THINK } from '../data/alphabet.ts';
 import { encode } from '../data/world.ts';
 import { advantages } from '../rl/advantage.ts';
 import { rollout, type Rollouts } from '../rl/rollout.ts';
-import type { Task } from '../rl/task.ts';
+import { taskRule, type Task } from '../rl/task.ts';
 import { nextTokens, type NextTokenBatch } from './next-token.ts';
-import type { Run } from './run.ts';
+import { aRun, type Run } from './run.ts';
 import { trainLoop, type Apply } from './train-loop.ts';
+
+const rlArguments = { config: anything, task: taskRule, base: aTransformer, run: aRun, phase: optional(text) };
 
 const thinkToken = encode(THINK)[0]!;
 
 /** Trains a copy of `base` and returns it; the base is the reference that it is kept close to. `phase` names it in metrics and checkpoints. */
-export async function rl(config: Config, task: Task, base: Transformer, run: Run, phase = 'rl'): Promise<Transformer> {
+export async function rl(given: Config, task: Task, base: Transformer, run: Run, phase = 'rl'): Promise<Transformer> {
+  checkArguments('rl', arguments, rlArguments);
+  const config = checkConfig('rl', given);
   const { prompts, samples, temperature, updates, advantage, ratioClip: clip, klWeight } = config.rl;
   const model = base.clone(), random = rng(config.seed).fold('rollout'), memory: Record<string, number> = {}, B = prompts * samples;
 

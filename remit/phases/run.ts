@@ -1,5 +1,6 @@
 // What a phase reports to while it trains, and where it can leave itself to be taken up again: a run folder, a test, or nobody.
 
+import { callable, having, optional, toggle } from '../../engine/options.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import type { AdamW } from '../../optim/adamw.ts';
 
@@ -48,6 +49,11 @@ export interface Run {
   /** Instead of save(), when a stop came before the last step. */
   suspend?(state: PhaseState): Promise<void>;
 }
+
+/** An argument that is a run. */
+export const aRun = having<Run>('a run: a RunFolder, or quietRun', {
+  stopping: toggle, log: callable(), save: callable(), watch: optional(callable()), restore: optional(callable()), keep: optional(callable()), suspend: optional(callable()),
+});
 
 /** Reports to nobody. */
 export const quietRun: Run = { stopping: false, log() {}, async save() {} };

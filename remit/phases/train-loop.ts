@@ -52,7 +52,8 @@ export interface TrainLoop {
 export async function trainLoop({ phase, section, settings, model, run, updates = 1, memory = {}, body }: TrainLoop): Promise<void> {
   const { steps, rate: peak, floor, warmup, schedule: kind } = settings;
   const rate = schedule({ kind, peak, steps, warmup, floor: floor * peak });
-  const optimiser = new AdamW(model.parameters, settings), state: PhaseState = { phase, steps, model, optimiser, step: 0, tokens: 0, memory };
+  const { beta1, beta2, weightDecay, clip } = settings;
+  const optimiser = new AdamW(model.parameters, { beta1, beta2, weightDecay, clip }), state: PhaseState = { phase, steps, model, optimiser, step: 0, tokens: 0, memory };
   try {
     if (await run.restore?.(state)) return;
     while (state.step < steps && !run.stopping) {

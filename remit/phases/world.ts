@@ -1,10 +1,12 @@
 // All that a run on the tiny world learns from, as functions of its seed. Each phase has a stream of its own, and every model that goes
 // through a phase sees the same rows and questions in the same order: so two models of one seed can be compared as a pair.
 
+import { anything, checkArguments, having } from '../../engine/options.ts';
 import { rng } from '../../engine/rng.ts';
-import type { Config } from '../config/config.ts';
+import { checkConfig, type Config } from '../config/config.ts';
+import { rowsRule } from '../data/corpus.ts';
 import { corpus, demonstrations, type Corpus, type Demonstrations } from '../data/world.ts';
-import { worldTask, type Task } from '../rl/task.ts';
+import { taskRule, worldTask, type Task } from '../rl/task.ts';
 
 export interface World {
   readonly pretrain: Corpus;
@@ -13,7 +15,15 @@ export interface World {
   readonly questions: Task;
 }
 
-export function worldOf({ seed, pretrain, midtrain, sft }: Config): World {
+/** An argument that is a world, of these or other data. */
+export const aWorld = having<World>('a world, as worldOf(config) makes it', {
+  pretrain: rowsRule, midtrain: rowsRule, demonstrations: rowsRule, questions: taskRule,
+});
+
+/** Throws ConfigError for what is no config. */
+export function worldOf(config: Config): World {
+  checkArguments('worldOf', arguments, { config: anything });
+  const { seed, pretrain, midtrain, sft } = checkConfig('worldOf', config);
   const random = rng(seed).fold('corpus');
   return {
     pretrain: corpus(pretrain.corpus, random.fold('pretrain')),

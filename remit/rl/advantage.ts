@@ -1,9 +1,20 @@
 // How much better an answer was than expected. The baseline decides the variance of the gradient, not its direction: it must not
 // depend on the answer it is taken from.
 
-import type { Config } from '../config/config.ts';
+import { ConfigError } from '../../engine/errors.ts';
+import { checkArguments, choice, having, list, optional, real, whole } from '../../engine/options.ts';
 
-export type AdvantageName = Config['rl']['advantage'];
+/** How rewards are compared. */
+export const advantageRule = choice('rloo', 'grpo', 'dr-grpo', 'reinforce');
+
+export type AdvantageName = (typeof advantageRule.words)[number];
+
+const advantagesArguments = {
+  rewards: list('a list of finite numbers', real()),
+  size: whole({ min: 1 }),
+  kind: advantageRule,
+  memory: optional(having('an object to keep numbers in', { baseline: optional(real()) })),
+};
 
 /** Added to a standard deviation, so that a group of equal rewards gives 0. */
 const EPSILON = 1e-6;
@@ -18,8 +29,14 @@ const BASELINE_RATE = 0.1;
  *   grpo       (r - group mean) / (group deviation + 1e-6)    arXiv 2402.03300
  *   dr-grpo    r - group mean: rloo times (size - 1) / size   arXiv 2503.20783
  *   reinforce  r - running mean of earlier batches            `memory.baseline`, which is then moved on; 0 at first
+ *
+ * Throws ConfigError for rewards that are no finite numbers or do not divide into groups of `size`, and for another kind.
  */
 export function advantages(rewards: ArrayLike<number>, size: number, kind: AdvantageName, memory: Record<string, number> = {}): Float32Array {
+  checkArguments('advantages', arguments, advantagesArguments);
+  if (rewards.length === 0 || rewards.length % size !== 0) {
+    throw new ConfigError(`advantages: ${rewards.length} rewards in groups of ${size}: need one or more groups, all of one size`);
+  }
   const all = Array.from(rewards);
   if (kind === 'reinforce') {
     const baseline = memory.baseline ?? 0;

@@ -2,11 +2,13 @@
 // All prompts of a batch are of one length, so the whole batch is decoded together with a key-value cache and read back once.
 // Read after: task.ts. Read next: ../phases/rl.ts.
 
+import { ConfigError } from '../../engine/errors.ts';
 import { highest } from '../../engine/extremes.ts';
-import type { Rng } from '../../engine/rng.ts';
+import { anything, callable, checkArguments, checkOptions, checkValue, having, real, typedArray, whole, type Rules } from '../../engine/options.ts';
+import { anRng, type Rng } from '../../engine/rng.ts';
 import { generate } from '../../nn/generate.ts';
-import type { Transformer } from '../../nn/transformer.ts';
-import type { Task } from './task.ts';
+import { aTransformer, type Transformer } from '../../nn/transformer.ts';
+import { taskRule, type Question, type Task } from './task.ts';
 
 export interface Rollouts {
   /** [B*L] i32: prompt and answer, cut off after the longest answer of the batch; a shorter one goes on with stop tokens. */
@@ -31,9 +33,27 @@ export interface RolloutOptions {
   readonly seed: Rng;
 }
 
-/** B = prompts * samples answers of `model`. */
-export async function rollout(model: Transformer, task: Task, { from, prompts, samples, temperature, seed }: RolloutOptions): Promise<Rollouts> {
-  const questions = Array.from({ length: prompts }, (_, i) => task.question(from + i)), batch = prompts * samples;
+/** What each may be; remit/config/schema.ts makes its settings of these. */
+export const rolloutRules = {
+  from: whole({ min: 0 }),
+  prompts: whole({ min: 1, max: 4096 }),
+  samples: whole({ min: 1, max: 4096 }),
+  temperature: real({ above: 0, to: 100 }),
+  seed: anRng,
+} satisfies Rules<RolloutOptions>;
+
+const rolloutArguments = { model: aTransformer, task: taskRule, options: anything };
+const questionRule = having<Question>('a question', { prompt: typedArray('Int32Array'), reward: callable() });
+
+/**
+ * B = prompts * samples answers of `model`. Throws ConfigError for an option that is unknown or out of its range, for what is no task or question,
+ * and for prompts that are not all of one length.
+ */
+export async function rollout(model: Transformer, task: Task, options: RolloutOptions): Promise<Rollouts> {
+  checkArguments('rollout', arguments, rolloutArguments);
+  const { from, prompts, samples, temperature, seed } = checkOptions<RolloutOptions>('rollout', options, rolloutRules);
+  const questions = ask(task, from, prompts);
+  const batch = prompts * samples;
   const P = questions[0]!.prompt.length, full = P + task.maxNew;
   const repeated = Int32Array.from({ length: batch * P }, (_, i) => questions[Math.floor(i / (P * samples))]!.prompt[i % P]!);
   const rows = await generate(model, repeated, { batch, maxNew: task.maxNew, temperature, seed, stop: task.stop });
@@ -51,4 +71,14 @@ export async function rollout(model: Transformer, task: Task, { from, prompts, s
     mask.fill(1, b * (L - 1) + P - 1, b * (L - 1) + P - 1 + lengths[b]!); // the target at j is token j + 1
   }
   return { rows: cut, mask, rewards, lengths, first };
+}
+
+/** Questions from number `from` on, with prompts of one length: they are decoded side by side. */
+function ask(task: Task, from: number, count: number): readonly Question[] {
+  const questions = Array.from({ length: count }, (_, i) => checkValue(`rollout: task.question(${from + i})`, task.question(from + i), questionRule));
+  const length = questions[0]!.prompt.length;
+  const other = questions.findIndex(({ prompt }) => prompt.length !== length);
+  if (other < 0) return questions;
+  throw new ConfigError(`rollout: task.question(${from + other}): a prompt of ${questions[other]!.prompt.length} tokens, and one of ${length} before it: ` +
+    'the prompts of a batch must be of one length');
 }

@@ -1,7 +1,8 @@
 // What reinforcement learning learns from: questions whose answers a program can check ("verifiable rewards").
 // Read next: rollout.ts.
 
-import type { Rng } from '../../engine/rng.ts';
+import { callable, checkArguments, checkValue, having, whole } from '../../engine/options.ts';
+import { anRng, type Rng } from '../../engine/rng.ts';
 import { STOP } from '../data/alphabet.ts';
 import { prompt } from '../data/documents.ts';
 import { encode, instance, RESPONSE, TASKS, verdict } from '../data/world.ts';
@@ -22,12 +23,19 @@ export interface Task {
   readonly stop: number;
 }
 
+/** What a phase asks of a task; of a class of somebody's or not. */
+export const taskRule = having<Task>('a task', { question: callable(), maxNew: whole({ min: 1 }), stop: whole({ min: 0 }) });
+
+const number = whole({ min: 0 });
+
 /** The training questions of the tiny world, its ten tasks taking turns; right is what `verdict` says. */
 export function worldTask(random: Rng): Task {
+  checkArguments('worldTask', arguments, { random: anRng });
   return {
     maxNew: RESPONSE,
     stop: encode(STOP)[0]!,
     question(n) {
+      checkValue('worldTask: question', n, number);
       const problem = instance(TASKS[n % TASKS.length]!, random.at(n).stream(), 'train');
       return { prompt: encode(prompt(problem)), reward: (row) => Number(verdict(row, problem.answer).correct) };
     },

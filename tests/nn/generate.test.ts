@@ -177,6 +177,22 @@ describe('refused, in one line:', () => {
     expect(await refusal(tokens, batch, maxNew)).toEqual(new ConfigError(message));
   });
 
+  test.each<[object, string]>([
+    [{ temperature: null }, 'generate: temperature = null: must be a number at least 0'],
+    [{ top_k: 1 }, 'generate: top_k: no such option: did you mean topK? There are batch, maxNew, temperature, topK, seed, force, stop'],
+    [{ seed: 5 }, 'generate: seed = 5: must be an Rng, as rng(seed) makes it'],
+    [{ stop: 13 }, 'generate: token 13: the vocabulary has 0..12'],
+  ])('%o', async (change, message) => {
+    const given = { batch: 1, maxNew: 1, temperature: 0, seed: rng(1), ...change };
+    expect(await generate(new Transformer(llama, rng(1)), Int32Array.of(1), given).catch((error: unknown) => error)).toEqual(new ConfigError(message));
+  });
+
+  test('prompts that are a list, or no prompts', async () => {
+    const model = new Transformer(llama, rng(1)), given = { batch: 1, maxNew: 1, temperature: 0, seed: rng(1) };
+    await expect(generate(model, [1, 2] as never, given)).rejects.toThrow(new ConfigError('generate: prompts = [1,2]: must be an Int32Array'));
+    await expect((generate as (...given: unknown[]) => Promise<unknown>)(model, Int32Array.of(1), given, 3)).rejects.toThrow(new ConfigError('generate: 3: an argument too many: it takes model, prompts, options'));
+  });
+
   test('the whole context may be used', async () => {
     expect(await refusal([1, 2, 3, 4], 2, 10)).toHaveLength(24);
   });

@@ -136,16 +136,24 @@ describe.each(shapes)('%s', (_, config) => {
 });
 
 describe('refused, in one line:', () => {
-  const sizes = (['vocabulary', 'context', 'width', 'layers', 'heads', 'kvHeads', 'hidden'] as const)
-    .flatMap((key) => [0, 1.5, -2, NaN].map((value) => [{ [key]: value }, `model: ${key} = ${value}: must be a whole number of at least 1`] as const));
+  const ranges = {
+    vocabulary: 'from 1 to 2147483647', context: 'from 2 to 1048576', width: 'from 2 to 8192', layers: 'from 1 to 128', heads: 'from 1 to 256', kvHeads: 'from 1 to 256', hidden: 'from 1 to 65536',
+  };
+  const sizes = Object.entries(ranges).flatMap(([key, range]) => [0, 1.5, -2, NaN].map((value) => [{ [key]: value }, `model: ${key} = ${value}: must be a whole number ${range}`] as const));
 
   test.each([
     ...sizes,
     [{ width: 18 }, 'model: width 18 and 4 heads: the width must be a multiple of the heads'],
     [{ kvHeads: 3 }, 'model: 4 heads and 3 key-value heads: the first must be a multiple of the second'],
     [{ kvHeads: 8 }, 'model: 4 heads and 8 key-value heads: the first must be a multiple of the second'],
+    [{ norm: 'layernorm' }, 'model: norm = "layernorm": must be one of rms, layer'],
+    [{ positions: undefined }, 'model: positions is missing: must be one of rotary, learned'],
+    [{ mlp: 'relu' }, 'model: mlp = "relu": must be one of swiglu, gelu'],
+    [{ bias: 'false' }, 'model: bias = "false": must be true or false'],
+    [{ rotaryBase: null }, 'model: rotaryBase = null: must be a number above 1 and at most 1000000000'],
+    [{ n_heads: 4 }, 'model: n_heads: no such option: did you mean heads? There are vocabulary, context, width, layers, heads, kvHeads, hidden, norm, positions, rotaryBase, mlp, bias, tied, epsilon'],
     [{ width: 12 }, 'model: head size 3: rotary positions need an even one'],
-  ] as const)('%j', (change: Partial<TransformerConfig>, message: string) => {
+  ] as const)('%j', (change: object, message: string) => {
     expect(() => new Transformer({ ...llama, ...change })).toThrow(new ConfigError(message));
   });
 

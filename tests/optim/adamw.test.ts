@@ -60,6 +60,20 @@ function expectClose(actual: readonly number[], expected: readonly number[]): vo
   actual.forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 13));
 }
 
+test.each<[object, string]>([
+  [{ weight_decay: 0.1 }, 'AdamW: weight_decay: no such option: did you mean weightDecay? There are beta1, beta2, epsilon, weightDecay, clip'],
+  [{ beta2: 1 }, 'AdamW: beta2 = 1: must be a number at least 0 and below 1'],
+  [{ clip: null }, 'AdamW: clip = null: must be a number at least 0 and at most 1000000000'],
+])('%o is refused', (options, message) => {
+  expect(() => new AdamW(parameters().parameters, options)).toThrow(message);
+});
+
+test('what is undefined has its default; rates are from 0 to 1', () => {
+  const optimiser = new AdamW(parameters().parameters, { beta1: undefined as never });
+  expect(optimiser.options).toEqual(adamwDefaults);
+  expect(() => optimiser.update(0, NaN)).toThrow('AdamW.update: rate = NaN: must be a number at least 0 and at most 1');
+});
+
 describe('two steps are those of the paper', () => {
   test.each([
     ['the defaults', {}],

@@ -95,7 +95,7 @@ describe('messages', () => {
     ['an unknown choice', flags(['midtrain.schedule', 'exp']),
       'config: midtrain.schedule = exp (flag): must be one of constant, linear, cosine, wsd'],
     ['a null in a file', file({ pretrain: { clip: null } }),
-      'config: pretrain.clip = null (my.json): must be a number above 0 and at most 1000000000'],
+      'config: pretrain.clip = null (my.json): must be a number at least 0 and at most 1000000000'],
     ['an unknown setting', flags(['pretrain.stpes', '3']),
       'config: pretrain.stpes (flag): no such setting: did you mean pretrain.steps?'],
     ['a word from elsewhere', file({ midtrain: { lr: 0.1 } }),

@@ -193,9 +193,11 @@ describe('an end before the end', () => {
     expect(whole.records.slice(0, 7)).toEqual(run.records);
   });
 
-  test.each(['pretrain', 'midtrain'] as const)('%s: an absurd rate is told at the step where the loss is lost, and nothing is saved', async (phase) => {
+  test.each(['pretrain', 'midtrain'] as const)('%s: weights that grow without end are told at the step where the loss is lost, and nothing is saved', async (phase) => {
     const config = budget(), run = new Recorder(), model = newModel(config, 70);
-    const absurd = { ...config, [phase]: { ...config[phase], rate: 1e30, warmup: 0, weightDecay: 0 } };
+    const large = [...await model.parameters.toHost()].map(([name, { shape, data }]) => [name, { shape, data: data.map((w) => 1e8 * w) }] as const);
+    model.parameters.load(new Map(large), 'test');
+    const absurd = { ...config, [phase]: { ...config[phase], rate: 1, warmup: 0, weightDecay: 10 } }; // a step multiplies each matrix by -9
     const error: unknown = await (phase === 'pretrain' ? pretrain : midtrain)(absurd, rows(config, phase), model, run).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(DivergedError);
     const step = run.records.length + 1; // the last record was the last finite one

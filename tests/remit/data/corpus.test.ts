@@ -126,10 +126,10 @@ describe('rows of a corpus', () => {
   });
 
   test('settings that are no probabilities are refused', () => {
-    expect(() => corpus({ ...PRETRAINING, noise: 1.5 }, rng(1))).toThrow('corpus: noise = 1.5: must be from 0 to 1');
-    expect(() => corpus({ ...PRETRAINING, wrong: NaN }, rng(1))).toThrow('corpus: wrong = NaN: must be from 0 to 1');
+    expect(() => corpus({ ...PRETRAINING, noise: 1.5 }, rng(1))).toThrow('corpus: noise = 1.5: must be a number at least 0 and at most 1');
+    expect(() => corpus({ ...PRETRAINING, wrong: NaN }, rng(1))).toThrow('corpus: wrong = NaN: must be a number at least 0 and at most 1');
     expect(() => demonstrations({ think: 0.9, spread: 0.4, waffle: 0 }, rng(1))).toThrow(
-      'corpus: think = 0.9, spread = 0.4: would make VAR think with probability 1.100: choose a smaller spread');
+      'demonstrations: think = 0.9, spread = 0.4: would make VAR think with probability 1.100: choose a smaller spread');
   });
 });
 

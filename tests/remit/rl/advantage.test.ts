@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { ConfigError } from '../../../engine/errors.ts';
 import { advantages, type AdvantageName } from '../../../remit/rl/advantage.ts';
 
 const kinds: readonly AdvantageName[] = ['rloo', 'grpo', 'dr-grpo', 'reinforce'];
@@ -29,6 +30,17 @@ describe('by hand', () => {
     advantages([1, 1], 1, 'reinforce', memory).forEach((a) => expect(a).toBeCloseTo(0.95, 6));
     expect(memory.baseline).toBeCloseTo(0.05 + 0.1 * 0.95, 12);
   });
+});
+
+test.each<[unknown, unknown, unknown, string]>([
+  [[1, 0], 2, 'GRPO', 'advantages: kind = "GRPO": must be one of rloo, grpo, dr-grpo, reinforce'],
+  [[1, 0], 2, undefined, 'advantages: kind is missing: must be one of rloo, grpo, dr-grpo, reinforce'],
+  [[1, null], 2, 'rloo', 'advantages: rewards[1] = null: must be a finite number'],
+  [[[1, 0]], 2, 'rloo', 'advantages: rewards[0] = [1,0]: must be a finite number'],
+  [[1, 0, 1], 2, 'rloo', 'advantages: 3 rewards in groups of 2: need one or more groups, all of one size'],
+  [[], 2, 'reinforce', 'advantages: 0 rewards in groups of 2: need one or more groups, all of one size'],
+])('%o in groups of %o by %o are refused', (given, size, kind, message) => {
+  expect(() => advantages(given as number[], size as number, kind as AdvantageName)).toThrow(new ConfigError(message));
 });
 
 test('where all samples of a question did equally well, there is nothing to learn', () => {

@@ -3,6 +3,7 @@
 
 import { beforeAll, describe, expect, test } from 'vitest';
 import { CpuBackend } from '../../../engine/cpu/backend.ts';
+import { ConfigError } from '../../../engine/errors.ts';
 import { rng } from '../../../engine/rng.ts';
 import { useBackend } from '../../../engine/runtime.ts';
 import { Transformer } from '../../../nn/transformer.ts';
@@ -41,6 +42,25 @@ const task = (prompt: (n: number) => number): Task & { readonly judged: number[]
 });
 
 const options = { from: 0, prompts: 3, samples: 2, temperature: 1, seed: rng(1) };
+
+describe('refused, in one line:', () => {
+  const refusal = (change: object): Promise<unknown> => rollout(markov({ 0: [0] }), { ...task(() => 1), ...change } as Task, options).catch((error: unknown) => error);
+
+  test.each<[string, object, string]>([
+    ['prompts of unequal length', { question: (n: number) => ({ prompt: new Int32Array(n === 1 ? 2 : 3), reward: () => 0 }) },
+      'rollout: task.question(1): a prompt of 2 tokens, and one of 3 before it: the prompts of a batch must be of one length'],
+    ['a prompt that is a list', { question: () => ({ prompt: [1, 2], reward: () => 0 }) }, 'rollout: task.question(0).prompt = [1,2]: must be an Int32Array'],
+    ['questions that are promises', { question: async () => ({}) }, 'rollout: task.question(0) = a promise: await it first: must be a question'],
+    ['no stop token', { stop: undefined }, 'rollout: task.stop is missing: must be a whole number of at least 0'],
+  ])('%s', async (_, change, message) => {
+    expect(await refusal(change)).toEqual(new ConfigError(message));
+  });
+
+  test('a word that is no option', async () => {
+    const given = { ...options, numPrompts: 3 };
+    await expect(rollout(markov({ 0: [0] }), task(() => 1), given)).rejects.toThrow('rollout: numPrompts: no such option: did you mean prompts? There are from, prompts, samples, temperature, seed');
+  });
+});
 
 describe('a batch with a row that stops at once, one that stops later and one that never does', () => {
   const model = () => markov({ 1: [STOP], 2: [5], 5: [6], 6: [STOP], 3: [4], 4: [4] });
