@@ -2,6 +2,7 @@
 
 const benches: Readonly<Record<string, () => Promise<{ run(argv: readonly string[]): Promise<void> }>>> = {
   dispatch: () => import('./dispatch.bench.ts'),
+  gpu: () => import('./gpu.bench.ts'),
   kernels: () => import('./kernels.bench.ts'),
   matmul: () => import('./matmul.bench.ts'),
   peers: () => import('./peers.bench.ts'),

@@ -4,38 +4,17 @@
 
 import { createDevice } from '../engine/device.ts';
 import { lowest } from '../engine/extremes.ts';
-import { crossEntropy } from '../engine/ops/cross-entropy.ts';
 import { rng } from '../engine/rng.ts';
-import { step } from '../engine/step.ts';
-import { backward } from '../engine/tape.ts';
-import { tensor } from '../engine/tensor.ts';
-import type { TransformerConfig } from '../nn/config.ts';
 import { WebGpuBackend } from '../engine/webgpu/backend.ts';
-import { Transformer } from '../nn/transformer.ts';
-import { AdamW } from '../optim/adamw.ts';
-
-const llama = { norm: 'rms', positions: 'rotary', mlp: 'swiglu', bias: false, tied: false, epsilon: 1e-5 } as const;
-const gpt2 = { norm: 'layer', positions: 'learned', mlp: 'gelu', bias: false, tied: false, epsilon: 1e-5, rotaryBase: 10000 } as const;
-
-const models: Readonly<Record<string, { readonly batch: number; readonly T: number; readonly config: TransformerConfig }>> = {
-  'tiny-world': { batch: 32, T: 23, config: { ...llama, vocabulary: 70, context: 24, width: 64, layers: 2, heads: 4, kvHeads: 4, hidden: 176, rotaryBase: 100 } },
-  bench: { batch: 16, T: 128, config: { ...gpt2, vocabulary: 256, context: 128, width: 128, layers: 4, heads: 4, kvHeads: 4, hidden: 512 } },
-  tiny: { batch: 16, T: 64, config: { ...gpt2, vocabulary: 256, context: 64, width: 64, layers: 2, heads: 2, kvHeads: 2, hidden: 256 } },
-};
+import { models, training } from './models.ts';
 
 const WARM = 10, STEPS = 30;
 
 export async function run([name = 'tiny-world', device = 'cpu', threads]: readonly string[]): Promise<void> {
   const { batch, T, config } = models[name] ?? models['tiny-world']!, onCpu = device !== 'webgpu', backend = await createDevice(onCpu ? 'cpu' : 'webgpu', threads === undefined ? {} : { threads: Number(threads) });
-  const model = new Transformer(config, rng(1)), optimiser = new AdamW(model.parameters), stream = rng(2).stream();
+  const { model, train } = training({ batch, T, config });
+  const stream = rng(2).stream();
   const tokens = (): Int32Array => Int32Array.from({ length: batch * T }, () => stream.int(config.vocabulary));
-  const train = step((x: Int32Array, y: Int32Array, i: number) => {
-    const loss = crossEntropy(model.forward(tensor(x, [batch, T], 'i32')), tensor(y, [batch, T], 'i32'));
-    model.parameters.clearGradients();
-    backward(loss);
-    optimiser.update(i, 1e-3);
-    return loss;
-  });
 
   const spent = new Map<string, number>(), dispatch = backend.dispatch.bind(backend);
   if (onCpu) backend.dispatch = (kernel, buffers, params) => {

@@ -3,7 +3,9 @@
 // Source of the fast program: matmul.wasm.ts beside this file.
 
 import { defineKernel } from '../kernel.ts';
-import { matmulBlockedWgsl, matmulGemvWgsl, matmulNaiveWgsl, matmulSplitWgsl, matmulSubgroupMatrixWgsl, matmulSubgroupWgsl, matmulTiledWgsl } from '../generated.ts';
+import {
+  matmulBlockedWgsl, matmulGemvWgsl, matmulLargeWgsl, matmulNaiveWgsl, matmulSplitWgsl, matmulSubgroupMatrixWgsl, matmulSubgroupWgsl, matmulTiledWgsl,
+} from '../generated.ts';
 import { bySubgroup, ceilDiv, type Grid } from '../wgsl.ts';
 import { matmulWasm } from './matmul.wasm.ts';
 
@@ -13,6 +15,8 @@ export const ladder = {
   blocked: { shader: matmulBlockedWgsl, grid: tiles(16, 64) },
   ...bySubgroup((lanes) => ({ shader: matmulSubgroupWgsl, grid: tiles(16, 4 * lanes) })),
   tiled: { shader: matmulTiledWgsl, grid: tiles(64, 64) },
+  large: inRegisters({ rows: 128, columns: 128, depth: 16, high: 2, wide: 2 }),
+  medium: inRegisters({ rows: 64, columns: 64, depth: 16, high: 2, wide: 1 }),
   split16: { shader: matmulSplitWgsl, grid: tiles(16, 16), constants: () => ({ SIDE: 4 }) },
   split32: { shader: matmulSplitWgsl, grid: tiles(32, 32), constants: () => ({ SIDE: 8 }) },
   /** In half precision, so never but when it is asked for: see docs/measuring.md. */
@@ -53,11 +57,32 @@ export const matmulKernel = defineKernel({
   wgsl: ladder.blocked,
   variants: {
     subgroup4: ladder.subgroup4, subgroup8: ladder.subgroup8, matrices: ladder.matrices,
-    tiled: ladder.tiled, split16: ladder.split16, split32: ladder.split32, gemv: ladder.gemv,
+    tiled: ladder.tiled, large: ladder.large, medium: ladder.medium, split16: ladder.split16, split32: ladder.split32, gemv: ladder.gemv,
   },
 });
 
 type Sizes = Readonly<Record<'batch' | 'M' | 'N' | 'transB', number>>;
+type Layout = Sizes & Readonly<Record<'K' | 'transA' | 'strideA' | 'strideB', number>>;
+
+/** A tile of rows x columns, `depth` of K at a time, and how many blocks of 4 x 4 of it a thread makes. */
+export interface Tiling {
+  readonly rows: number;
+  readonly columns: number;
+  readonly depth: number;
+  readonly high: number;
+  readonly wide: number;
+}
+
+/** matmul-large.wgsl with tiles of this kind. It takes four elements at a time, along whichever axis they are neighbours. */
+export function inRegisters({ rows, columns, depth, high, wide }: Tiling) {
+  return {
+    shader: matmulLargeWgsl,
+    grid: tiles(rows, columns),
+    substitutions: { TILE_M: `${rows}u`, TILE_N: `${columns}u`, DEPTH: `${depth}u`, HIGH: `${high}u`, WIDE: `${wide}u` },
+    fits: ({ M, N, K, transA, transB, strideA, strideB }: Layout): boolean =>
+      [N, transA ? M : K, transB ? K : N, strideA, strideB].every((size) => size % 4 === 0),
+  };
+}
 
 /** One workgroup per so many rows and columns of the result, and per product of the batch. */
 function tiles(rows: number, columns: number) {
