@@ -3,8 +3,9 @@
 
 import type { FunctionBuilder } from '../wasm/assembler.ts';
 import { f32, i32, v128, type Expr, type Local } from '../wasm/instructions.ts';
-import { overFloats, sumOver } from '../wasm/lanes.ts';
+import { overFloats, type Lanes, type Number } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
+import { MANY, sumOfRow } from '../reduce/long-sum.wasm.ts';
 
 const GROUP = 32; // rows per partial sum: a constant, so that sums do not depend on the threads
 const COLUMNS = 16; // floats that are added up at a time: a cache line
@@ -29,13 +30,27 @@ function reciprocalRoot(total: Expr<'f32'>, C: Int, epsilon: Expr<'f32'>): Expr<
   return f32.div(f32.of(1), f32.sqrt(f32.add(f32.div(total, f32.fromInt(C)), epsilon)));
 }
 
+/** Where squares overflowed, so that the scale is 0: makes it anew, from the squares of 2^-80 times the numbers. */
+function ofLargeNumbers(
+  f: FunctionBuilder, scale: Local<'f32'>, C: Int, number: <T extends Number>(lanes: Lanes<T>, at: Local<'i32'>) => Expr<T>,
+): void {
+  f.if(f32.eq(scale, f32.zero), () => {
+    const square = sumOfRow(f, C, (lanes, at) => {
+      const small = lanes.keep(lanes.mul(number(lanes, at), lanes.of(2 ** -80)));
+      return lanes.mul(small, small);
+    });
+    f.set(scale, f32.mul(f32.of(2 ** -80), reciprocalRoot(square, C, f32.zero)));
+  });
+}
+
 export const rmsNormWasm = program({ buffers: ['x', 'weight', 'out', 'rstd'], counts: ['rows', 'C'], floats: ['epsilon'] }, {
   name: 'rmsNorm',
   units: ({ rows }) => rows,
   cost: ({ C }) => 8 + C,
   emit: (f, { x, weight, out, rstd, C, epsilon }, { first, last }) => overRows(f, first, last, C, [x, out], [rstd], () => {
-    const square = sumOver(f, C, (lanes, at) => lanes.mul(lanes.load(i32.add(x, at)), lanes.load(i32.add(x, at))));
+    const square = sumOfRow(f, C, (lanes, at) => lanes.mul(lanes.load(i32.add(x, at)), lanes.load(i32.add(x, at))));
     const scale = f.keep(reciprocalRoot(square, C, epsilon));
+    ofLargeNumbers(f, scale, C, (lanes, at) => lanes.load(i32.add(x, at)));
     f.store(rstd, scale);
     overFloats(f, C, (lanes, at) => f.store(i32.add(out, at), lanes.mul(lanes.mul(lanes.load(i32.add(x, at)), lanes.splat(scale)), lanes.load(i32.add(weight, at)))));
   }),
@@ -46,12 +61,13 @@ export const layerNormWasm = program({ buffers: ['x', 'weight', 'bias', 'out', '
   units: ({ rows }) => rows,
   cost: ({ C }) => 8 + 2 * C,
   emit: (f, { x, weight, bias, out, mean, rstd, C, epsilon }, { first, last }) => overRows(f, first, last, C, [x, out], [mean, rstd], () => {
-    const centre = f.keep(f32.div(sumOver(f, C, (lanes, at) => lanes.load(i32.add(x, at))), f32.fromInt(C)));
-    const square = sumOver(f, C, (lanes, at) => {
+    const centre = f.keep(f32.div(sumOfRow(f, C, (lanes, at) => lanes.load(i32.add(x, at))), f32.fromInt(C)));
+    const square = sumOfRow(f, C, (lanes, at) => {
       const offset = lanes.keep(lanes.sub(lanes.load(i32.add(x, at)), lanes.splat(centre)));
       return lanes.mul(offset, offset);
     });
     const scale = f.keep(reciprocalRoot(square, C, epsilon));
+    ofLargeNumbers(f, scale, C, (lanes, at) => lanes.sub(lanes.load(i32.add(x, at)), lanes.splat(centre)));
     f.store(mean, centre);
     f.store(rstd, scale);
     overFloats(f, C, (lanes, at) => {
@@ -74,16 +90,39 @@ function overGroups(f: FunctionBuilder, first: Int, last: Int, rows: Int, C: Int
   });
 }
 
-/** out [C] = the sum over `groups` groups of the floats at partial + offset, `stride` bytes apart; added to out with `adds`. Columns first .. last-1. */
-function addGroups(f: FunctionBuilder, out: Int, adds: Int, partial: Int, stride: Expr<'i32'>, groups: Expr<'i32'>, C: Int, { first, last }: { first: Int; last: Int }): void {
-  const from = f.keep(i32.mul(first, COLUMNS)), count = f.keep(i32.sub(i32.min(i32.mul(last, COLUMNS), C), from));
+/**
+ * out [C] = the sum over `groups` groups of the floats at partial + offset, `stride` bytes apart; added to out with `adds`. Columns
+ * first .. last-1. Of more than 512 groups, 512 are first added up where the first of them lies.
+ */
+function addGroups(
+  f: FunctionBuilder, out: Int, adds: Int, partial: Int, stride: Expr<'i32'>, groups: Expr<'i32'>, C: Int, { first, last }: { first: Int; last: Int },
+): void {
+  const from = f.keep(i32.mul(first, COLUMNS));
+  const count = f.keep(i32.sub(i32.min(i32.mul(last, COLUMNS), C), from));
+  const g = f.local('i32');
+  const step = f.local('i32');
+  const into = f.local('i32');
+  const add = (to: Int, more: Int): void => overFloats(f, count, (lanes, at) => {
+    f.store(i32.add(to, at), lanes.add(lanes.load(i32.add(to, at)), lanes.load(i32.add(more, at))));
+  });
   f.bump(out, i32.mul(from, 4));
   f.bump(partial, i32.mul(from, 4));
-  const g = f.local('i32');
   f.if(i32.eq(adds, 0), () => overFloats(f, count, (lanes, at) => f.store(i32.add(out, at), lanes.zero)));
-  f.loop(g, groups, 1, () => {
-    overFloats(f, count, (lanes, at) => f.store(i32.add(out, at), lanes.add(lanes.load(i32.add(out, at)), lanes.load(i32.add(partial, at)))));
-    f.bump(partial, stride);
+  f.set(step, 1);
+  f.if(i32.gt(groups, MANY), () => {
+    f.set(step, MANY);
+    f.set(into, partial);
+    const next = f.keep(partial);
+    f.loop(g, groups, 1, () => {
+      f.if(i32.eq(i32.rem(g, MANY), 0), () => f.set(into, next), () => add(into, next));
+      f.bump(next, stride);
+    });
+  });
+  f.set(g, 0);
+  f.while(i32.lt(g, groups), () => {
+    add(out, partial);
+    f.bump(partial, i32.mul(stride, step));
+    f.bump(g, step);
   });
 }
 
@@ -100,7 +139,7 @@ export const rmsNormBackwardWasm = program({
     const [px, pg, pdx, pr] = [x, dOut, dx, rstd].map((pointer) => f.keep(pointer)) as [Int, Int, Int, Int];
     overRows(f, from, to, C, [px, pg, pdx], [pr], () => {
       const scale = f.keep(f32.load(pr));
-      const dot = sumOver(f, C, (lanes, at) => {
+      const dot = sumOfRow(f, C, (lanes, at) => {
         const product = lanes.keep(lanes.mul(lanes.load(i32.add(pg, at)), lanes.load(i32.add(px, at))));
         f.store(i32.add(partial, at), lanes.madd(product, lanes.splat(scale), lanes.load(i32.add(partial, at))));
         return lanes.mul(product, lanes.load(i32.add(weight, at)));
@@ -133,7 +172,7 @@ export const layerNormBackwardWasm = program({
       const scale = f.keep(f32.load(pr)), centre = f.keep(f32.load(pm));
       f.set(total, v128.zero);
       f.set(totalRest, f32.zero);
-      const dot = sumOver(f, C, (lanes, at) => {
+      const dot = sumOfRow(f, C, (lanes, at) => {
         const d = lanes.keep(lanes.load(i32.add(pg, at))), g = lanes.keep(lanes.mul(d, lanes.load(i32.add(weight, at))));
         const normal = lanes.keep(lanes.mul(lanes.sub(lanes.load(i32.add(px, at)), lanes.splat(centre)), lanes.splat(scale)));
         f.store(i32.add(partial, at), lanes.madd(d, normal, lanes.load(i32.add(partial, at))));

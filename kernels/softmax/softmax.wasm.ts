@@ -1,8 +1,9 @@
 // Softmax, its logarithm, and their gradients for the CPU, in WASM SIMD: a unit is a row. Read after: softmax.ts, ../wasm/program.ts.
 
 import { f32, i32 } from '../wasm/instructions.ts';
-import { overFloats, sumOver } from '../wasm/lanes.ts';
+import { overFloats } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
+import { sumOfRow } from '../reduce/long-sum.wasm.ts';
 import { logSumExp, overRows, powers } from '../cross-entropy/cross-entropy.wasm.ts';
 
 const units = ({ rows }: { readonly rows: number }): number => rows;
@@ -27,7 +28,7 @@ export const softmaxBackwardWasm = program({ buffers: ['y', 'dy', 'dx'], counts:
   name: 'softmaxBackward', units, cost: ({ V }) => 10 + 2 * V,
   emit: (f, args, { first, last }) => overRows(f, first, last, args.V, (_, wide) => {
     const [y, dy, dx] = [f.keep(i32.add(args.y, wide)), f.keep(i32.add(args.dy, wide)), f.keep(i32.add(args.dx, wide))];
-    const dot = sumOver(f, args.V, (lanes, at) => lanes.mul(lanes.load(i32.add(dy, at)), lanes.load(i32.add(y, at))));
+    const dot = sumOfRow(f, args.V, (lanes, at) => lanes.mul(lanes.load(i32.add(dy, at)), lanes.load(i32.add(y, at))));
     overFloats(f, args.V, (lanes, at) => f.store(i32.add(dx, at), lanes.mul(lanes.load(i32.add(y, at)), lanes.sub(lanes.load(i32.add(dy, at)), lanes.splat(dot)))));
   }),
 });
@@ -36,7 +37,7 @@ export const logSoftmaxBackwardWasm = program({ buffers: ['y', 'dy', 'dx'], coun
   name: 'logSoftmaxBackward', units, cost: ({ V }) => 10 + 6 * V,
   emit: (f, args, { first, last }) => overRows(f, first, last, args.V, (_, wide) => {
     const [y, dy, dx] = [f.keep(i32.add(args.y, wide)), f.keep(i32.add(args.dy, wide)), f.keep(i32.add(args.dx, wide))];
-    const total = sumOver(f, args.V, (lanes, at) => lanes.load(i32.add(dy, at)));
+    const total = sumOfRow(f, args.V, (lanes, at) => lanes.load(i32.add(dy, at)));
     overFloats(f, args.V, (lanes, at) => f.store(i32.add(dx, at), lanes.sub(lanes.load(i32.add(dy, at)), lanes.mul(lanes.exp(lanes.load(i32.add(y, at))), lanes.splat(total)))));
   }),
 });
