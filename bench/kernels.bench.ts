@@ -160,8 +160,8 @@ function gates(rows: number, F: number): Entry[] {
 }
 
 function adamw(n: number): Entry {
-  const buffers = { values: normals(n, 12), m: floats(n), v: floats(n, 1), gradients: normals(n, 13), norm: Float32Array.of(1, 1) };
-  const params = { n, nDecay: n, rate: 1e-3, beta1: 0.9, beta2: 0.95, rest1: 0.1, rest2: 0.05, epsilon: 1e-8, weightDecay: 0.05, correction1: 0.1, correction2: 0.05 };
+  const buffers = { values: normals(n, 12), m: floats(n), v: floats(n, 1), gradients: normals(n, 13), norm: Float32Array.of(1, 1), correction: Float32Array.of(0.1, 0.05) };
+  const params = { n, nDecay: n, rate: 1e-3, beta1: 0.9, beta2: 0.95, rest1: 0.1, rest2: 0.05, epsilon: 1e-8, weightDecay: 0.05 };
   const one = entry(`adamw ${n}`, adamwKernel, buffers, params, 14 * n);
   return { ...one, bytes: 28 * n }; // values, m and v are both read and written
 }

@@ -1,13 +1,17 @@
 // AdamW and the gradient norm for the CPU, in WASM SIMD. Read after: adamw.ts, ../wasm/program.ts.
 
+import type { FunctionBuilder } from '../wasm/assembler.ts';
 import { f32, i32, type Local } from '../wasm/instructions.ts';
-import { overFloats, sumOver, type Lanes, type Number } from '../wasm/lanes.ts';
+import { largestOf, overFloats, sumOver, type Lanes, type Number } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
+import { chain, longSum } from '../reduce/long-sum.wasm.ts';
 
 const BLOCK = 1024; // floats: a unit
 
-/** First the sum of squares of every chunk, then their sum, in order. */
-export function gradientNormWasm(chunk: number) {
+const LEAST = 1e-20; // of a sum of squares: below, squares of some importance may have vanished
+
+/** First the sum of squares of every chunk, then their sum, in order. Where that is out of range, once more, of x / max|x|. */
+export function gradientNormWasm(chunk: number, largest: number) {
   const chunks = ({ n }: { readonly n: number }): number => Math.ceil(n / chunk);
   return program({ buffers: ['x', 'norm'], counts: ['n'], floats: ['limit'], shared: (params) => 4 * chunks(params) }, {
     name: 'gradientNorm',
@@ -27,31 +31,51 @@ export function gradientNormWasm(chunk: number) {
     name: 'gradientNormSum',
     units: () => 1,
     cost: chunks,
-    emit(f, { norm, n, limit }, { shared }) {
-      const total = f.keep(f32.zero), i = f.local('i32');
-      f.loop(i, i32.div(i32.add(n, chunk - 1), chunk), 1, () => {
-        f.set(total, f32.add(total, f32.load(shared)));
-        f.bump(shared, 4);
-      });
+    emit(f, { x, norm, n, limit }, { shared }) {
+      const total = chain(f, i32.div(i32.add(n, chunk - 1), chunk), (k) => f32.load(i32.add(shared, i32.mul(k, 4))));
       const length = f.keep(f32.sqrt(total));
+      const isOrdinary = i32.and(f32.gt(f32.of(Infinity), total), f32.gt(total, f32.of(LEAST)));
+      f.if(i32.eq(isOrdinary, 0), () => f.set(length, lengthOf(f, x, n, chunk)));
+      const most = f.keep(f32.of(largest));
+      f.if(f32.gt(limit, f32.zero), () => f.set(most, f32.min(most, limit)));
       f.store(norm, length);
       f.store(norm, f32.zero, 4);
       f.if(f32.gt(f32.of(Infinity), length), () => { // not so of NaN
         f.store(norm, f32.of(1), 4);
-        f.if(i32.and(f32.gt(limit, f32.zero), f32.gt(length, limit)), () => f.store(norm, f32.div(limit, length), 4));
+        f.if(f32.gt(length, most), () => f.store(norm, f32.div(most, length), 4));
       });
     },
   });
 }
 
-const floats = ['rate', 'beta1', 'beta2', 'rest1', 'rest2', 'epsilon', 'weightDecay', 'correction1', 'correction2'] as const;
+/** ||x|| of numbers whose squares may not be ordinary: most ||x / most||, or `most` where that is 0, infinite or NaN. */
+function lengthOf(f: FunctionBuilder, x: Local<'i32'>, n: Local<'i32'>, chunk: number): Local<'f32'> {
+  const most = largestOf(f, n, 0, (lanes, at) => {
+    const value = lanes.keep(lanes.load(i32.add(x, at)));
+    return lanes.max(value, lanes.sub(lanes.zero, value));
+  });
+  const length = f.keep(most);
+  f.if(i32.and(f32.gt(most, f32.zero), f32.gt(f32.of(Infinity), most)), () => {
+    const squares = longSum(f, n, chunk, (lanes, at) => {
+      const share = lanes.keep(lanes.div(lanes.load(i32.add(x, at)), lanes.splat(most)));
+      return lanes.mul(share, share);
+    });
+    f.set(length, f32.mul(most, f32.sqrt(squares)));
+  });
+  return length;
+}
 
-export const adamwWasm = program({ buffers: ['values', 'm', 'v', 'gradients', 'norm'], counts: ['n', 'nDecay'], floats }, {
+const floats = ['rate', 'beta1', 'beta2', 'rest1', 'rest2', 'epsilon', 'weightDecay'] as const;
+
+export const adamwWasm = program({ buffers: ['values', 'm', 'v', 'gradients', 'norm', 'correction'], counts: ['n', 'nDecay'], floats }, {
   name: 'adamw',
   units: ({ n }) => Math.ceil(n / BLOCK),
   cost: () => 4 * BLOCK,
-  emit(f, { values, m, v, gradients, norm, n, nDecay, rate, beta1, beta2, rest1, rest2, epsilon, weightDecay, correction1, correction2 }, { first, last }) {
-    const one = f32.of(1), clip = f.keep(f32.load(norm, 4)), stepSize = f.keep(f32.div(rate, correction1)), root = f.keep(f32.div(one, f32.sqrt(correction2)));
+  emit(f, { values, m, v, gradients, norm, correction, n, nDecay, rate, beta1, beta2, rest1, rest2, epsilon, weightDecay }, { first, last }) {
+    const one = f32.of(1);
+    const clip = f.keep(f32.load(norm, 4));
+    const stepSize = f.keep(f32.div(rate, f32.load(correction)));
+    const root = f.keep(f32.div(one, f32.sqrt(f32.load(correction, 4))));
     const shrink = f.keep(f32.sub(one, f32.mul(rate, weightDecay)));
     const update = (at: Local<'i32'>, lanes: Lanes<Number>, kept: Local<'f32'>): void => {
       const g = lanes.keep(lanes.mul(lanes.load(i32.add(gradients, at)), lanes.splat(clip)));

@@ -6,7 +6,6 @@ struct Params {
   n: u32, nDecay: u32,
   rate: f32, epsilon: f32, weightDecay: f32,
   beta1: f32, beta2: f32, rest1: f32, rest2: f32, // rest = 1 - beta: taken here, it would lose the last digits of beta
-  correction1: f32, correction2: f32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -15,6 +14,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> v: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> gradients: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> norm: array<f32>;
+@group(0) @binding(6) var<storage, read> correction: array<f32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -28,7 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let old = values[i];
   let decays = vec4<u32>(4u * i) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(p.nDecay);
   let decay = select(vec4<f32>(), p.rate * p.weightDecay * old, decays);
-  let value = old - decay - p.rate / p.correction1 * mean / (sqrt(square / p.correction2) + p.epsilon);
+  let value = old - decay - p.rate / correction[0] * mean / (sqrt(square / correction[1]) + p.epsilon);
   let left = p.n - 4u * i;
   if (left >= 4u) {
     values[i] = value;

@@ -62,9 +62,13 @@ export async function rl(given: Config, task: Task, base: Transformer, run: Run,
       const sampled = await rollout(model, task, { from: i * prompts, prompts, samples, temperature, seed: random.at(i) });
       const gains = advantages(sampled.rewards, samples, advantage, memory), seen = await look(sampled);
       let found = await learn(sampled, gains, seen, () => apply(0));
+      let gradNorm = await found.gradNorm.item();
       const entropy = -mean(await found.own.read()) * found.own.size / found.count;   // of what was sampled: before the first update
-      for (let update = 1; update < updates; update++) found = await learn(sampled, gains, seen, () => apply(update));
-      const [loss, gradNorm, diagnostics] = [await found.loss.item(), await found.gradNorm.item(), await found.diagnostics.read()];
+      for (let update = 1; update < updates; update++) {
+        found = await learn(sampled, gains, seen, () => apply(update));
+        if (Number.isFinite(gradNorm)) gradNorm = await found.gradNorm.item(); // one that is not is told, whatever follows
+      }
+      const [loss, diagnostics] = [await found.loss.item(), await found.diagnostics.read()];
       const perToken = (x: ArrayLike<number>): number => mean(x) * x.length / found.count, n = diagnostics.length / 2;
       return {
         loss, gradNorm, tokens: found.count,

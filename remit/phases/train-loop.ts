@@ -11,13 +11,14 @@ import type { OptimiserConfig } from '../config/config.ts';
 import type { PhaseState, Run } from './run.ts';
 
 const SKIPPED = 'skipped steps', IN_A_ROW = 'skipped steps in a row'; // among what a phase remembers
+const LEFT_OUT = 'updates left out'; // ... of the optimiser's, for its bias correction
 const MOST_IN_A_ROW = 10; // more is no accident of a batch
 
 /** What one iteration found; further numbers are written to the metrics as they are. */
 export interface Iteration {
   /** Nats per counted token. */
   readonly loss: number;
-  /** Global gradient norm before clipping; of the last update, if there were several. */
+  /** Global gradient norm before clipping; of the last update, if there were several, or of one that was not finite. */
   readonly gradNorm: number;
   /** Tokens it learned from. */
   readonly tokens: number;
@@ -56,12 +57,16 @@ export async function trainLoop({ phase, section, settings, model, run, updates 
   const optimiser = new AdamW(model.parameters, { beta1, beta2, weightDecay, clip }), state: PhaseState = { phase, steps, model, optimiser, step: 0, tokens: 0, memory };
   try {
     if (await run.restore?.(state)) return;
+    if (memory[LEFT_OUT]) optimiser.setSkipped(memory[LEFT_OUT]);
     while (state.step < steps && !run.stopping) {
       const i = state.step;
       const { loss, gradNorm, tokens, ...rest } = await body(i, (update = 0) => optimiser.update(i * updates + update, rate(i)));
       const inARow = settings.diverged === 'skip' && !Number.isFinite(gradNorm) ? (memory[IN_A_ROW] ?? 0) + 1 : 0; // the optimiser left all as it was
       if (inARow === 0 || inARow > MOST_IN_A_ROW) checkFinite({ phase, section, step: i + 1 }, { loss, gradNorm });
-      if (inARow > 0) memory[SKIPPED] = (memory[SKIPPED] ?? 0) + 1;
+      if (inARow > 0) {
+        memory[SKIPPED] = (memory[SKIPPED] ?? 0) + 1;
+        memory[LEFT_OUT] = await optimiser.readSkipped();
+      }
       if (memory[SKIPPED]) memory[IN_A_ROW] = inARow;
       state.step++;
       state.tokens += tokens;
