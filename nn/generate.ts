@@ -2,8 +2,9 @@
 // Tokens stay on the device until the end: a rollout is read back once.
 // Read after: transformer.ts, kernels/random. Used by: remit/phases/evaluate.ts and, for rollouts, remit/rl.
 
+import type { HostArray } from '../kernels/kernel.ts';
 import { sampleKernel } from '../kernels/random/random.ts';
-import { ConfigError } from '../engine/errors.ts';
+import { ConfigError, DivergedError } from '../engine/errors.ts';
 import { anything, checkArguments, checkOptions, optional, real, typedArray, whole, type Rules } from '../engine/options.ts';
 import { anRng, type Rng } from '../engine/rng.ts';
 import { backend, noGrad } from '../engine/runtime.ts';
@@ -15,7 +16,7 @@ export interface GenerateOptions {
   /** Number of prompts, which all have the same length. */
   readonly batch: number;
   readonly maxNew: number;
-  /** 0 takes the likeliest token; 1 samples the model's distribution. */
+  /** 0 takes the likeliest token; 1 samples the model's distribution. Below 1e-20 is 0: logits divided by less would overflow. */
   readonly temperature: number;
   /** Sample among the k likeliest only; 0: among all. */
   readonly topK?: number;
@@ -43,7 +44,8 @@ const generateArguments = { model: aTransformer, prompts: typedArray('Int32Array
 
 /**
  * prompts: B x P tokens, row-major -> B x (P + maxNew) tokens. Throws ConfigError for an option that is unknown or out of its range, for prompts
- * that are not all of one length, and when the result would exceed the context or a token the vocabulary.
+ * that are not all of one length, and when the result would exceed the context or a token the vocabulary; DivergedError when the model's
+ * logits are no distribution: one is NaN or infinite.
  */
 export async function generate(model: Transformer, prompts: Int32Array, given: GenerateOptions): Promise<Int32Array> {
   checkArguments('generate', arguments, generateArguments);
@@ -68,17 +70,29 @@ export async function generate(model: Transformer, prompts: Int32Array, given: G
   for (const used of [prefill, decode]) used.free();
   for (const { k, v } of state.caches) for (const cache of [k, v]) backend().free(cache.storage);
   for (const used of [tokens, next]) backend().free(used.storage);
+  checkDrawn(result, length);
   return result as Int32Array;
+}
+
+const COLDEST = 1e-20;
+
+/** Throws DivergedError where a row has what is drawn when nothing can be: -1. */
+function checkDrawn(tokens: HostArray, length: number): void {
+  const at = tokens.findIndex((token) => token < 0);
+  if (at < 0) return;
+  throw new DivergedError(`generate: row ${Math.floor(at / length)}, position ${at % length}: the model's logits are NaN or infinite: ` +
+    'no token can be drawn: its weights are not finite, or too large');
 }
 
 type Advance = Step<[input: Int32Array | Tensor, position: number, tokens: Tensor, next: Tensor, first: number, options: GenerateOptions], void>;
 
 /** Feeds the tokens before `position`, those not yet in the cache, and draws the token at it. */
 function decodeStep(model: Transformer, state: DecodeState): Advance {
-  return step((input, position, tokens, next, first, { batch: B, temperature, topK = 0, seed, force = -1, stop = -1 }) => noGrad(() => {
+  return step((input, position, tokens, next, first, { batch: B, temperature: asked, topK = 0, seed, force = -1, stop = -1 }) => noGrad(() => {
     const fed = input instanceof Tensor ? input : tensor(input, [B, input.length / B], 'i32');
     const logits = model.decode(fed, state, position - fed.shape[1]!); // [B,V]
     const [V, T] = [model.config.vocabulary, tokens.shape[1]!];
+    const temperature = asked < COLDEST ? 0 : asked;
     backend().dispatch(sampleKernel, { logits: logits.storage, tokens: tokens.storage, next: next.storage }, {
       B, V, T, position, first, temperature, topK, force: position === first ? force : -1, stop, key0: seed.k0, key1: seed.k1,
     });

@@ -24,6 +24,7 @@ export const bitsKernel = defineKernel({
  * temperature 0 takes the largest logit (the first of equals); otherwise the largest of logit / temperature + Gumbel noise, which is a
  * sample of the softmax. topK > 0 leaves only the topK largest logits (ties with the last of them stay in). force >= 0 writes that
  * token instead, in rows that have not stopped. With stop >= 0, a row that already holds stop at or after column `first` gets stop again.
+ * Logits that are no distribution, since one is NaN or infinite or none is above -infinity, draw -1.
  */
 export const sampleKernel = defineKernel({
   name: 'sample',
@@ -36,12 +37,15 @@ export const sampleKernel = defineKernel({
       if (token < 0) {
         const start = row * V, floor = topK > 0 && topK < V ? kthLargest(logits.subarray(start, start + V), topK) : -Infinity;
         let best = -Infinity;
+        let isDistribution = true;
         for (let v = 0; v < V; v++) {
           const logit = logits[start + v]!;
+          isDistribution &&= logit < Infinity;
           if (logit < floor) continue;
           const score = temperature > 0 ? logit / temperature + gumbel(threefry2x32(key0, key1, start + v, position)[0]) : logit;
-          if (score > best || token < 0) [best, token] = [score, v];
+          if (score > best) [best, token] = [score, v];
         }
+        token = isDistribution && best > -Infinity ? token : -1;
       }
       tokens[row * T + position] = token;
       next[row] = token;

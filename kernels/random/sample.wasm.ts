@@ -11,9 +11,6 @@ import { GROUPS, PARITY, rotationsOf } from './threefry.ts';
 type Int = Local<'i32'>;
 type Vector = Local<'v128'>;
 
-/** Below whatever is drawn from. */
-export const LOWEST = -3.4e38;
-
 const SIGN = -0x80000000;
 
 export const sampleWasm = program({
@@ -35,7 +32,7 @@ export const sampleWasm = program({
       f.if(i32.lt(token, 0), () => {
         f.set(x, i32.add(logits, i32.mul(row, width)));
         padShortRow(f, x, V, scratch);
-        const floor = f.keep(f32.of(LOWEST));
+        const floor = f.keep(f32.of(-Infinity));
         f.if(i32.and(i32.gt(topK, 0), i32.lt(topK, V)), () => f.set(floor, kthLargest(f, x, V, topK)));
         f.set(token, drawn(f, x, V, floor, temperature, i32.mul(row, V), position, key0, key1));
       });
@@ -50,7 +47,7 @@ export const sampleWasm = program({
 function padShortRow(f: FunctionBuilder, x: Int, V: Int, scratch: Int): void {
   const at = f.local('i32');
   f.if(i32.lt(V, 4), () => {
-    f.store(scratch, v128.of(LOWEST));
+    f.store(scratch, v128.of(-Infinity));
     f.loop(at, i32.mul(V, 4), 4, () => f.store(i32.add(scratch, at), f32.load(i32.add(x, at))));
     f.set(x, scratch);
   });
@@ -87,13 +84,14 @@ export function kthLargest(f: FunctionBuilder, x: Int, V: Int, k: Int): Expr<'f3
   return v128.lane(result, 0);
 }
 
-/** The number of the first largest score among logits of at least `floor`. */
+/** The number of the first largest score among logits of at least `floor`; -1 when one is NaN or infinite, or none above -infinity. */
 function drawn(f: FunctionBuilder, x: Int, V: Int, floor: Local<'f32'>, temperature: Local<'f32'>, counter: Expr<'i32'>, position: Int, key0: Int, key1: Int): Expr<'i32'> {
-  const best = f.keep(v128.splat(f32.of(-3.4028234e38))), who = f.keep(i32x4.of(0)), first = f.keep(counter), noisy = f.keep(f32.gt(temperature, f32.zero));
+  const best = f.keep(v128.of(-Infinity)), who = f.keep(i32x4.of(-1)), ordinary = f.keep(i32x4.of(-1)), first = f.keep(counter), noisy = f.keep(f32.gt(temperature, f32.zero));
   const [logit, score, index, better] = f.locals('v128', 4) as [Vector, Vector, Vector, Vector];
   overFours(f, V, (v) => {
     f.set(logit, v128.load(i32.add(x, i32.mul(v, 4))));
     f.set(index, i32x4.add(i32x4.splat(v), i32x4.words(0, 1, 2, 3)));
+    f.set(ordinary, i32x4.and(ordinary, v128.gt(v128.of(Infinity), logit)));
     f.set(score, logit);
     f.if(noisy, () => {
       const bits = threefry(f, key0, key1, i32x4.add(i32x4.splat(first), index), position);
@@ -108,6 +106,7 @@ function drawn(f: FunctionBuilder, x: Int, V: Int, floor: Local<'f32'>, temperat
   for (let lane = 0; lane < 4; lane++) {
     f.if(f32.ge(v128.lane(best, lane), most), () => f.set(token, i32.min(token, i32x4.lane(who, lane))));
   }
+  for (let lane = 0; lane < 4; lane++) f.if(i32.eq(i32x4.lane(ordinary, lane), 0), () => f.set(token, -1));
   return token;
 }
 

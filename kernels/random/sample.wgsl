@@ -1,6 +1,6 @@
 // One token per row of logits [B, V], appended to tokens [B, T] at column `position` and put into next [B]: the largest of
 // logit / temperature + Gumbel noise among the topK largest logits (temperature 0: the largest logit), the first of equals.
-// `force` and `stop` as in random.ts. A thread makes one row.
+// `force` and `stop` as in random.ts; -1 of logits that are no distribution. A thread makes one row.
 //#include "../lib/index.wgsl"
 //#include "../lib/math.wgsl"
 //#include "../lib/threefry.wgsl"
@@ -17,6 +17,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> next: array<i32>;
 
 const SIGN = 0x80000000u;
+const MINUS_INFINITY = 0xff800000u; // as bits
 
 /** Floats as integers of the same order. */
 fn orderOf(x: f32) -> u32 {
@@ -72,9 +73,12 @@ fn draw(row: u32) -> i32 {
   }
   var best = F32_LOWEST;
   var token = -1;
+  var isDistribution = true;
   for (var v = 0u; v < p.V; v++) {
     let logit = logits[start + v];
-    if (logit >= lowest) {
+    let bits = bitcast<u32>(logit);
+    isDistribution = isDistribution && ((bits & 0x7fffffffu) < 0x7f800000u || bits == MINUS_INFINITY);
+    if (logit >= lowest && bits != MINUS_INFINITY) {
       var score = logit;
       if (p.temperature > 0.0) {
         score = logit / p.temperature + gumbel(threefry2x32(vec2<u32>(p.key0, p.key1), vec2<u32>(start + v, p.position)).x);
@@ -85,7 +89,7 @@ fn draw(row: u32) -> i32 {
       }
     }
   }
-  return max(token, 0);
+  return select(-1, token, isDistribution);
 }
 
 @compute @workgroup_size(64)

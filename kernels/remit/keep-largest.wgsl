@@ -9,14 +9,24 @@ struct Params { n: u32, keep: u32 }
 @group(0) @binding(2) var<storage, read> targets: array<i32>;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
 
+/** Floats as integers of the same order, -0 as 0; what is not a number comes with -infinity. */
+fn rank(x: f32) -> i32 {
+  let bits = bitcast<u32>(x);
+  let magnitude = i32(bits & 0x7fffffffu);
+  if (magnitude > 0x7f800000) {
+    return -0x7f800000;
+  }
+  return select(magnitude, -magnitude, bits >= 0x80000000u);
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
   let i = flatGroup(group, groups) * 64u + thread;
   if (i < p.n) {
-    let mine = x[i];
+    let mine = rank(x[i]);
     var before = 0u;
     for (var j = 0u; j < p.n; j++) {
-      let other = x[j];
+      let other = rank(x[j]);
       if (targets[j] >= 0 && (other > mine || (other == mine && j < i))) {
         before++;
       }

@@ -2,12 +2,16 @@
 //   r    = exp(logProb - old)                                    probability ratio to the model that wrote them; exactly 1 at first
 //   loss = - min(r A, clip(r, 1 - clip, 1 + clip) A) + klWeight k3
 //   k3   = exp(d) - d - 1 >= 0,  d = reference - logProb         an estimate of KL(model || reference)
+// Both exponents are limited to 80, so that a token that has become e^80 times as likely makes a large loss and a finite gradient.
 // Sources: PPO, arXiv 1707.06347, equation 7; k3 as in GRPO, arXiv 2402.03300, equation 4.
 
 import { defineKernel } from '../kernel.ts';
 import { policyLossWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid } from '../wgsl.ts';
 import { policyLossWasm } from './remit.wasm.ts';
+
+/** Of an exponent: exp(80) is 5.5e34, and single precision ends at 3.4e38. */
+const MOST = 80;
 
 /**
  * logProb, old, reference [rows,T], advantage [rows], targets [rows,T] (below 0: not counted) -> losses [rows,T], times `factor`;
@@ -24,10 +28,11 @@ export const policyLossKernel = defineKernel({
         losses[i] = dLogProb[i] = diagnostics[i] = diagnostics[n + i] = 0;
         continue;
       }
-      const gain = advantage[Math.floor(i / T)]!, ratio = Math.exp(logProb[i]! - old[i]!), limited = Math.min(1 + clip, Math.max(1 - clip, ratio));
-      const cut = limited * gain < ratio * gain, d = reference[i]! - logProb[i]!, k3 = Math.exp(d) - d - 1;
+      const gain = advantage[Math.floor(i / T)]!, ratio = Math.exp(Math.min(logProb[i]! - old[i]!, MOST)), limited = Math.min(1 + clip, Math.max(1 - clip, ratio));
+      const cut = limited * gain < ratio * gain, d = reference[i]! - logProb[i]!;
+      const power = Math.exp(Math.min(d, MOST)), k3 = power - d - 1;
       losses[i] = factor * (klWeight * k3 - (cut ? limited : ratio) * gain);
-      dLogProb[i] = factor * (klWeight * (1 - Math.exp(d)) - (cut ? 0 : ratio * gain));
+      dLogProb[i] = factor * (klWeight * (1 - power) - (cut ? 0 : ratio * gain));
       diagnostics[i] = k3;
       diagnostics[n + i] = cut ? 1 : 0;
     }

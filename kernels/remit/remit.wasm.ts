@@ -5,7 +5,7 @@ import type { FunctionBuilder } from '../wasm/assembler.ts';
 import { f32, i32, type Expr, type Local } from '../wasm/instructions.ts';
 import { overFloats, sumOver, type Lanes, type Number } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
-import { kthLargest, LOWEST } from '../random/sample.wasm.ts';
+import { kthLargest } from '../random/sample.wasm.ts';
 
 type Int = Local<'i32'>;
 type Term = <T extends Number>(lanes: Lanes<T>, at: Local<'i32'>) => Expr<T>;
@@ -67,10 +67,12 @@ export const tokenWeightsBackwardWasm = program({ buffers: ['reference', 'model'
   }),
 });
 
+const MOST = 80; // of an exponent, as in policy-loss.ts
+
 /** exp(d) - d - 1, which cancels where d is small: by its series there. */
 function k3Of<T extends Number>(lanes: Lanes<T>, d: Local<T>): Expr<T> {
   const series = [1 / 2, 1 / 6, 1 / 24, 1 / 120, 1 / 720, 1 / 5040].reduceRight<Expr<T>>((sum, c) => lanes.madd(sum, d, lanes.of(c)), lanes.zero);
-  const far = lanes.sub(lanes.sub(lanes.exp(d), d), lanes.of(1)), square = lanes.keep(lanes.mul(d, d));
+  const far = lanes.sub(lanes.sub(lanes.exp(lanes.min(d, lanes.of(MOST))), d), lanes.of(1)), square = lanes.keep(lanes.mul(d, d));
   return lanes.whereAbove(square, lanes.of(1 / 16), far, lanes.mul(square, series));
 }
 
@@ -84,7 +86,7 @@ export const policyLossWasm = program({
       const gain = f.keep(f32.load(i32.add(advantage, i32.mul(row, 4))));
       overFloats(f, T, (lanes, at) => {
         const put = (to: Int, x: Expr<typeof lanes.type>): void => f.store(i32.add(to, at), counted(lanes as never, i32.add(targets, at), x));
-        const p = lanes.keep(lanes.load(i32.add(logProb, at))), ratio = lanes.keep(lanes.exp(lanes.sub(p, lanes.load(i32.add(old, at)))));
+        const p = lanes.keep(lanes.load(i32.add(logProb, at))), ratio = lanes.keep(lanes.exp(lanes.min(lanes.sub(p, lanes.load(i32.add(old, at))), lanes.of(MOST))));
         const own = lanes.keep(lanes.mul(ratio, lanes.splat(gain))), limited = lanes.keep(lanes.mul(lanes.min(lanes.splat(high), lanes.max(lanes.splat(low), ratio)), lanes.splat(gain)));
         const cut = lanes.keep(lanes.whereAbove(own, limited, lanes.of(1), lanes.zero)), d = lanes.keep(lanes.sub(lanes.load(i32.add(reference, at)), p));
         const k3 = lanes.keep(k3Of(lanes, d)), weight = lanes.splat(klWeight), scale = lanes.splat(factor);
@@ -104,21 +106,27 @@ export const keepLargestWasm = program({ buffers: ['x', 'targets', 'out'], count
   cost: ({ n }) => 40 * n,
   scratch: ({ n }) => 4 * n,
   emit(f, { x, targets, out, n, keep }, { scratch }) {
-    const [i, here, left] = f.locals('i32', 3) as [Int, Int, Int], bound = f.local('f32'), bytes = i32.mul(n, 4);
-    // What is not counted becomes the lowest number, and there are never more to keep than are counted.
-    f.loop(i, bytes, 4, () => f.if(i32.lt(i32.load(i32.add(targets, i)), 0), () => f.store(i32.add(scratch, i), f32.of(LOWEST)), () => {
-      f.store(i32.add(scratch, i), f32.load(i32.add(x, i)));
-      f.bump(left, 1);
-    }));
+    const [i, here, left] = f.locals('i32', 3) as [Int, Int, Int], [bound, value] = f.locals('f32', 2) as [Local<'f32'>, Local<'f32'>], bytes = i32.mul(n, 4);
+    // What is not counted, or not a number, becomes the lowest; there are never more to keep than are counted.
+    f.loop(i, bytes, 4, () => {
+      f.set(value, f32.of(-Infinity));
+      f.if(i32.ge(i32.load(i32.add(targets, i)), 0), () => {
+        f.if(f32.ge(f32.load(i32.add(x, i)), value), () => f.set(value, f32.load(i32.add(x, i))));
+        f.bump(left, 1);
+      });
+      f.store(i32.add(scratch, i), value);
+    });
     f.set(left, i32.min(left, keep));
-    f.if(i32.gt(left, 0), () => f.set(bound, kthLargest(f, scratch, n, left)), () => f.set(bound, f32.of(-LOWEST)));
+    f.if(i32.gt(left, 0), () => f.set(bound, kthLargest(f, scratch, n, left)), () => f.set(bound, f32.of(Infinity)));
     f.loop(i, bytes, 4, () => f.if(f32.gt(f32.load(i32.add(scratch, i)), bound), () => f.bump(left, -1)));
     f.loop(i, bytes, 4, () => {
       f.set(here, 0);
       f.if(f32.gt(f32.load(i32.add(scratch, i)), bound), () => f.set(here, 1));
-      f.if(i32.and(f32.eq(f32.load(i32.add(scratch, i)), bound), i32.gt(left, 0)), () => { // of equals, the first
-        f.set(here, 1);
-        f.bump(left, -1);
+      f.if(i32.and(f32.eq(f32.load(i32.add(scratch, i)), bound), i32.ge(i32.load(i32.add(targets, i)), 0)), () => {
+        f.if(i32.gt(left, 0), () => { // of equals, the first
+          f.set(here, 1);
+          f.bump(left, -1);
+        });
       });
       f.store(i32.add(out, i), f32.fromInt(here));
     });
