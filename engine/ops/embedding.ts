@@ -18,7 +18,7 @@ export const embedding: Op<readonly [table: Tensor, ids: Tensor], object> = defi
     return [{ shape: [...ids.shape, table.shape[1]!], dtype: 'f32' }];
   },
   forward(run, [table, ids], [out]) {
-    run(embeddingKernel, { table: table.storage, ids: ids.storage, out: out.storage }, { N: ids.size, C: table.shape[1]! });
+    run(embeddingKernel, { table: table.storage, ids: ids.storage, out: out.storage }, { N: ids.size, V: table.shape[0]!, C: table.shape[1]! });
   },
   backward: (grad, { inputs: [table, ids] }, need) => [need(0, (into) => {
     const dTable = into ?? empty(table), [V, C] = table.shape as [number, number];

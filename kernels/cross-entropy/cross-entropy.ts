@@ -1,13 +1,14 @@
 // The language model's loss. A row of logits [V] and its target give a log-probability, in nats; the loss is a weighted mean of them.
 // Two ways: `crossEntropy` knows the weights beforehand and makes loss and gradient in one pass over the logits; `logProb` gives the
 // log-probabilities first, for weights that depend on them (ReMiT, policy gradients), and its gradient in a second pass.
-// A target below 0 is not counted: its log-probability is 0 and its gradient 0.
+// A target below 0 is not counted: its log-probability is 0 and its gradient 0. One of V or more is nobody's number: its log-probability
+// is NaN, and so are its loss and its gradient.
 
 import { defineKernel } from '../kernel.ts';
 import { crossEntropyWgsl, logProbBackwardWgsl, logProbWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid, sharedRows } from '../wgsl.ts';
 import { crossEntropyWasm, logProbBackwardWasm, logProbWasm } from './cross-entropy.wasm.ts';
-import { logSumExp } from '../softmax/softmax.ts';
+import { expSum } from '../softmax/softmax.ts';
 
 /**
  * logits [rows,V], targets [rows], weights [rows] -> logProb [rows]; losses [rows] = -scale w logProb;
@@ -25,8 +26,15 @@ export const crossEntropyKernel = defineKernel({
         dLogits.fill(0, start, start + V);
         continue;
       }
-      const logTotal = logSumExp(logits, start, V), weight = scale * weights[r]!, value = logits[start + target]! - logTotal;
-      for (let p = start; p < start + V; p++) dLogits[p] = weight * Math.exp(logits[p]! - logTotal);
+      if (target >= V) {
+        logProb[r] = losses[r] = NaN;
+        dLogits.fill(NaN, start, start + V);
+        continue;
+      }
+      const { most, total } = expSum(logits, start, V);
+      const weight = scale * weights[r]!;
+      const value = logits[start + target]! - most - Math.log(total); // in this order: beside a huge logit the logarithm would be lost
+      for (let p = start; p < start + V; p++) dLogits[p] = weight * Math.exp(logits[p]! - most) / total;
       dLogits[start + target] = weight * (Math.exp(value) - 1);
       logProb[r] = value;
       losses[r] = -weight * value;
@@ -44,8 +52,9 @@ export const logProbKernel = defineKernel({
   reference({ logits, targets, logProb, logTotal }, { rows, V }) {
     for (let r = 0; r < rows; r++) {
       const target = targets[r]!;
-      logTotal[r] = logSumExp(logits, r * V, V);
-      logProb[r] = target < 0 ? 0 : logits[r * V + target]! - logTotal[r]!;
+      const { most, total } = expSum(logits, r * V, V);
+      logTotal[r] = most + Math.log(total);
+      logProb[r] = target < 0 ? 0 : target >= V ? NaN : logits[r * V + target]! - most - Math.log(total);
     }
   },
   wasm: logProbWasm,
@@ -59,9 +68,13 @@ export const logProbBackwardKernel = defineKernel({
   params: ['rows', 'V'],
   reference({ logits, targets, logTotal, dLogProb, dLogits }, { rows, V }) {
     for (let r = 0; r < rows; r++) {
-      const target = targets[r]!, start = r * V, total = logTotal[r]!, d = target < 0 ? 0 : dLogProb[r]!;
+      const target = targets[r]!, start = r * V, total = logTotal[r]!, d = dLogProb[r]!;
+      if (target < 0 || target >= V) {
+        dLogits.fill(target < 0 ? 0 : NaN, start, start + V);
+        continue;
+      }
       for (let p = start; p < start + V; p++) dLogits[p] = -d * Math.exp(logits[p]! - total);
-      if (target >= 0) dLogits[start + target] = d * (1 - Math.exp(logits[start + target]! - total));
+      dLogits[start + target] = d * (1 - Math.exp(logits[start + target]! - total));
     }
   },
   wasm: logProbBackwardWasm,

@@ -17,6 +17,10 @@ struct Params {
 const ZERO = vec4<f32>();
 const ONE = vec4<f32>(1.0);
 
+fn isNone(x: vec4<f32>) -> vec4<bool> {
+  return (bitcast<vec4<u32>>(x) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
+}
+
 fn f(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> { return a + b; } //#param F
 
 /** Elements of an operand that takes these steps. */

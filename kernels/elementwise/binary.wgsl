@@ -16,6 +16,10 @@ struct Params {
 const ZERO = 0.0;
 const ONE = 1.0;
 
+fn isNone(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
 fn f(a: f32, b: f32) -> f32 { return a + b; } //#param F
 
 @compute @workgroup_size(64)

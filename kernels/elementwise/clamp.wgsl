@@ -1,5 +1,6 @@
 // out = x limited to [low, high]. A thread makes one element.
 //#include "../lib/index.wgsl"
+//#include "../lib/math.wgsl"
 
 struct Params { n: u32, low: f32, high: f32 }
 
@@ -11,6 +12,6 @@ struct Params { n: u32, low: f32, high: f32 }
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
   let i = flatGroup(group, groups) * 64u + thread;
   if (i < p.n) {
-    out[i] = min(p.high, max(p.low, x[i]));
+    out[i] = smaller(p.high, larger(p.low, x[i]));
   }
 }

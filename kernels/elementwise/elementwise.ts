@@ -1,5 +1,6 @@
 // Elementwise functions. The tables hold each function beside its derivative; the kernels below are made from them.
 // Functions that a training step spends its time in (SwiGLU, GELU, norms) have kernels of their own elsewhere.
+// What is not a number stays so, in max and min too; docs/not-a-number.md has it all.
 
 import { defineKernel, type Kernel } from '../kernel.ts';
 import { affineWgsl, binaryFlatWgsl, binaryWgsl, clampBackwardWgsl, clampWgsl, unaryBackwardWgsl, unaryWgsl } from '../generated.ts';
@@ -14,22 +15,22 @@ interface Unary {
   readonly lanes?: { readonly f: UnaryLanes; readonly df: DerivativeLanes };
 }
 
-// In WGSL, exp is kept from overflowing and tanh from large arguments, for which a driver may return anything.
+// In WGSL, exp and tanh are kept from large arguments, for which a driver may return anything; expOf() and tanhOf() are in unary.wgsl.
 export const unary = {
-  exp: { f: Math.exp, df: (_, y) => y, wgsl: { f: 'exp(min(x, 88.72))', df: 'y' }, lanes: { f: (l, x) => l.exp(x), df: (_, __, y) => y } },
-  log: { f: Math.log, df: (x) => 1 / x, wgsl: { f: 'log(x)', df: '1.0 / x' } }, // no fast program: that one is right for normal x > 0 only
+  exp: { f: Math.exp, df: (_, y) => y, wgsl: { f: 'expOf(x)', df: 'y' }, lanes: { f: (l, x) => l.exp(x), df: (_, __, y) => y } },
+  log: { f: Math.log, df: (x) => 1 / x, wgsl: { f: 'logOf(x)', df: '1.0 / x' } }, // no fast program: that one is right for normal x > 0 only
   sqrt: { f: Math.sqrt, df: (_, y) => 0.5 / y, wgsl: { f: 'sqrt(x)', df: '0.5 / y' }, lanes: { f: (l, x) => l.sqrt(x), df: (l, _, y) => l.div(l.of(0.5), y) } },
   square: { f: (x) => x * x, df: (x) => 2 * x, wgsl: { f: 'x * x', df: '2.0 * x' }, lanes: { f: (l, x) => l.mul(x, x), df: (l, x) => l.mul(l.of(2), x) } },
-  tanh: { f: Math.tanh, df: (_, y) => 1 - y * y, wgsl: { f: 'tanh(clamp(x, -10.0, 10.0))', df: '1.0 - y * y' } },
-  relu: { f: (x) => Math.max(x, 0), df: (x) => (x > 0 ? 1 : 0), wgsl: { f: 'max(x, 0.0)', df: 'select(0.0, 1.0, x > 0.0)' }, lanes: { f: (l, x) => l.max(x, l.zero), df: (l, x) => l.whereAbove(x, l.zero, l.of(1), l.zero) } },
+  tanh: { f: Math.tanh, df: (_, y) => 1 - y * y, wgsl: { f: 'tanhOf(x)', df: '1.0 - y * y' } },
+  relu: { f: (x) => Math.max(x, 0), df: (x) => (x > 0 ? 1 : 0), wgsl: { f: 'larger(x, 0.0)', df: 'select(0.0, 1.0, x > 0.0)' }, lanes: { f: (l, x) => l.max(x, l.zero), df: (l, x) => l.whereAbove(x, l.zero, l.of(1), l.zero) } },
   sigmoid: { f: (x) => 1 / (1 + Math.exp(-x)), df: (_, y) => y * (1 - y), wgsl: { f: 'logistic(x)', df: 'y * (1.0 - y)' }, lanes: { f: (l, x) => l.logistic(x), df: (l, _, y) => l.mul(y, l.sub(l.of(1), y)) } },
 } as const satisfies Record<string, Unary>;
 
 export type UnaryName = keyof typeof unary;
 
 /**
- * A function of two numbers, and the same in WGSL and for the CPU. In WGSL it is one of four numbers at a time, too, and 0 and 1 are written ZERO
- * and ONE. Gradients are written with ops, in engine/ops/arithmetic.ts.
+ * A function of two numbers, and the same in WGSL and for the CPU. In WGSL it is one of four numbers at a time, too; 0 and 1 are written ZERO
+ * and ONE, and isNone() tells what is not a number. Gradients are written with ops, in engine/ops/arithmetic.ts.
  */
 interface Binary {
   readonly f: (a: number, b: number) => number;
@@ -42,8 +43,8 @@ export const binary = {
   sub: { f: (a, b) => a - b, wgsl: 'a - b', lanes: (l, a, b) => l.sub(a, b) },
   mul: { f: (a, b) => a * b, wgsl: 'a * b', lanes: (l, a, b) => l.mul(a, b) },
   div: { f: (a, b) => a / b, wgsl: 'a / b', lanes: (l, a, b) => l.div(a, b) },
-  maximum: { f: (a, b) => (a >= b ? a : b), wgsl: 'select(b, a, a >= b)', lanes: (l, a, b) => l.whereAtLeast(a, b, a, b) },
-  minimum: { f: (a, b) => (a <= b ? a : b), wgsl: 'select(b, a, a <= b)', lanes: (l, a, b) => l.whereAtLeast(b, a, a, b) },
+  maximum: { f: Math.max, wgsl: 'select(select(b, a, a >= b), a, isNone(a))', lanes: (l, a, b) => l.max(a, b) },
+  minimum: { f: Math.min, wgsl: 'select(select(b, a, a <= b), a, isNone(a))', lanes: (l, a, b) => l.min(a, b) },
   /** 1 where a >= b, else 0. */
   atLeast: { f: (a, b) => (a >= b ? 1 : 0), wgsl: 'select(ZERO, ONE, a >= b)', lanes: (l, a, b) => l.whereAtLeast(a, b, l.of(1), l.zero) },
 } as const satisfies Record<string, Binary>;

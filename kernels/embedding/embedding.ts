@@ -1,19 +1,20 @@
 // Looking rows up in a table, and the gradient of that: each looked-up row's gradient goes back to the row it came from.
-// Ids outside of [0,V) are the caller's error and are not looked for here; text and files are checked where they come in.
+// An id outside of [0,V) is nobody's row: it reads NaN, and its gradient goes nowhere.
 
 import { defineKernel } from '../kernel.ts';
 import { embeddingBackwardWgsl, embeddingBackwardWorkgroupWgsl, embeddingWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid } from '../wgsl.ts';
 import { embeddingBackwardWasm, embeddingWasm } from './embedding.wasm.ts';
 
-/** table [V,C], ids [N] i32 -> out [N,C]. */
+/** table [V,C], ids [N] i32 -> out [N,C]; NaN where the table has no such row. */
 export const embeddingKernel = defineKernel({
   name: 'embedding',
   bindings: { table: 'read', ids: 'read', out: 'write' },
-  params: ['N', 'C'],
-  reference({ table, ids, out }, { N, C }) {
-    for (let n = 0, o = 0; n < N; n++) {
-      for (let c = 0, p = ids[n]! * C; c < C; c++, p++, o++) out[o] = table[p]!;
+  params: ['N', 'V', 'C'],
+  reference({ table, ids, out }, { N, V, C }) {
+    for (let n = 0; n < N; n++) {
+      const id = ids[n]!;
+      for (let c = 0; c < C; c++) out[n * C + c] = id >= 0 && id < V ? table[id * C + c]! : NaN;
     }
   },
   wasm: embeddingWasm,
@@ -27,8 +28,10 @@ export const embeddingBackwardKernel = defineKernel({
   params: ['N', 'V', 'C', 'accumulate'],
   reference({ ids, dOut, dTable }, { N, V, C, accumulate }) {
     if (!accumulate) dTable.fill(0, 0, V * C);
-    for (let n = 0, o = 0; n < N; n++) {
-      for (let c = 0, p = ids[n]! * C; c < C; c++, p++, o++) dTable[p] = dTable[p]! + dOut[o]!;
+    for (let n = 0; n < N; n++) {
+      const id = ids[n]!;
+      if (id < 0 || id >= V) continue;
+      for (let c = 0; c < C; c++) dTable[id * C + c] = dTable[id * C + c]! + dOut[n * C + c]!;
     }
   },
   wasm: embeddingBackwardWasm,

@@ -15,7 +15,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var at = i / p.inner * p.length * p.inner + i % p.inner;
     var best = F32_LOWEST;
     for (var k = 0u; k < p.length; k++) {
-      best = max(best, x[at]);
+      best = larger(best, x[at]);
       at += p.inner;
     }
     out[i] = best;

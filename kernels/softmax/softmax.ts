@@ -1,4 +1,5 @@
 // Softmax and its logarithm over the last axis of [rows, V], with the maximum subtracted so that nothing overflows.
+// A row that has a NaN, an infinity above, or nothing but infinities below, is NaN in every place.
 
 import { defineKernel, type HostArray } from '../kernel.ts';
 import { logSoftmaxBackwardWgsl, logSoftmaxWgsl, softmaxBackwardWgsl, softmaxWgsl } from '../generated.ts';
@@ -12,8 +13,8 @@ export const softmaxKernel = defineKernel({
   params: ['rows', 'V'],
   reference({ x, out }, { rows, V }) {
     for (let r = 0; r < rows; r++) {
-      const logTotal = logSumExp(x, r * V, V);
-      for (let p = r * V; p < (r + 1) * V; p++) out[p] = Math.exp(x[p]! - logTotal);
+      const { most, total } = expSum(x, r * V, V);
+      for (let p = r * V; p < (r + 1) * V; p++) out[p] = Math.exp(x[p]! - most) / total;
     }
   },
   wasm: softmaxWasm,
@@ -43,8 +44,8 @@ export const logSoftmaxKernel = defineKernel({
   params: ['rows', 'V'],
   reference({ x, out }, { rows, V }) {
     for (let r = 0; r < rows; r++) {
-      const logTotal = logSumExp(x, r * V, V);
-      for (let p = r * V; p < (r + 1) * V; p++) out[p] = x[p]! - logTotal;
+      const { most, total } = expSum(x, r * V, V);
+      for (let p = r * V; p < (r + 1) * V; p++) out[p] = x[p]! - most - Math.log(total);
     }
   },
   wasm: logSoftmaxWasm,
@@ -67,11 +68,11 @@ export const logSoftmaxBackwardKernel = defineKernel({
   ...sharedRows(logSoftmaxBackwardWgsl, ({ rows, V }) => ({ rows, length: V })),
 });
 
-/** log(sum(exp(x))) of `count` elements from `start`. */
-export function logSumExp(x: HostArray, start: number, count: number): number {
-  let max = x[start]!;
-  for (let p = start + 1; p < start + count; p++) if (x[p]! > max) max = x[p]!;
+/** sum(exp(x)) of `count` elements from `start`, as exp(most) times a total from 1 to count. */
+export function expSum(x: HostArray, start: number, count: number): { readonly most: number; readonly total: number } {
+  let most = -Infinity;
+  for (let p = start; p < start + count; p++) most = Math.max(most, x[p]!);
   let total = 0;
-  for (let p = start; p < start + count; p++) total += Math.exp(x[p]! - max);
-  return max + Math.log(total);
+  for (let p = start; p < start + count; p++) total += Math.exp(x[p]! - most);
+  return { most, total };
 }

@@ -13,9 +13,9 @@ const LN2_HIGH = 0.693359375, LN2_LOW = Math.LN2 - LN2_HIGH; // their sum is ln 
 /** (exp(r) - 1 - r) / r² on |r| <= ln(2)/2, lowest power first: exp(r) to 3e-9, relative. */
 const EXP = [0.49999993435, 0.16666520387, 0.04166838952, 0.00836874624, 0.00138146332];
 
-/** exp(x) with x limited to [-87, 88]. */
+/** exp(x): 0 below -87.7, infinite above 88.37, where 2^n is so as a float; not a number stays so. */
 export function exp(f: FunctionBuilder, x: Expr<'v128'>): Local<'v128'> {
-  const limited = f.keep(v128.greater(v128.lesser(x, v128.of(88)), v128.of(-87)));
+  const limited = f.keep(v128.greater(v128.lesser(x, v128.of(89)), v128.of(-88)));
   const n = f.keep(v128.nearest(v128.mul(limited, v128.of(Math.LOG2E))));
   const r = f.keep(f.madd(n, v128.of(-LN2_LOW), f.madd(n, v128.of(-LN2_HIGH), limited)));
   const power = v128.add(f.madd(v128.mul(r, r), polynomial(f, EXP, r), r), v128.of(1));

@@ -13,7 +13,7 @@ import { embeddingBackwardKernel, embeddingKernel } from '../../kernels/embeddin
 import type { HostArray, Kernel } from '../../kernels/kernel.ts';
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
 import * as norm from '../../kernels/norm/norm.ts';
-import { adamwKernel, gradientNormKernel } from '../../kernels/optim/adamw.ts';
+import { adamwKernel, biasCorrectionKernel, gradientNormKernel } from '../../kernels/optim/adamw.ts';
 import { bitsKernel, sampleKernel } from '../../kernels/random/random.ts';
 import { threefry2x32 } from '../../kernels/random/threefry.ts';
 import { keepLargestKernel } from '../../kernels/remit/keep-largest.ts';
@@ -231,7 +231,7 @@ function norms(rows: number, C: number): void {
 
 function embeddings(N: number, V: number, C: number): void {
   const ids = integers(N, 0, V);
-  add(embeddingKernel, { table: normals(V * C), ids, out: room(N * C) }, { N, C }, EXACT);
+  add(embeddingKernel, { table: normals(V * C), ids, out: room(N * C) }, { N, V, C }, EXACT);
   for (const accumulate of [0, 1]) {
     add(embeddingBackwardKernel, { ids, dOut: normals(N * C), dTable: accumulate ? normals(V * C) : room(V * C) }, { N, V, C, accumulate }, FUNCTION);
   }
@@ -276,12 +276,24 @@ function optimisers(): void {
   const settings = { beta1: 0.9, beta2: 0.999, rest1: 1 - 0.9, rest2: 1 - 0.999, epsilon: 1e-8, weightDecay: 0.1 };
   for (const [n, nDecay] of [[1, 0], [1, 1], [67, 65], [1009, 500]] as const) {
     for (const t of [1, 100]) {
-      add(adamwKernel, { values: normals(n), m: normals(n, 0.1), v: positives(n), gradients: normals(n), norm: Float32Array.of(3, 0.7) },
-        { n, nDecay, rate: 1e-3, ...settings, correction1: 1 - 0.9 ** t, correction2: 1 - 0.999 ** t }, FUNCTION);
+      const correction = Float32Array.of(1 - 0.9 ** t, 1 - 0.999 ** t);
+      add(adamwKernel, { values: normals(n), m: normals(n, 0.1), v: positives(n), gradients: normals(n), norm: Float32Array.of(3, 0.7), correction },
+        { n, nDecay, rate: 1e-3, ...settings }, FUNCTION);
     }
     // The first step: m, v start at 0, and each value moves by about the rate, whatever the gradient's size.
-    add(adamwKernel, { values: normals(n), m: new Float32Array(n), v: new Float32Array(n), gradients: normals(n, 1e-3), norm: Float32Array.of(3, 1) },
-      { n, nDecay, rate: 1e-2, ...settings, correction1: 1 - 0.9, correction2: 1 - 0.999 }, FUNCTION);
+    const correction = Float32Array.of(1 - 0.9, 1 - 0.999);
+    add(adamwKernel, { values: normals(n), m: new Float32Array(n), v: new Float32Array(n), gradients: normals(n, 1e-3), norm: Float32Array.of(3, 1), correction },
+      { n, nDecay, rate: 1e-2, ...settings }, FUNCTION);
+  }
+  for (const [beta1, beta2] of [[0.9, 0.999], [0, 0.5], [0.99, 0.9999]] as const) {
+    for (const [updates, before, coefficient] of [[1, 0, 1], [1, 0, 0], [2, 1, 1], [7, 3, 0], [1000, 1, 0.3], [100_000, 99_999, 1]] as const) {
+      const params = {
+        updates, beta1, beta2, correction1: 1 - beta1 ** updates, correction2: 1 - beta2 ** updates,
+        decay1: Math.min(80, -Math.log(beta1)), decay2: Math.min(80, -Math.log(beta2)),
+      };
+      const buffers = { norm: Float32Array.of(3, coefficient), skipped: Float32Array.of(before), correction: room(2) };
+      add(biasCorrectionKernel, buffers, params, FUNCTION);
+    }
   }
 }
 
