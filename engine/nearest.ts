@@ -5,17 +5,37 @@ const synonyms: Readonly<Record<string, string>> = {
   lr: 'rate', learningrate: 'rate', dim: 'width', embd: 'width', batchsize: 'batch', blocksize: 'context', epochs: 'steps', iterations: 'steps', eps: 'epsilon', alpha: 'distil',
 };
 
-/** The entry of `names` closest to `wrong`. Dotted names also match by their last part alone: `width` finds `model.width`. */
+/** `: did you mean train?`, or nothing where no name is near. `mark` is what a name is written with, such as `--`. */
+export function didYouMean(wrong: string, names: Iterable<string>, mark = ''): string {
+  const name = nearest(wrong, names);
+  return name === undefined ? '' : `: did you mean ${mark}${name}?`;
+}
+
+/**
+ * The entry of `names` closest to `wrong`. Dotted names also match by their last part alone: `width` finds `model.width`.
+ * Undefined when none is near: two letters in five may differ, or the end be missing.
+ */
 export function nearest(wrong: string, names: Iterable<string>): string | undefined {
-  const sought = translate(wrong);
+  const sought = translate(wrong).toLowerCase();
   let best: string | undefined;
   let least = Infinity;
-  for (const name of names) {
-    const byLastPart = 0.5 + distance(lastPart(sought), lastPart(name)) + (section(sought) === section(name) ? 0 : 1);
-    const cost = Math.min(distance(sought.toLowerCase(), name.toLowerCase()), byLastPart);
-    if (cost < least) [best, least] = [name, cost];
+  for (const candidate of names) {
+    const name = candidate.toLowerCase();
+    const whole = isNear(sought, name) ? distance(sought, name) : Infinity;
+    const bySection = 0.5 + (section(sought) === section(name) ? 0 : 1);
+    const byLastPart = isNear(lastPart(sought), lastPart(name)) ? bySection + distance(lastPart(sought), lastPart(name)) : Infinity;
+    const cost = Math.min(whole, byLastPart);
+    if (cost < least) [best, least] = [candidate, cost];
   }
   return best;
+}
+
+const SHARE = 0.4; // of the letters: trian is train, foo is not score
+const SHORTEST_START = 3;
+
+function isNear(sought: string, name: string): boolean {
+  if (sought.length >= SHORTEST_START && name.startsWith(sought)) return true;
+  return distance(sought, name) <= SHARE * Math.min(sought.length, name.length);
 }
 
 /** Levenshtein distance: insertions, deletions and replacements that turn `a` into `b`. */

@@ -5,7 +5,7 @@ import { describe } from '../../engine/describe.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { anything, checkArguments, checkOptions, checkValue, having, list, optional, string, such, type Rules } from '../../engine/options.ts';
 import { type Layer, layerFromText, layerFromTree, show } from './layers.ts';
-import { nearest } from '../../engine/nearest.ts';
+import { didYouMean } from '../../engine/nearest.ts';
 import { presetNames, presets, type PresetName } from './presets.ts';
 import { type Config, schema, sections, settings } from './schema.ts';
 
@@ -85,7 +85,7 @@ function choosePreset(name: string | undefined, hasText: boolean): PresetName {
   if (name === undefined) return hasText ? 'text' : 'tiny';
   const known = presetNames.find((preset) => preset === name);
   if (known !== undefined) return known;
-  throw new ConfigError(`config: --preset ${show(name)}: no such preset: did you mean ${nearest(name, presetNames)}? There are ${presetNames.join(', ')}`);
+  throw new ConfigError(`config: --preset ${show(name)}: no such preset: there are ${presetNames.join(', ')}${didYouMean(name, presetNames)}`);
 }
 
 /** Types and ranges, setting by setting. */

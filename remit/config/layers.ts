@@ -3,7 +3,7 @@
 // merged into another: a key such as __proto__ is simply a name that no setting has. Read next: config.ts.
 
 import { ConfigError } from '../../engine/errors.ts';
-import { nearest } from '../../engine/nearest.ts';
+import { didYouMean } from '../../engine/nearest.ts';
 import { sections, settings } from './schema.ts';
 
 export interface Layer {
@@ -48,7 +48,7 @@ function fromText(name: string, text: string, from: string): unknown {
 }
 
 function unknown(name: string, from: string): string {
-  return `config: ${name} (${from}): no such setting: did you mean ${nearest(name, settings.keys())}?`;
+  return `config: ${name} (${from}): no such setting${didYouMean(name, settings.keys())}`;
 }
 
 /** Two settings of a section, to show what its keys look like. */

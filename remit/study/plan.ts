@@ -2,7 +2,7 @@
 // needs are done, and that is never done twice. Read after: arms.ts. Read next: cell.ts (what a cell does), schedule.ts (who does it when).
 
 import { ConfigError } from '../../engine/errors.ts';
-import { nearest } from '../../engine/nearest.ts';
+import { didYouMean } from '../../engine/nearest.ts';
 import { STUDY_ARMS, type StudyArm } from './arms.ts';
 
 export interface Cell {
@@ -59,7 +59,7 @@ export function parseArms(text: string): StudyArm[] {
   if (text === 'all') return [...STUDY_ARMS];
   const names = text.split(',').map((name) => name.trim()), known = STUDY_ARMS.map(({ name }) => name);
   const wrong = names.find((name) => !known.includes(name));
-  if (wrong !== undefined) throw new ConfigError(`study: --arms ${wrong}: no such arm: did you mean ${nearest(wrong, known)}? There are ${known.join(', ')}`);
+  if (wrong !== undefined) throw new ConfigError(`study: --arms ${wrong}: no such arm: there are ${known.join(', ')}${didYouMean(wrong, known)}`);
   return STUDY_ARMS.filter(({ name }) => name === 'vanilla' || names.includes(name));
 }
 

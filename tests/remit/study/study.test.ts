@@ -72,7 +72,7 @@ test('a cell that cannot be started, when the one before it has ended, is named'
 });
 
 test.each<[string[], string]>([
-  [['--arms', 'remit.3'], 'study: --arms remit.3: no such arm: did you mean remit.2? There are vanilla, remit.2, remit.5, shuffled.2, sft-guided.2, kd.5, rho.6, vanilla+33%'],
+  [['--arms', 'remit.3'], 'study: --arms remit.3: no such arm: there are vanilla, remit.2, remit.5, shuffled.2, sft-guided.2, kd.5, rho.6, vanilla+33%: did you mean remit.2?'],
   [['--seeds', '3-1'], 'study: --seeds 3-1: must be like 1-8 or 1,2,5'],
   [['--seeds', 'one'], 'study: --seeds one: must be like 1-8 or 1,2,5'],
   [['--iterations', '0'], 'study: --iterations 0: must be a whole number from 1 to 20'],
