@@ -16,7 +16,7 @@ export type DeviceKind = 'auto' | 'cpu' | 'webgpu';
 export interface DeviceOptions {
   /** Threads of the CPU, this one included; one per core unless given. Results do not depend on it. */
   readonly threads?: number;
-  /** Told why, when 'auto' looked for a GPU and came back with the CPU. */
+  /** Told why, when 'auto' looked for a GPU and came back with the CPU, and when that has fewer threads than were asked for. */
   readonly notice?: (why: string) => void;
   /** The most bytes of GPU memory to use; more is refused with DeviceError. Default: three quarters of the machine's for a software adapter, else no limit. */
   readonly budgetBytes?: number;
@@ -35,7 +35,7 @@ export async function createDevice(kind: DeviceKind = 'auto', options: DeviceOpt
 }
 
 async function open(kind: DeviceKind, options: DeviceOptions): Promise<Backend> {
-  const { threads = defaultThreads(), notice } = options, cpu = (): Backend => new CpuBackend({ threads });
+  const { threads = defaultThreads(), notice } = options, cpu = (): Backend => new CpuBackend({ threads, ...(notice && { notice }) });
   switch (kind) {
     case 'cpu':
       return cpu();

@@ -17,6 +17,8 @@ export interface CpuOptions {
   readonly wasm?: boolean;
   /** Threads to compute on, the calling one included; 1 unless given, and where memory cannot be shared. Results do not depend on it. */
   readonly threads?: number;
+  /** Told why, when fewer threads than that could be started. */
+  readonly notice?: (why: string) => void;
 }
 
 /** How often each kernel ran, and as what. */
@@ -43,10 +45,10 @@ export class CpuBackend implements Backend {
   #lastBreath = 0;
   #stopWorkers: () => Promise<void> = async () => {};
 
-  constructor({ precision = 'f32', wasm = true, threads = 1 }: CpuOptions = {}) {
+  constructor({ precision = 'f32', wasm = true, threads = 1, notice }: CpuOptions = {}) {
     this.name = precision === 'f32' ? 'cpu' : 'cpu-f64';
     this.#heap = precision === 'f32' ? new Heap() : null;
-    this.#programs = this.#heap && wasm ? this.#compile(this.#heap, threads) : new Map();
+    this.#programs = this.#heap && wasm ? this.#compile(this.#heap, threads, notice) : new Map();
   }
 
   alloc(size: number, dtype: DType): CpuStorage {
@@ -88,11 +90,11 @@ export class CpuBackend implements Backend {
   }
 
   /** Compiles the programs; other threads are started when there is work for them. */
-  #compile(heap: Heap, wanted: number): ReadonlyMap<Kernel, WasmRunner> {
+  #compile(heap: Heap, wanted: number, notice?: (why: string) => void): ReadonlyMap<Kernel, WasmRunner> {
     const { memory, shared, maximumPages } = heap, threads = shared ? wanted : 1;
     return compileKernels(kernelsWithWasm, {
       memory, shared, maximumPages, threads,
-      onShare: (compiled) => (this.#stopWorkers = startWorkers(threads, memory, compiled)),
+      onShare: (compiled) => (this.#stopWorkers = startWorkers(threads, memory, compiled, notice)),
       scratch: (bytes) => this.#scratchAt(bytes),
     }, (bytes) => this.#forever(bytes)).runners;
   }

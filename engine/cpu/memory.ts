@@ -4,9 +4,9 @@
 import type { HostArray } from '../../kernels/kernel.ts';
 import type { DType } from '../shape.ts';
 import { DeviceError } from '../errors.ts';
+import { reserve } from './reserve.ts';
 
 const PAGE = 65536;
-const MAXIMUM_PAGES = 65536; // 4 GiB of addresses; only what is used becomes real memory
 const GROWTH = 256; // pages: 16 MiB at a time
 
 const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array } as const;
@@ -38,7 +38,7 @@ export class Block {
 export class Heap {
   readonly memory: WebAssembly.Memory;
   readonly shared: boolean;
-  readonly maximumPages = MAXIMUM_PAGES;
+  readonly maximumPages: number;
   #top = 64; // address 0 stays unused
   readonly #free = new Map<number, number[]>(); // bytes -> addresses
   readonly #forgotten = new FinalizationRegistry<{ address: number; bytes: number }>(({ address, bytes }) => this.#release(address, bytes));
@@ -46,7 +46,9 @@ export class Heap {
   /** Shared memory where the platform has it (Node; isolated pages), so that workers can compute on it. */
   constructor() {
     this.shared = typeof SharedArrayBuffer !== 'undefined';
-    this.memory = new WebAssembly.Memory({ initial: GROWTH, maximum: MAXIMUM_PAGES, shared: this.shared });
+    const { memory, maximumPages } = reserve(GROWTH, this.shared);
+    this.memory = memory;
+    this.maximumPages = maximumPages;
   }
 
   alloc(size: number, dtype: DType): Block {
@@ -73,7 +75,7 @@ export class Heap {
       try {
         this.memory.grow(Math.max(missing, GROWTH));
       } catch {
-        throw new DeviceError(`cpu: ${bytes} bytes on top of ${address}: out of memory (limit ${MAXIMUM_PAGES / 16384} GiB): use a smaller batch or model`);
+        throw new DeviceError(`cpu: ${bytes} bytes on top of ${address}: out of memory (limit ${this.maximumPages / 16384} GiB): use a smaller batch or model`);
       }
     }
     this.#top = end;

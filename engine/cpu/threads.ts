@@ -14,21 +14,51 @@ export function defaultThreads(): number {
   return Math.min(MOST, process?.getBuiltinModule?.('node:os').availableParallelism() ?? navigator?.hardwareConcurrency ?? 1);
 }
 
-/** Starts threads 1, 2, ... up to `count` - 1; thread 0 is the caller's. Returns what ends them. */
-export function startWorkers(count: number, memory: WebAssembly.Memory, { module, place }: CompiledKernels): () => Promise<void> {
-  const workers = Array.from({ length: count - 1 }, (_, i) => start({ module, memory, place, thread: i + 1 }));
+/**
+ * Starts threads 1, 2, ... up to `count` - 1; thread 0 is the caller's. Returns what ends them. Where a worker is not allowed, or cannot be had,
+ * there is one fewer, and `notice` is told why, once: the others do its share.
+ */
+export function startWorkers(count: number, memory: WebAssembly.Memory, { module, place }: CompiledKernels, notice?: (why: string) => void): () => Promise<void> {
+  let told = false;
+  const fail = (error: unknown): void => {
+    if (!told) notice?.(`on fewer threads than ${count}: a worker could not be started: ${reasonOf(error)}`);
+    told = true;
+  };
+  const workers: Terminable[] = [];
+  for (let thread = 1; thread < count; thread++) {
+    try {
+      workers.push(start({ module, memory, place, thread }, fail));
+    } catch (error) {
+      fail(error);
+      break; // the next would not be allowed either
+    }
+  }
   return async () => void (await Promise.all(workers.map((worker) => worker.terminate())));
 }
 
-function start(data: object): { terminate(): unknown } {
+interface Terminable {
+  terminate(): unknown;
+}
+
+function start(data: object, fail: (error: unknown) => void): Terminable {
   const threads = globalThis.process?.getBuiltinModule?.('node:worker_threads');
   if (threads) {
     const worker = new threads.Worker(`const data = require('node:worker_threads').workerData; ${PROGRAM}`, { eval: true, workerData: data, execArgv: [], env: {} });
+    worker.on('error', fail);
     worker.unref();
     return worker;
   }
   const url = URL.createObjectURL(new Blob([`onmessage = ({ data }) => ${PROGRAM}`], { type: 'text/javascript' }));
   const worker = new Worker(url);
+  worker.onerror = (event) => {
+    event.preventDefault();
+    fail(event);
+  };
   worker.postMessage(data);
   return worker;
+}
+
+function reasonOf(error: unknown): string {
+  const { message, code } = error as { message?: string; code?: string };
+  return [message || 'it ended at once', code && `(${code})`].filter(Boolean).join(' ');
 }
