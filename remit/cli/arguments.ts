@@ -3,7 +3,7 @@
 
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { ConfigError } from '../../engine/errors.ts';
-import { nearest } from '../../engine/nearest.ts';
+import { didYouMean } from '../../engine/nearest.ts';
 
 export type Flags = NonNullable<ParseArgsConfig['options']>;
 
@@ -36,10 +36,10 @@ function parse(command: string, argv: readonly string[], flags: Flags) {
 
 function explain(error: Error & { code?: string }, names: readonly string[]): string {
   const line = error.message.split('\n')[0]!;
-  const flag = /'(-[^' ]*)/.exec(line)?.[1] ?? '';
+  const flag = /'(-[^' ]*)/.exec(error.message)?.[1] ?? '';
   switch (error.code) {
     case 'ERR_PARSE_ARGS_UNKNOWN_OPTION':
-      return `${flag}: no such flag: did you mean --${nearest(flag.replace(/^-+/, ''), names)}?`;
+      return `${flag}: no such flag${didYouMean(flag.replace(/^-+/, ''), names, '--')}`;
     case 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE':
       return line.includes('does not take') ? `${flag}: takes no value` : `${flag}: needs a value: a value that begins with - is given as ${flag}=VALUE`;
     default:

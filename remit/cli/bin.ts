@@ -1,16 +1,19 @@
 #!/usr/bin/env node
 // The program `remit-mini`. It looks at Node's version before it loads anything that an old Node could not read.
-// Read next: main.ts.
+// Read next: main.ts, streams.ts.
 
 const [major, minor] = process.versions.node.split('.').map(Number) as [number, number];
 
 if (major > 20 || (major === 20 && minor >= 19)) {
-  const { main } = await import('./main.ts');
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(); // `remit-mini ... | head` reads no further: that is no failure
-    throw error;
+  const [{ main, report }, { outliveReaders }] = await Promise.all([import('./main.ts'), import('./streams.ts')]);
+  const { exitCode } = await import('./exit.ts');
+  outliveReaders();
+  process.on('uncaughtException', (error) => { // also of a promise that nobody waits for
+    report(error);
+    process.exit(exitCode(error));
   });
-  process.exitCode = await main(process.argv.slice(2));
+  const code = await main(process.argv.slice(2));
+  process.exitCode ||= code; // a result that could not be written has said so
 } else {
   console.error(`remit-mini: Node ${process.versions.node}: needs 20.19 or newer: see https://nodejs.org`);
   process.exitCode = 1;

@@ -4,6 +4,7 @@ import type { Backend } from '../../engine/backend.ts';
 import { createDevice } from '../../engine/device.ts';
 import { WebGpuBackend } from '../../engine/webgpu/backend.ts';
 import type { Config } from '../config/config.ts';
+import { say } from './terminal.ts';
 import { chosenThreads } from './threads.ts';
 import { readTuning } from './tune-cache.ts';
 
@@ -13,7 +14,7 @@ let current: Backend | undefined;
 export async function openDevice(wanted: Config['device']): Promise<Backend> {
   await closeDevice();
   const threads = chosenThreads();
-  return (current = await createDevice(wanted, { ...(threads && { threads }), notice: (why) => void process.stderr.write(`computing on the CPU: ${why}\n`), tuned: readTuning }));
+  return (current = await createDevice(wanted, { ...(threads && { threads }), notice: (why) => say(`computing on the CPU: ${why}`), tuned: readTuning }));
 }
 
 /** Waits for the device and gives it back: to leave with work in flight can crash the process. */

@@ -8,6 +8,8 @@ import { openGpu, type Gpu } from '../../engine/webgpu/adapter.ts';
 import { WebGpuBackend } from '../../engine/webgpu/backend.ts';
 import { readArguments } from './arguments.ts';
 import { EXIT } from './exit.ts';
+import { hanging } from './layout.ts';
+import { columns, print } from './terminal.ts';
 
 export const help = `remit-mini devices
 
@@ -35,7 +37,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     return hasGpu ? 'not taken while there is a GPU' : '--device webgpu';
   };
   const width = highest(devices.filter(({ open }) => open).map(({ about }) => about.length));
-  for (const device of devices) process.stdout.write(`${`${device.kind.padEnd(10)}${device.about.padEnd(width + 3)}${flag(device)}`.trimEnd()}\n`);
+  for (const device of devices) print(hanging(device.kind.padEnd(10), `${device.about.padEnd(width + 3)}${flag(device)}`, columns()));
   for (const { gpu } of devices) gpu?.device.destroy();
   return EXIT.ok;
 }

@@ -3,12 +3,15 @@
 
 import { readFileSync, statfsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import type { Backend } from '../../engine/backend.ts';
 import type { Gpu } from '../../engine/webgpu/adapter.ts';
 import { WebGpuBackend } from '../../engine/webgpu/backend.ts';
 import { readArguments } from './arguments.ts';
 import { listDevices, type Device } from './devices.ts';
 import { EXIT } from './exit.ts';
 import { checkMatmul, type KernelCheck } from './kernel-check.ts';
+import { hanging } from './layout.ts';
+import { columns, print } from './terminal.ts';
 import { version } from './version.ts';
 
 export const help = `remit-mini doctor
@@ -19,6 +22,7 @@ which is compared with plain loops. Takes seconds. The last lines are advice; th
   REMIT_NO_WEBGPU=1    in the environment: as if the package webgpu were not installed
 `;
 
+const NAME = 12; // columns
 const MIB = 2 ** 20, GIB = 2 ** 30;
 const LITTLE_DISK = GIB; // a run with the presets takes some megabytes
 
@@ -37,27 +41,29 @@ export async function run(argv: readonly string[]): Promise<number> {
     if (typeof check !== 'string' && check) line('', describe(check));
     if (check !== undefined && (typeof check === 'string' || !check.right)) {
       healthy = false;
-      advice.push(`${device.about} computes wrongly: update its driver, and use --device ${device.kind === 'cpu' ? 'webgpu' : 'cpu'} until then`);
+      if (typeof check !== 'string') advice.push(`${device.about} computes wrongly: update its driver, and use --device ${device.kind === 'cpu' ? 'webgpu' : 'cpu'} until then`);
+      else advice.push(`${device.about} cannot compute: use --device ${device.kind === 'cpu' ? 'webgpu' : 'cpu'} until that is mended`);
     }
     if (device.kind === 'gpu') advice.push(device.open ? 'training will use the GPU' : 'training will use the CPU, which is fine for the presets');
   }
   const free = freeDisk();
-  line('disk', `${(free / GIB).toFixed(1)} GiB free in ${process.cwd()}`);
-  if (free < LITTLE_DISK) advice.push('there is little room for runs: give --out on another disk');
+  if (typeof free === 'string') advice.push(`there is nowhere to put runs: ${free}: go to another folder`);
+  else line('disk', `${(free / GIB).toFixed(1)} GiB free in ${process.cwd()}`);
+  if (typeof free === 'number' && free < LITTLE_DISK) advice.push('there is little room for runs: give --out on another disk');
   advice.forEach((text, i) => line(i === 0 ? 'advice' : '', text));
   return healthy ? EXIT.ok : EXIT.failed;
 }
 
 function line(name: string, text: string): void {
-  process.stdout.write(`${name.padEnd(12)}${text}\n`);
+  print(hanging(name.padEnd(NAME), text, columns()));
 }
 
 /** What the check found, what went wrong instead, or nothing where there is no device. */
 async function checkDevice({ open }: Device): Promise<KernelCheck | string | undefined> {
-  const backend = open?.();
-  if (!backend) return undefined;
+  let backend: Backend | undefined;
   try {
-    return await checkMatmul(backend);
+    backend = open?.();
+    return backend && await checkMatmul(backend);
   } catch (error) {
     return (error as Error).message;
   } finally {
@@ -81,6 +87,7 @@ function limits({ device: { limits, features } }: Gpu): string {
 /** The C library matters on Linux: prebuilt packages ask for a version of it. */
 function libc(): string {
   if (process.platform !== 'linux') return '';
+  Object.assign(process.report, { excludeNetwork: true }); // else it looks up the names of all open sockets
   const { glibcVersionRuntime } = (process.report.getReport() as { header: { glibcVersionRuntime?: string } }).header;
   return glibcVersionRuntime === undefined ? ', no glibc' : `, glibc ${glibcVersionRuntime}`;
 }
@@ -93,8 +100,12 @@ function packageVersion(name: string): string | undefined {
   }
 }
 
-/** Bytes that this user may still write in the current folder. */
-function freeDisk(): number {
-  const { bavail, bsize } = statfsSync(process.cwd());
-  return bavail * bsize;
+/** Bytes that this user may still write in the current folder, or why there is none. */
+function freeDisk(): number | string {
+  try {
+    const { bavail, bsize } = statfsSync(process.cwd());
+    return bavail * bsize;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }

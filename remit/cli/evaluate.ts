@@ -3,6 +3,7 @@
 import { ConfigError } from '../../engine/errors.ts';
 import { readArguments, required, wholeNumber, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
+import { print } from './terminal.ts';
 
 export const help = `remit-mini evaluate --model <path> [flags]
 
@@ -33,6 +34,6 @@ export async function run(argv: readonly string[]): Promise<number> {
   const { model, tokenizer, source } = await loadModel(path);
   checkWorldModel(`evaluate: ${source}`, model, tokenizer);
   const evaluation = await evaluate(model, { questions, split, seed });
-  process.stdout.write(`${args.has('json') ? JSON.stringify({ source, questions, split, seed, ...evaluation }, null, 2) : evaluationTable([{ name: split, evaluation }])}\n`);
+  print(args.has('json') ? JSON.stringify({ source, questions, split, seed, ...evaluation }, null, 2) : evaluationTable([{ name: split, evaluation }]));
   return EXIT.ok;
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { ConfigError } from '../../engine/errors.ts';
 import { readArguments, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
+import { print, say } from './terminal.ts';
 
 export const help = `remit-mini export <run> [flags]
 
@@ -31,8 +32,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   const out = args.text('out') ?? defaultFolder(path);
   const files = await exportHuggingFace(model, tokenizer);
   writeFolder(out, files);
-  process.stderr.write(`${source} -> ${out}\n`);
-  process.stdout.write(`${[...files.keys()].map((name) => join(out, name)).join('\n')}\n`);
+  say(`${source} -> ${out}`);
+  print([...files.keys()].map((name) => join(out, name)).join('\n'));
   return EXIT.ok;
 }
 

@@ -3,14 +3,18 @@
 // Read next: train.ts, exit.ts.
 
 import { ConfigError, RemitError } from '../../engine/errors.ts';
-import { nearest } from '../../engine/nearest.ts';
-import { EXIT, exitCode } from './exit.ts';
+import { didYouMean } from '../../engine/nearest.ts';
+import { EXIT, exitCode, exitCodesHelp } from './exit.ts';
+import { layout } from './layout.ts';
 import { remember } from './program.ts';
+import { columns, print, say } from './terminal.ts';
 import { takeThreads } from './threads.ts';
 import { version } from './version.ts';
 
 export interface Command {
   readonly help: string;
+  /** What --help all shows; the same unless given. */
+  readonly helpAll?: string;
   /** Returns the exit code. Throws RemitError for what people can mend. */
   run(argv: readonly string[]): Promise<number>;
 }
@@ -40,6 +44,9 @@ ${Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(10)} ${ab
   --threads <n>                 threads of the CPU, for any command; one per core by default; results do not depend on it
   remit-mini --version
 
+Exit codes:
+${exitCodesHelp}
+
 Start with: remit-mini train
 `;
 
@@ -55,31 +62,44 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function dispatch([name, ...rest]: readonly string[]): Promise<number> {
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') return print(help);
-  if (name === '--version' || name === '-v') return print(`${version()}\n`);
-  const entry = Object.hasOwn(commands, name) ? commands[name]! : undefined;
-  if (entry === undefined) {
-    throw new ConfigError(`remit-mini: ${name}: no such command: did you mean ${nearest(name, Object.keys(commands))}? See remit-mini --help`);
+  if (name === undefined || name === '--help' || name === '-h') return show(help);
+  if (name === 'help') return rest[0] === undefined || rest[0] === 'help' ? show(help) : dispatch([rest[0], '--help', ...rest.slice(1)]);
+  if (name === '--version' || name === '-v' || name === '-V' || name === 'version') {
+    print(version());
+    return EXIT.ok;
   }
-  const command = await entry.load();
-  return asksForHelp(rest) ? print(command.help) : command.run(takeThreads(name, rest));
+  const entry = Object.hasOwn(commands, name) ? commands[name]! : undefined;
+  if (entry === undefined) throw new ConfigError(`remit-mini: ${name}: no such command: see remit-mini --help${didYouMean(name, Object.keys(commands))}`);
+  const command = await entry.load(), asked = askedHelp(rest);
+  if (asked === 'none') return command.run(takeThreads(name, rest));
+  return show(asked === 'all' ? command.helpAll ?? command.help : command.help);
 }
 
-function asksForHelp(argv: readonly string[]): boolean {
-  const end = argv.indexOf('--');
-  return argv.slice(0, end < 0 ? argv.length : end).some((word) => word === '--help' || word === '-h');
+/** Whether --help is among the arguments, and the word `all` after it. */
+function askedHelp(argv: readonly string[]): 'none' | 'short' | 'all' {
+  const end = argv.indexOf('--'), before = argv.slice(0, end < 0 ? argv.length : end);
+  const at = before.findIndex((word) => /^(--help|-h)(=|$)/.test(word));
+  if (at < 0) return 'none';
+  return before[at] === '--help=all' || before[at + 1] === 'all' ? 'all' : 'short';
 }
 
-function print(text: string): number {
-  process.stdout.write(text);
+function show(text: string): number {
+  print(layout(text, columns()));
   return EXIT.ok;
 }
 
 /** One line; the stack is for those who ask for it with REMIT_DEBUG=1. An error that nobody foresaw says so. */
-function report(error: unknown): void {
+export function report(error: unknown): void {
   const known = error instanceof RemitError || !(error instanceof Error) || 'code' in error;
-  const message = error instanceof Error ? error.message : String(error);
   const hint = known || process.env.REMIT_DEBUG ? '' : ' (a fault of this program; REMIT_DEBUG=1 shows where)';
-  process.stderr.write(`error: ${message.split('\n')[0]}${hint}\n`);
-  if (process.env.REMIT_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  say(`error: ${messageOf(error)}${hint}`);
+  if (process.env.REMIT_DEBUG && error instanceof Error) say(error.stack ?? '');
+}
+
+/** Our own messages are one line; of others, the first, with what was refused. */
+function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return message.split('\n')[0]!;
+  const { code, permission, resource } = error as { code?: unknown; permission?: unknown; resource?: unknown };
+  return `${message.split('\n')[0]}${code === 'ERR_ACCESS_DENIED' ? ` (${[permission, resource].filter(Boolean).join(' ')})` : ''}`;
 }

@@ -1,7 +1,15 @@
-// How this program was called, so that what it offers to go on with works when it is pasted. Read after: main.ts.
+// This program as a file, and as what people type, so that what it offers to go on with works when it is pasted. Nothing here takes argv[1] for
+// the program: main() may have been called by another. Read after: main.ts. Used by: study.ts, which starts the program again; session.ts.
 
-import { existsSync } from 'node:fs';
-import { basename, delimiter, join, relative, sep } from 'node:path';
+import { realpathSync } from 'node:fs';
+import { basename, delimiter, dirname, extname, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { quoted } from './terminal.ts';
+
+const extension = extname(fileURLToPath(import.meta.url)); // .ts in the sources, .js where they are compiled
+
+/** The program remit-mini of this package. */
+const programPath = fileURLToPath(new URL(`./bin${extension}`, import.meta.url));
 
 let words: readonly string[] = [];
 
@@ -14,6 +22,12 @@ export function commandLine(): readonly string[] {
   return words;
 }
 
+/** What Node is given to run this program again: its own flags where they were meant for this program, then the path. */
+export function programWords(): string[] {
+  if (isProgram(process.argv[1])) return [...process.execArgv, programPath];
+  return [...(extension === '.ts' ? loaders(process.execArgv) : []), programPath];
+}
+
 /** A command of this program, as a shell wants it. */
 export function command(...argv: readonly string[]): string {
   return [...caller(), ...argv].map(quoted).join(' ');
@@ -21,22 +35,37 @@ export function command(...argv: readonly string[]): string {
 
 /** The words before a command's: `remit-mini` where the shell finds that, `npx remit-mini`, or Node and the program's file. */
 function caller(): string[] {
-  const file = process.argv[1] ?? '', own = basename(file) === 'bin.js' || basename(file) === 'remit-mini';
-  if (!own || onPath()) return ['remit-mini']; // of main() in somebody's script, no more is known
-  const installed = file.split(sep).includes('node_modules');
-  if (process.env.npm_command === 'exec' || installed) return ['npx', 'remit-mini'];
-  const here = relative(process.cwd(), file);
-  return ['node', here.startsWith('..') ? file : here];
+  const [, called = ''] = process.argv, isNamed = basename(called) === 'remit-mini' && isProgram(called);
+  if (isNamed && shellFolders().includes(dirname(called))) return ['remit-mini'];
+  if (isNamed && (process.env.npm_command === 'exec' || called.split(sep).includes('node_modules'))) return ['npx', 'remit-mini'];
+  const here = relative(cwd(), programPath);
+  return ['node', ...programWords().slice(0, -1), here.startsWith('..') ? programPath : here];
 }
 
-/** npx and npm run put folders of their own in front of PATH, which the next shell does not have. */
-function onPath(): boolean {
-  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '' && !folder.split(sep).includes('node_modules') && !folder.includes(`${sep}_npx${sep}`));
-  const names = process.platform === 'win32' ? ['remit-mini.cmd'] : ['remit-mini'];
-  return folders.some((folder) => names.some((name) => existsSync(join(folder, name))));
+/** Those of PATH but for the ones that npx and npm run put in front, which the next shell does not have. */
+function shellFolders(): string[] {
+  return (process.env.PATH ?? '').split(delimiter).filter((folder) => !folder.split(sep).includes('node_modules') && !folder.includes(`${sep}_npx${sep}`));
 }
 
-/** As a shell wants it. */
-export function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+/** Whether a path leads to this program, by whatever links. */
+function isProgram(path: string | undefined): boolean {
+  try {
+    return path !== undefined && realpathSync(path) === realpathSync(programPath);
+  } catch {
+    return false;
+  }
+}
+
+/** --import x, --require=x and the like. */
+function loaders(flags: readonly string[]): string[] {
+  const isLoader = (flag: string | undefined): boolean => /^(-r|--(import|require|loader|experimental-loader))$/.test(flag ?? '');
+  return flags.filter((flag, i) => isLoader(flag) || isLoader(flags[i - 1]) || /^--(import|require|loader|experimental-loader)=/.test(flag));
+}
+
+function cwd(): string {
+  try {
+    return process.cwd();
+  } catch { // it was removed
+    return '/';
+  }
 }

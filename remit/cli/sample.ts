@@ -3,6 +3,7 @@
 import { ConfigError } from '../../engine/errors.ts';
 import { numberFrom, readArguments, required, wholeNumber, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
+import { print } from './terminal.ts';
 
 export const help = `remit-mini sample --model <path> --prompt <text> [flags]
 
@@ -40,6 +41,6 @@ export async function run(argv: readonly string[]): Promise<number> {
   const maxNew = wholeNumber('sample', args, 'tokens', { min: 1, max: room, fallback: room });
 
   const tokens = await generate(model, prompts, { batch: 1, maxNew, temperature, topK, seed: rng(seed).fold('sample') });
-  process.stdout.write(`${tokenizer.decode(tokens)}\n`);
+  print(tokenizer.decode(tokens));
   return EXIT.ok;
 }

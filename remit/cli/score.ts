@@ -6,6 +6,7 @@ import type { Transformer } from '../../nn/transformer.ts';
 import { readJsonFile } from '../data/read.ts';
 import { readArguments, required, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
+import { print } from './terminal.ts';
 
 export const help = `remit-mini score --model <path> --data <tokens.json>
 
@@ -37,7 +38,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const { model } = await loadModel(path);
   checkTokens(input, model, file);
   const logProbs = await scoreRows(model, input.tokens);
-  process.stdout.write(`${JSON.stringify({ ...summary(logProbs, input.mask), logProbs: logProbs.map((row) => [...row]) })}\n`);
+  print(JSON.stringify({ ...summary(logProbs, input.mask), logProbs: logProbs.map((row) => [...row]) }));
   return EXIT.ok;
 }
 

@@ -1,6 +1,6 @@
 // What surrounds training on the command line: the run folder, the progress bar, and Ctrl-C.
 // The first signal ends the run after the step in hand, with everything on disk that it takes to go on, and says how; between phases there
-// is nothing to lose, and it ends at once. The second signal always ends it at once. Used by: train-world.ts, train-text.ts.
+// is nothing to lose, and it ends at once. A second signal, more than a moment later, always ends it at once. Used by: train-world.ts, train-text.ts.
 
 import type { Backend } from '../../engine/backend.ts';
 import { DivergedError } from '../../engine/errors.ts';
@@ -14,10 +14,12 @@ import { sha256 } from '../run/checkpoint.ts';
 import { environment } from '../run/environment.ts';
 import { claimFolder, RunFolder, StoppedError, type Resume } from '../run/folder.ts';
 import { Progress } from '../run/progress.ts';
+import { onStop, type StopSignal } from '../run/signals.ts';
 import { noteSources, type SourceName } from '../run/sources.ts';
 import { closeDevice } from './device.ts';
-import { EXIT, type StopSignal } from './exit.ts';
+import { EXIT } from './exit.ts';
 import { command, commandLine } from './program.ts';
+import { say } from './terminal.ts';
 import { version } from './version.ts';
 
 export interface Session {
@@ -46,29 +48,32 @@ export interface Session {
 /** Runs `body` in a run folder; resolves to the exit code. Throws ConfigError when the folder is not for this run. */
 export async function inRunFolder(session: Session, body: (folder: RunFolder) => Promise<void>): Promise<number> {
   const { config, device, model, tokenizer, out, name, resume, reference, data, patience, plan, phases, sources = {}, check } = session;
-  const progress = new Progress(), say = (text: string): void => {
+  const progress = new Progress();
+  const notice = (text: string): void => {
     progress.endLine();
-    process.stderr.write(`${text}\n`);
+    say(text);
   };
-  onUnflushed(say);
+  onUnflushed(notice);
   const hashes = { start: await hashOf(model), ...(reference && { reference: await hashOf(reference) }), ...(data !== undefined && { data: sha256(data), dataLength: data.length }) };
-  const path = claimFolder(out, name, resume);
-  const began = { ...environment(version(), device.name), ...hashes, ...(plan !== undefined && { plan }), sources: noteSources(path, sources) };
-  const folder = new RunFolder(path, { config, environment: began, tokenizer, progress, notice: say, patience, phases, check });
-  if (check === undefined) say(`${folder.path}: ${model.parameters.count.toLocaleString('en')} parameters, seed ${config.seed}, device ${device.name}`);
-  const signals = listen(folder, say, check === undefined ? goOn(folder.path) : 'nothing was changed');
+  const signals = listen(notice, (path) => (check === undefined ? goOn(path) : 'nothing was changed'));
+  let folder: RunFolder | undefined;
   try {
+    const path = claimFolder(out, name, resume);
+    const began = { ...environment(version(), device.name), ...hashes, ...(plan !== undefined && { plan }), sources: noteSources(path, sources) };
+    folder = new RunFolder(path, { config, environment: began, tokenizer, progress, notice, patience, phases, check });
+    signals.folder = folder;
+    if (check === undefined) notice(`${folder.path}: ${model.parameters.count.toLocaleString('en')} parameters, seed ${config.seed}, device ${device.name}`);
     await body(folder);
     return EXIT.ok;
   } catch (error) {
-    if (error instanceof DivergedError) throw new DivergedError(`${error.message}: ${folder.good === undefined ? 'no checkpoint was written before' : `the last good checkpoint is ${folder.good}`}`);
+    if (error instanceof DivergedError) throw new DivergedError(`${error.message}: ${folder?.good === undefined ? 'no checkpoint was written before' : `the last good checkpoint is ${folder.good}`}`);
     if (!(error instanceof StoppedError)) throw error;
-    say(check === undefined ? `${error.message}: ${goOn(folder.path)}` : 'stopped');
+    notice(check === undefined ? `${error.message}: ${goOn(folder!.path)}` : 'stopped');
     return EXIT[signals.received ?? 'SIGINT'];
   } finally {
     progress.endLine();
     signals.unlisten();
-    folder.close();
+    folder?.close();
   }
 }
 
@@ -77,23 +82,27 @@ async function hashOf({ parameters }: Transformer): Promise<string> {
   return sha256(new Uint8Array(buffer, byteOffset, byteLength));
 }
 
-/** The first signal is heard; after it they mean to Node what they always do, which ends the process even in the middle of a long step. */
-function listen(folder: RunFolder, say: (text: string) => void, afterwards: string): { readonly received: StopSignal | undefined; unlisten(): void } {
-  let received: StopSignal | undefined;
-  const unlisten = (): void => void process.off('SIGINT', stop).off('SIGTERM', stop);
-  const stop = (signal: StopSignal): void => {
-    unlisten();
-    received = signal;
-    folder.stop();
-    if (folder.training) return say('stopping after this step; once more to stop at once');
-    say(`stopped between two phases: ${afterwards}`);
+interface Signals {
+  /** The run that a signal ends, as soon as there is one. */
+  folder: RunFolder | undefined;
+  received: StopSignal | undefined;
+  unlisten(): void;
+}
+
+/** The first signal is heard; later ones do what they always do, which ends the process even in the middle of a long step. */
+function listen(notice: (text: string) => void, afterwards: (path: string) => string): Signals {
+  const signals: Signals = { folder: undefined, received: undefined, unlisten: onStop((signal) => {
+    const { folder } = signals;
+    signals.received = signal;
+    folder?.stop();
+    if (folder?.training) return notice('stopping after this step; once more to stop at once');
+    if (folder !== undefined) notice(`stopped between two phases: ${afterwards(folder.path)}`);
     void closeDevice().catch(() => {}).then(() => {
-      folder.close();
+      folder?.close();
       process.exit(EXIT[signal]);
     });
-  };
-  process.on('SIGINT', stop).on('SIGTERM', stop);
-  return { get received() { return received; }, unlisten };
+  }) };
+  return signals;
 }
 
 /** The command line of this process, to be given again. */

@@ -17,9 +17,10 @@ import { writeReport } from '../study/report.ts';
 import { runCells } from '../study/schedule.ts';
 import { readArguments, wholeNumber, type Arguments, type Flags } from './arguments.ts';
 import { openDevice } from './device.ts';
-import { EXIT, type StopSignal } from './exit.ts';
-import { command, commandLine } from './program.ts';
+import { EXIT } from './exit.ts';
+import { command, commandLine, programWords } from './program.ts';
 import { inRunFolder } from './session.ts';
+import { print, say } from './terminal.ts';
 import { readSettings, settingFlags } from './train.ts';
 
 export const help = `remit-mini study [flags]
@@ -58,7 +59,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const jobs = wholeNumber('study', args, 'jobs', { min: 1, max: 1024, fallback: availableParallelism() });
   const folder = StudyFolder.claim(out, config), cells = allCells(options), started = performance.now();
   const before = cells.filter((one) => folder.isDone(one)).length;
-  process.stderr.write(`${out}: ${cells.length} runs, ${before} of them done, ${jobs} at a time\n`);
+  say(`${out}: ${cells.length} runs, ${before} of them done, ${jobs} at a time`);
   const signal = await runCells(cells, {
     jobs,
     isDone: (one) => folder.isDone(one),
@@ -66,15 +67,15 @@ export async function run(argv: readonly string[]): Promise<number> {
     explain: (one) => lastLine(folder.log(one)),
     onDone: ({ name }, done, seconds) => {
       const perCell = (performance.now() - started) / 1000 / (done - before), left = perCell * (cells.length - done);
-      process.stderr.write(`${`${done}/${cells.length}`.padStart(9)}  ${name.padEnd(28)} ${seconds.toFixed(0).padStart(4)} s   about ${clock(left)} left\n`);
+      say(`${`${done}/${cells.length}`.padStart(9)}  ${name.padEnd(28)} ${seconds.toFixed(0).padStart(4)} s   about ${clock(left)} left`);
     },
   });
   if (signal !== undefined) {
-    process.stderr.write(`stopped: what is done is kept; go on with: ${command(...commandLine())}\n`);
-    return EXIT[signal as StopSignal];
+    say(`stopped: what is done is kept; go on with: ${command(...commandLine())}`);
+    return EXIT[signal];
   }
   const { markdown, outside } = writeReport(folder, options);
-  process.stdout.write(`${markdown}\n`);
+  print(markdown);
   return args.has('check') && outside.length > 0 ? EXIT.failed : EXIT.ok;
 }
 
@@ -94,7 +95,7 @@ function startCell(folder: StudyFolder, cell: Cell, args: Arguments, threads: nu
   for (const path of [folder.cell(cell), dirname(folder.log(cell))]) mkdirSync(path, { recursive: true });
   const log = openSync(folder.log(cell), 'w');
   try {
-    return spawn(process.execPath, [...process.execArgv, process.argv[1]!, 'study', '--out', '.', '--cell', cell.name, '--threads', `${threads}`, ...passed], { cwd: folder.path, stdio: ['ignore', log, log], detached: true });
+    return spawn(process.execPath, [...programWords(), 'study', '--out', '.', '--cell', cell.name, '--threads', `${threads}`, ...passed], { cwd: folder.path, stdio: ['ignore', log, log], detached: true });
   } finally {
     closeSync(log);
   }

@@ -14,6 +14,7 @@ import { openDevice } from './device.ts';
 import { startFrom } from './init.ts';
 import { command } from './program.ts';
 import { inRunFolder } from './session.ts';
+import { print, say } from './terminal.ts';
 import type { TrainOptions } from './train.ts';
 
 /** Enough for three digits, and seconds of work at most. */
@@ -24,7 +25,7 @@ const LOOKS = 20, GLANCE = 2 ** 13;
 
 /** Resolves to the exit code; the validation loss is on stdout. `path`: of the text. */
 export async function trainText({ resolved, init, out, resume, check }: TrainOptions, path: string): Promise<number> {
-  const text = readText(path, { field: resolved.config.data.field, notice: (line) => process.stderr.write(`${line}\n`) });
+  const text = readText(path, { field: resolved.config.data.field, notice: say });
   const device = await openDevice(resolved.config.device);
   const { model, tokenizer, config, source } = startFrom(init, resolved, byteTokenizer, { shorterRows: true });
   const { context } = config.model, { validation } = config.data;
@@ -37,10 +38,10 @@ export async function trainText({ resolved, init, out, resume, check }: TrainOpt
   return inRunFolder(session, async (folder) => {
     const unit = `bits per ${tokenizer.name}`;
     if (data.validationContext < context && check === undefined) {
-      process.stderr.write(`the part kept for validation has ${data.validationTokens} ${tokenizer.name}s: it is tested in rows of ${data.validationContext}, not ${context}\n`);
+      say(`the part kept for validation has ${data.validationTokens} ${tokenizer.name}s: it is tested in rows of ${data.validationContext}, not ${context}`);
     }
     const before = await bits(model, data);
-    if (check === undefined) process.stderr.write(`${data.trainTokens} ${tokenizer.name}s to train on, ${data.validationTokens} to validate on; at first ${before.toFixed(3)} ${unit}\n`);
+    if (check === undefined) say(`${data.trainTokens} ${tokenizer.name}s to train on, ${data.validationTokens} to validate on; at first ${before.toFixed(3)} ${unit}`);
     const { steps } = config.pretrain, every = Math.ceil(steps / LOOKS);
     let best: Place | undefined;
     const look = async (step: number): Promise<void> => { best = await folder.saveBest('pretrain', step, model, await bits(model, data, GLANCE)); };
@@ -50,9 +51,9 @@ export async function trainText({ resolved, init, out, resume, check }: TrainOpt
     const after = await bits(model, data);
     folder.report('evaluation', { unit, before, after, best: { step: best!.step, quick: best!.loss } });
     if (check !== undefined) return;
-    process.stdout.write(`validation: ${before.toFixed(3)} -> ${after.toFixed(3)} ${unit}\n`);
-    if (best!.step < steps) process.stderr.write(`the model of step ${best!.step} did better: checkpoints/pretrain.best.safetensors\n`);
-    process.stderr.write(`try: ${command('sample', '--model', folder.path, '--prompt', '...')}\n`);
+    print(`validation: ${before.toFixed(3)} -> ${after.toFixed(3)} ${unit}`);
+    if (best!.step < steps) say(`the model of step ${best!.step} did better: checkpoints/pretrain.best.safetensors`);
+    say(`next: ${command('sample', '--model', folder.path, '--prompt', '...')}`);
   });
 }
 

@@ -20,6 +20,7 @@ import { openDevice } from './device.ts';
 import { startFrom } from './init.ts';
 import { inRunFolder } from './session.ts';
 import { evaluationTable, type Stage } from './table.ts';
+import { print } from './terminal.ts';
 import type { TrainOptions } from './train.ts';
 import { checkWorldModel } from './world-model.ts';
 
@@ -43,12 +44,12 @@ export async function trainWorld({ resolved, plan, init, reference, out, resume,
     };
     if (plan === 'everything') {
       await remit(config, world, start, folder, test);
-      if (check === undefined) process.stdout.write(`${comparison(stages, config.remit)}\n`);
+      if (check === undefined) print(comparison(stages, config.remit));
       return;
     }
     if (init !== undefined) await test('start', start);
     await test(plan, await onePhase(plan, folder));
-    if (check === undefined) process.stdout.write(`${evaluationTable(stages)}\n`);
+    if (check === undefined) print(evaluationTable(stages));
 
     function onePhase(phase: Exclude<Plan, 'everything' | 'text'>, run: RunFolder): Promise<Transformer> {
       switch (phase) {

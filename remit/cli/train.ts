@@ -5,8 +5,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, FormatError } from '../../engine/errors.ts';
 import { resolveConfig, type Resolved } from '../config/config.ts';
-import { presetsHelp, printConfig, settingsHelp } from '../config/help.ts';
-import { nearest } from '../../engine/nearest.ts';
+import { presetsHelp, printConfig, settingsHelp, usualSettingsHelp } from '../config/help.ts';
+import { didYouMean } from '../../engine/nearest.ts';
 import { settings } from '../config/schema.ts';
 import { readJsonFile } from '../data/read.ts';
 import type { StepRecord } from '../phases/run.ts';
@@ -16,30 +16,42 @@ import { findSource, readEnvironment } from '../run/sources.ts';
 import { findText } from '../run/text.ts';
 import { readArguments, required, type Arguments, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
+import { print } from './terminal.ts';
 
-export const help = `remit-mini train [pretrain | midtrain | sft | rl | remit] [flags]
+const flagsHelp = `remit-mini train [pretrain | midtrain | sft | rl | remit] [flags]
 
 Without a phase, everything: pre-trains, mid-trains and post-trains (SFT, RL) a small transformer on the tiny world, then mid-trains it
 again guided by the RL model (ReMiT) and post-trains that; tests every stage and compares them. With a phase, that phase alone: midtrain,
 sft and rl go on from the model of --init; remit mid-trains it guided by the model of --reference.
 Everything about the run is kept in its folder.
 
-  --preset <name>              where to start from, see below
-  --config <file.json>         settings from a file, for example the config.json of another run
-  --set <setting>=<value>      one setting; may be repeated; --<setting> <value> says the same
-  --data <path>                train on your own text instead: a .txt or .jsonl file, or a folder of them
-  --init <path>                start from a trained model: a run folder, a checkpoint, or a Hugging Face folder
-  --reference <path>           train remit: the model that guides, for example the checkpoint rl.safetensors of a run
-  --iterations <n>             turns of the flywheel (default 1); the same as --remit.iterations
-  --out <folder>               where the run goes; runs/<preset>-<number> by default
-  --resume <folder>            go on with the run in this folder, with its settings, from its newest checkpoint
-  --out <folder> --resume      the same if there is a run, else begin one
-  --print-config               show every setting and where it came from, and stop
+  --preset <name>        where to start from, see below
+  --config <file.json>   settings from a file, for example the config.json of another run
+  --set <name>=<value>   one setting; may be repeated; --<setting> <value> says the same
+  --data <path>          train on your own text instead: a .txt or .jsonl file, or a folder of them
+  --init <path>          start from a trained model: a run folder, a checkpoint, or a Hugging Face folder
+  --reference <path>     train remit: the model that guides, for example the checkpoint rl.safetensors of a run
+  --iterations <n>       turns of the flywheel (default 1); the same as --remit.iterations
+  --threads <n>          threads of the CPU; one per core by default; results do not depend on it
+  --out <folder>         where the run goes; runs/<preset>-<number> by default
+  --resume <folder>      go on with the run in this folder, with its settings, from its newest checkpoint; --out <folder> --resume: the same
+      if there is a run, else begin one
+  --print-config         show every setting and where it came from, and stop
 
 Presets:
 ${presetsHelp()}
+`;
 
-Settings (defaults < preset < file < flags):
+export const help = `${flagsHelp}
+Settings, of ${settings.size} (defaults < preset < file < flags):
+${usualSettingsHelp()}
+
+  --help all             shows all settings
+`;
+
+export const helpAll = `${flagsHelp}
+Settings (defaults < preset < file < flags).
+
 ${settingsHelp()}
 `;
 
@@ -79,7 +91,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const plan = choosePlan(args.positionals[0], place.resume === 'required' ? place.out : undefined);
   const resolved = readSettings('train', args, place.resume === 'required' ? join(place.out, 'config.json') : undefined);
   if (args.has('print-config')) {
-    process.stdout.write(`${printConfig(resolved)}\n`);
+    print(printConfig(resolved));
     return EXIT.ok;
   }
   const source = (name: 'init' | 'reference'): string | undefined => args.text(name) ?? (begun === undefined ? undefined : findSource(begun, name));
@@ -103,7 +115,7 @@ function choosePlan(word: string | undefined, begun: string | undefined): Exclud
 
 function namedPhase(word: string): (typeof PHASES)[number] {
   const phase = PHASES.find((name) => name === word);
-  if (phase === undefined) throw new ConfigError(`train: ${word}: no such phase: there are ${PHASES.join(', ')}: did you mean ${nearest(word, PHASES)}?`);
+  if (phase === undefined) throw new ConfigError(`train: ${word}: no such phase: there are ${PHASES.join(', ')}${didYouMean(word, PHASES)}`);
   return phase;
 }
 

@@ -3,6 +3,7 @@
 
 import type { ChildProcess } from 'node:child_process';
 import { RemitError } from '../../engine/errors.ts';
+import { onStop, type StopSignal } from '../run/signals.ts';
 import type { Cell } from './plan.ts';
 
 export interface Schedule {
@@ -17,15 +18,16 @@ export interface Schedule {
 }
 
 /** Resolves when all cells are done, or to the signal that ended it. Throws RemitError when a cell fails, after those that run have ended. */
-export async function runCells(cells: readonly Cell[], { jobs, isDone, start, onDone, explain }: Schedule): Promise<NodeJS.Signals | undefined> {
+export async function runCells(cells: readonly Cell[], { jobs, isDone, start, onDone, explain }: Schedule): Promise<StopSignal | undefined> {
   const done = new Set(cells.filter(isDone).map(({ name }) => name)), running = new Map<string, ChildProcess>();
   const waiting = cells.filter(({ name }) => !done.has(name));
-  let stopped: NodeJS.Signals | undefined, failed: string | undefined;
-  const stop = (signal: NodeJS.Signals): void => {
+  let stopped: StopSignal | undefined;
+  let failed: string | undefined;
+  const stop = (signal: StopSignal): void => {
     stopped ??= signal;
-    for (const child of running.values()) child.kill(signal); // a second one ends them at once
+    for (const child of running.values()) child.kill(signal);
   };
-  process.on('SIGINT', stop).on('SIGTERM', stop);
+  const unlisten = onStop(stop, stop); // a second one ends the cells at once, and then the study
   try {
     await new Promise<void>((resolve, reject) => {
       const next = (): void => {
@@ -63,7 +65,7 @@ export async function runCells(cells: readonly Cell[], { jobs, isDone, start, on
       next();
     });
   } finally {
-    process.off('SIGINT', stop).off('SIGTERM', stop);
+    unlisten();
   }
   if (failed !== undefined) throw new RemitError(failed);
   return stopped;

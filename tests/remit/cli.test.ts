@@ -9,6 +9,7 @@ import { useBackend } from '../../engine/runtime.ts';
 import { readArguments } from '../../remit/cli/arguments.ts';
 import { evaluationTable } from '../../remit/cli/table.ts';
 import { resolveConfig } from '../../remit/config/config.ts';
+import { settings } from '../../remit/config/schema.ts';
 import { characterTokenizer } from '../../remit/data/tokenizer.ts';
 import type { Evaluation } from '../../remit/phases/evaluate.ts';
 import { newModel } from '../../remit/phases/pretrain.ts';
@@ -181,10 +182,13 @@ describe('a run', () => {
 describe('what is wrong is one line, and an exit code', () => {
   const one = (...args: string[]) => args;
   test.each<[string[], number, string]>([
-    [one('trian'), 2, 'remit-mini: trian: no such command: did you mean train? See remit-mini --help'],
-    [one('constructor'), 2, 'remit-mini: constructor: no such command: did you mean doctor? See remit-mini --help'],
+    [one('trian'), 2, 'remit-mini: trian: no such command: see remit-mini --help: did you mean train?'],
+    [one('constructor'), 2, 'remit-mini: constructor: no such command: see remit-mini --help'],
+    [one('foo'), 2, 'remit-mini: foo: no such command: see remit-mini --help'],
+    [one('help', 'trian'), 2, 'remit-mini: trian: no such command: see remit-mini --help: did you mean train?'],
+    [one('train', '--no\u001b[31msuch\nflag'), 2, 'train: --no\\u001b[31msuch\\u000aflag: no such flag'],
     [one('train', 'sftt'), 2, 'train: sftt: no such phase: there are pretrain, midtrain, sft, rl, remit: did you mean sft?'],
-    [one('train', 'everything'), 2, 'train: everything: no such phase: there are pretrain, midtrain, sft, rl, remit: did you mean pretrain?'],
+    [one('train', 'everything'), 2, 'train: everything: no such phase: there are pretrain, midtrain, sft, rl, remit'],
     [one('train', 'pretrain', 'more'), 2, 'train: more: unexpected: see remit-mini train --help'],
     [one('train', '--modl.width', '3'), 2, 'train: --modl.width: no such flag: did you mean --model.width?'],
     [one('train', '--seed'), 2, 'train: --seed: needs a value: a value that begins with - is given as --seed=VALUE'],
@@ -262,11 +266,21 @@ describe('signals', () => {
 });
 
 describe('text', () => {
-  test.each([['--help'], ['train', '--help'], ['evaluate', '-h'], ['sample', '--help'], ['score', '--help'], ['export', '--help'], ['devices', '--help'], ['doctor', '--help']])('remit-mini %s %s', async (...args) => {
+  test.each([['--help'], ['train', '--help'], ['evaluate', '-h'], ['sample', '--help'], ['score', '--help'], ['export', '--help'], ['devices', '--help'], ['doctor', '--help'], ['study', '--help'], ['tune', '--help'], ['train', '--help', 'all']])('remit-mini %s %s %s', async (...args) => {
     const { code, stdout, stderr } = await inProcess(args.filter((word) => word !== undefined));
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^remit-mini /);
-    for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(160);
+    for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  test('help train is train --help; every setting is in --help all, the usual ones in --help', async () => {
+    const said = async (...args: string[]) => (await inProcess(args)).stdout;
+    expect(await said('help', 'train')).toBe(await said('train', '--help'));
+    expect(await said('help')).toBe(await said('--help'));
+    expect(await said('help')).toContain('  130   ended by Ctrl-C');
+    const all = (await said('help', 'train', 'all')).match(/^ {2}--[a-z]+(\.[A-Za-z0-9]+)* /gm)!.map((flag) => flag.trim().slice(2));
+    for (const name of settings.keys()) expect(all).toContain(name);
+    expect((await said('train', '--help')).split('\n').length).toBeLessThan(60);
   });
 
   test('--version is that of package.json', () => {
@@ -298,7 +312,7 @@ test('a repeated flag counts last, and the order of flags is kept', () => {
   const args = readArguments('x', ['--a', '1', '--b=2', '--a', '3'], { a: { type: 'string' }, b: { type: 'string' } });
   expect(args.given).toEqual([['a', '1'], ['b', '2'], ['a', '3']]);
   expect(args.text('a')).toBe('3');
-  expect(() => readArguments('x', ['--c'], { a: { type: 'string' } })).toThrow(new ConfigError('x: --c: no such flag: did you mean --a?'));
+  expect(() => readArguments('x', ['--c'], { a: { type: 'string' } })).toThrow(new ConfigError('x: --c: no such flag'));
 });
 
 async function until(condition: () => boolean): Promise<void> {

@@ -31,11 +31,17 @@ async function interrupted(args: string[], signal: NodeJS.Signals, ...cues: ((st
   return { code, signal: killedBy, stderr };
 }
 
+/** A cue that comes so many milliseconds after it is first looked for. */
+function later(ms: number): () => boolean {
+  let since: number | undefined;
+  return () => performance.now() - (since ??= performance.now()) > ms;
+}
+
 const lines = (folder: string): number => (existsSync(join(folder, 'metrics.jsonl')) ? readFileSync(join(folder, 'metrics.jsonl'), 'utf8').split('\n').length - 1 : 0);
 
 /** The words of the command that a process offered to go on with. */
 function offered({ stderr }: Ended): string[] {
-  return /go on with: remit-mini (.*)$/m.exec(stderr)![1]!.split(' ');
+  return / remit\/cli\/bin\.ts (.*)$/m.exec(stderr)![1]!.split(' ');
 }
 
 function expectSame(folder: string): void {
@@ -76,10 +82,10 @@ describe.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s', (signal, code)
     expect(existsSync(join(folder, 'evaluation.json'))).toBe(true);
   });
 
-  test.runIf(signal === 'SIGINT')('twice: it ends at once, in the middle of a long step, without another word', async () => {
+  test.runIf(signal === 'SIGINT')('twice in a moment is once; again a second later, it ends at once, in the middle of a long step, without another word', async () => {
     const folder = join(scratch, `${signal}-twice`);
-    const slow = ['train', 'rl', ...settings, '--init', whole, '--set', 'rl.prompts=1024', '--set', 'rl.samples=16', '--evaluate.questions', '1', '--out', folder];
-    const ended = await interrupted(slow, signal, () => existsSync(join(folder, 'evaluation.json')), (stderr) => stderr.includes('once more'));
+    const slow = ['train', 'rl', ...settings, '--init', whole, '--set', 'rl.prompts=4096', '--set', 'rl.samples=16', '--evaluate.questions', '1', '--out', folder];
+    const ended = await interrupted(slow, signal, () => existsSync(join(folder, 'evaluation.json')), (stderr) => stderr.includes('once more'), later(1100));
     expect(ended).toMatchObject({ code: null, signal });
     expect(ended.stderr).toContain('stopping after this step; once more to stop at once');
     expect(ended.stderr).not.toContain('go on with');

@@ -1,0 +1,50 @@
+// What is said, as a terminal shows it: control characters, words for a shell, text in so many columns.
+
+import { execFileSync } from 'node:child_process';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { layout, wrap } from '../../remit/cli/layout.ts';
+import { printable, quoted } from '../../remit/cli/terminal.ts';
+
+describe('control characters', () => {
+  test('are shown as their codes; tabs, newlines and letters of any script stay', () => {
+    expect(printable('a\u001b[31mb\u0007\u000e\r\u007f\u009b\u202e\u2028')).toBe('a\\u001b[31mb\\u0007\\u000e\\u000d\\u007f\\u009b\\u202e\\u2028');
+    expect(printable('tab\tline\nÄ ж 漢 🙂 é')).toBe('tab\tline\nÄ ж 漢 🙂 é');
+  });
+
+  test('of no text whatever are left', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => !/[^\P{Cc}\t\n]/u.test(printable(text))));
+  });
+});
+
+test('a shell reads a quoted word as it was', () => {
+  const words = ['plain', 'two words', "it's", '$HOME `x` "y" \\n', 'a\nb\tc', '\u001b[1m\'\\', '#%23?ä', '\u202e\u0085', ''];
+  expect(execFileSync('bash', ['-c', `printf '%s\\0' ${words.map(quoted).join(' ')}`], { encoding: 'utf8', env: { LC_ALL: 'C.UTF-8' } }).split('\0').slice(0, -1)).toEqual(words);
+});
+
+describe('layout', () => {
+  const text = 'A paragraph of words\nthat goes on.\n\n  --one <n>   a meaning of several words\n              that goes on\n  --two       short\n\nThings:\n  last  meaning\n';
+
+  test('fills paragraphs, and hangs what an item means below it', () => {
+    expect(layout(text, 40).split('\n')).toEqual([
+      'A paragraph of words that goes on.', '', '  --one <n>   a meaning of several words', '              that goes on', '  --two       short', '', 'Things:', '  last  meaning',
+    ]);
+    expect(layout(text, 34).split('\n')).toEqual([
+      'A paragraph of words that goes on.', '', '  --one <n>', '      a meaning of several words', '      that goes on', '  --two', '      short', '', 'Things:', '  last  meaning',
+    ]);
+  });
+
+  test('a terminal of no columns, of one, or of very many', () => {
+    for (const width of [0, 1, 19, 20]) expect(Math.max(...layout(text, width).split('\n').map((line) => line.length))).toBeLessThanOrEqual(20);
+    expect(layout('word '.repeat(100), 1e9).split('\n')[0]!.length).toBeLessThanOrEqual(120);
+  });
+
+  test('loses no word, and makes no line wider than asked for but for a long word', () => {
+    const word = fc.string({ minLength: 1, maxLength: 12, unit: fc.constantFrom('a', 'b', '-') });
+    fc.assert(fc.property(fc.array(word), fc.integer({ min: 1, max: 40 }), (words, width) => {
+      const lines = wrap(words.join(' '), width);
+      expect(lines.join(' ').split(' ').filter(Boolean)).toEqual(words);
+      for (const line of lines) expect(line.length <= width || !line.includes(' ')).toBe(true);
+    }));
+  });
+});
