@@ -46,6 +46,7 @@ function fill(block: string, width: number): string {
 
 /** A name and its text, whose further lines hang below the first. */
 export function hanging(name: string, text: string, width: number): string {
+  if (name.length + text.trimEnd().length <= width) return `${name}${text}`.trimEnd(); // with its own spaces
   return hang(name, wrap(text, Math.max(MEANING, width - name.length)), name.length).trimEnd();
 }
 

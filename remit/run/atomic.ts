@@ -59,7 +59,7 @@ function flushFolder(path: string): void {
 }
 
 /** What a network or shared disk answers when it does not know fsync; anything else, EIO above all, is a fault of the disk. */
-const NO_FSYNC: ReadonlySet<string | undefined> = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EPERM']);
+const NO_FSYNC: ReadonlySet<string | undefined> = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EPERM', 'ERR_ACCESS_DENIED']); // the last is that of node --permission
 
 let tell: ((text: string) => void) | undefined = (text) => void process.stderr.write(`${text}\n`);
 
