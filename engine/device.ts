@@ -8,7 +8,6 @@ import { defaultThreads } from './cpu/threads.ts';
 import { DeviceError } from './errors.ts';
 import { useBackend } from './runtime.ts';
 import { mayHaveGpu, openGpu, type Gpu } from './webgpu/adapter.ts';
-import { WebGpuBackend } from './webgpu/backend.ts';
 import type { Tuned } from './webgpu/variants.ts';
 
 export type DeviceKind = 'auto' | 'cpu' | 'webgpu';
@@ -56,7 +55,9 @@ async function open(kind: DeviceKind, options: DeviceOptions): Promise<Backend> 
   }
 }
 
-function webgpu(gpu: Gpu, { tuned, budgetBytes }: DeviceOptions): Backend {
+/** The backend is loaded where there is a GPU: it brings the text of every shader along. */
+async function webgpu(gpu: Gpu, { tuned, budgetBytes }: DeviceOptions): Promise<Backend> {
+  const { WebGpuBackend } = await import('./webgpu/backend.ts');
   const found = tuned?.(gpu.key);
   return new WebGpuBackend(gpu.device, { ...gpu, ...(found && { tuned: found }), ...(budgetBytes !== undefined && { budgetBytes }) });
 }

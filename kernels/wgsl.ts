@@ -1,11 +1,11 @@
 // What the WebGPU backend knows of a shader: its text, its bindings, its parameters, and how a kernel launches it.
-// The records themselves are made from the .wgsl files by scripts/embed-wgsl.mjs (kernels/generated.ts).
+// The records themselves are made from the .wgsl files by scripts/embed-wgsl.mjs: kernels/generated.ts has what every device needs to know,
+// generated-sources.ts the texts, which the WebGPU backend brings along, and generated-origins.ts where their lines come from, for errors.
 
 export interface Wgsl<B extends string = string, P extends string = string> {
   readonly path: string;
-  readonly source: string;
-  /** `file:line` of every line of the source, for error messages. */
-  readonly origins: readonly string[];
+  /** The text. Absent in the records of kernels/: their texts are found by `path`, see engine/webgpu/pipelines.ts. */
+  readonly source?: string;
   /** In order; binding i + 1 of group 0 (0 is the uniform Params). */
   readonly bindings: readonly { readonly name: B; readonly access: 'read' | 'read_write' }[];
   /** Fields of `struct Params`, in order, 4 bytes each. */

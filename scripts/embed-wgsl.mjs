@@ -1,5 +1,6 @@
-// Turns every kernels/**/*.wgsl into one typed module, kernels/generated.ts, so that Node, vitest, browsers and bundlers load shaders
-// with no plugin and no file reading, and the compiler knows the names of their bindings and parameters.
+// Turns every kernels/**/*.wgsl into modules, so that Node, vitest, browsers and bundlers load shaders with no plugin and no file reading,
+// and the compiler knows the names of their bindings and parameters: kernels/generated.ts has those, generated-sources.ts the texts, which
+// only a GPU needs, and generated-origins.ts the places where their lines come from, which only an error needs.
 // `//#include "path"` lines are replaced by the file they name, each once. Runs before build, test and type check; its result is not in git.
 // Uses Node alone. What a shader must look like: kernels/README.md.
 
@@ -11,12 +12,38 @@ const root = join(dirname(dirname(fileURLToPath(import.meta.url))), 'kernels');
 const files = readdirSync(root, { recursive: true }).filter((name) => name.endsWith('.wgsl')).map((name) => name.replaceAll('\\', '/')).sort();
 const modules = files.filter((name) => !name.startsWith('lib/')).map(describe);
 
-const header = `// Made by scripts/embed-wgsl.mjs from the .wgsl files. Not in git.
+const header = '// Made by scripts/embed-wgsl.mjs from the .wgsl files. Not in git.\n';
+write('generated.ts', [`${header}\nimport type { Wgsl } from './wgsl.ts';\n`, ...modules.map(emit)].join('\n'));
+write('generated-sources.ts', `${header}
+/** The text of each shader, includes replaced, by its path. */
+export const sources: Readonly<Record<string, string>> = ${json(modules.map(({ path, lines }) => [path, lines.map(({ text }) => text).join('\n')]))};
+`);
+write('generated-origins.ts', `${header}
+/** Where the lines of each shader come from, in order: so many lines of a file, beginning at a line of it. */
+export const origins: Readonly<Record<string, readonly (readonly [file: string, line: number, count: number])[]>> = ${json(modules.map(({ path, lines }) => [path, runs(lines)]))};
+`);
 
-import type { Wgsl } from './wgsl.ts';
-`;
-const target = join(root, 'generated.ts'), text = [header, ...modules.map(emit)].join('\n');
-if (!existsSync(target) || readFileSync(target, 'utf8') !== text) writeFileSync(target, text);
+/** Only what changed, so that nothing is built again without need. */
+function write(name, text) {
+  const target = join(root, name);
+  if (!existsSync(target) || readFileSync(target, 'utf8') !== text) writeFileSync(target, text);
+}
+
+/** By path, an entry on a line of its own. */
+function json(entries) {
+  return `{\n${entries.map(([path, value]) => `  ${JSON.stringify(`kernels/${path}`)}: ${JSON.stringify(value)},\n`).join('')}}`;
+}
+
+/** Neighbouring lines of one file as one entry. */
+function runs(lines) {
+  const found = [];
+  for (const { file, line } of lines) {
+    const last = found.at(-1);
+    if (last && last[0] === `kernels/${file}` && last[1] + last[2] === line) last[2]++;
+    else found.push([`kernels/${file}`, line, 1]);
+  }
+  return found;
+}
 
 function describe(path) {
   const lines = expand(path, new Set()), source = lines.map(({ text }) => text).join('\n');
@@ -39,15 +66,15 @@ function expand(path, seen) {
   if (!existsSync(full)) fail(path, 'no such file');
   return readFileSync(full, 'utf8').split('\n').flatMap((text, i) => {
     const include = /^\/\/#include "(.+)"$/.exec(text);
-    return include ? expand(relative(root, join(dirname(full), include[1])).replaceAll('\\', '/'), seen) : [{ text, at: `${path}:${i + 1}` }];
+    return include ? expand(relative(root, join(dirname(full), include[1])).replaceAll('\\', '/'), seen) : [{ text, file: path, line: i + 1 }];
   });
 }
 
-function emit({ path, lines, bindings, params }) {
+function emit({ path, bindings, params }) {
   const name = path.slice(0, -'.wgsl'.length).split('/').at(-1).replaceAll(/-(\w)/g, (_, letter) => letter.toUpperCase());
   const union = (items) => items.map((item) => `'${item.name}'`).join(' | ') || 'never';
   return `export const ${name}Wgsl: Wgsl<${union(bindings)}, ${union(params)}> = ${JSON.stringify({
-    path: `kernels/${path}`, source: lines.map(({ text }) => text).join('\n'), origins: lines.map(({ at }) => `kernels/${at}`), params,
+    path: `kernels/${path}`, params,
     bindings: bindings.map(({ name, access }) => ({ name, access })),
   })};\n`;
 }

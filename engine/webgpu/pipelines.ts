@@ -1,6 +1,7 @@
 // Shaders to pipelines: one per kernel and combination of substitutions and constants, made at first use and kept.
 // Compile errors are mapped back to the file and line that they come from. Read after: kernels/wgsl.ts.
 
+import { sources } from '../../kernels/generated-sources.ts';
 import type { Wgsl, WgslProgram } from '../../kernels/wgsl.ts';
 
 export interface Pipeline {
@@ -57,26 +58,46 @@ export class Pipelines {
       layout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: { module, entryPoint: 'main', constants },
     });
-    this.#check(module, this.#device.popErrorScope(), shader, variant);
+    this.#check(module, this.#device.popErrorScope(), shader.path, variant);
     return { pipeline, layout };
   }
 
   /** Reports the compiler's first error at the line of the file that it is in, or else what is wrong with the pipeline. */
-  #check(module: GPUShaderModule, scope: Promise<GPUError | null>, { path, origins }: Wgsl, variant: string): void {
+  #check(module: GPUShaderModule, scope: Promise<GPUError | null>, path: string, variant: string): void {
     this.#unchecked++;
-    const check = Promise.all([module.getCompilationInfo(), scope]).then(([{ messages }, error]) => {
+    const judge = async (): Promise<void> => {
+      const [{ messages }, error] = await Promise.all([module.getCompilationInfo(), scope]);
       const first = messages.find(({ type }) => type === 'error');
-      const what = first ? `${origins[first.lineNum - 1] ?? path}:${first.linePos}: ${first.message}` : error && `${path}: ${error.message.split('\n')[0]}`;
+      const what = first ? `${await placeOf(path, first.lineNum)}:${first.linePos}: ${first.message}` : error && `${path}: ${error.message.split('\n')[0]}`;
       if (what) this.#fail(`${what}${variant && ` (variant${variant})`}`);
-    }).catch(() => {}).finally(() => this.#unchecked--); // a device that was lost says so elsewhere
+    };
+    const check = judge().catch(() => {}).finally(() => this.#unchecked--); // a device that was lost says so elsewhere
     this.#checked = Promise.all([this.#checked, check]);
   }
 }
 
+/** `file:line` of a line of a shader, of what it includes too. The table is loaded for an error only. */
+async function placeOf(path: string, line: number): Promise<string> {
+  const { origins } = await import('../../kernels/generated-origins.ts');
+  let before = 0;
+  for (const [file, first, count] of origins[path] ?? []) {
+    if (line <= before + count) return `${file}:${first + line - before - 1}`;
+    before += count;
+  }
+  return `${path}:${line}`; // a shader that brings its own text
+}
+
+/** The text of a shader as its file has it, includes replaced. */
+export function sourceOf({ path, source = sources[path] }: Pick<Wgsl, 'path' | 'source'>): string {
+  if (source === undefined) throw new Error(`internal: ${path}: has no source`);
+  return source;
+}
+
 /** The source with the right-hand side of each `//#param NAME` line replaced: what stands between `= ` or `return ` and `;`. */
-export function specialise({ path, source }: Wgsl, substitutions: Values<string>): string {
+export function specialise(shader: Wgsl, substitutions: Values<string>): string {
+  const { path } = shader;
   const left = new Set(Object.keys(substitutions));
-  const text = source.split('\n').map((line) => {
+  const text = sourceOf(shader).split('\n').map((line) => {
     const name = /\/\/#param (\w+)/.exec(line)?.[1], value = name === undefined ? undefined : substitutions[name];
     if (name === undefined || value === undefined) return line;
     left.delete(name);

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Storage } from '../../engine/backend.ts';
 import { openGpu } from '../../engine/webgpu/adapter.ts';
+import { sourceOf } from '../../engine/webgpu/pipelines.ts';
 import { ladder, matmulKernel } from '../../kernels/matmul/matmul.ts';
 import { openDevice } from '../../remit/cli/device.ts';
 import { readTuning, tuningPath, writeTuning } from '../../remit/cli/tune-cache.ts';
@@ -116,7 +117,7 @@ describe('the command', () => {
   test('what it keeps decides what runs, at that shape', async ({ skip }) => {
     const { key } = (await gpuHere) ?? {};
     if (key === undefined) return skip('no WebGPU');
-    const { shader, grid } = ladder.naive, marked = { shader: { ...shader, source: shader.source.replace('epilogue(sum,', 'epilogue(sum + 100.0,') }, grid };
+    const { shader, grid } = ladder.naive, marked = { shader: { ...shader, source: sourceOf(shader).replace('epilogue(sum,', 'epilogue(sum + 100.0,') }, grid };
     const kernel = { ...matmulKernel, variants: { marked } };
     writeTuning(key, { 'matmul 1x1x3 NN': 'marked' });
     const device = await openDevice('webgpu'), found: number[] = [];

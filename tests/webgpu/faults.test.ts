@@ -1,14 +1,18 @@
 // What goes wrong on a GPU: each fault becomes one DeviceError, at the next call that can throw it, and the process lives on.
 
+import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
+import type { Storage } from '../../engine/backend.ts';
 import { DeviceError } from '../../engine/errors.ts';
 import { useBackend } from '../../engine/runtime.ts';
 import { step } from '../../engine/step.ts';
 import { openGpu } from '../../engine/webgpu/adapter.ts';
 import { WebGpuBackend, type WebGpuOptions } from '../../engine/webgpu/backend.ts';
+import { sourceOf } from '../../engine/webgpu/pipelines.ts';
 import { affineKernel } from '../../kernels/elementwise/elementwise.ts';
+import { geluBackwardWgsl } from '../../kernels/generated.ts';
 import { defineKernel } from '../../kernels/kernel.ts';
-import type { Wgsl } from '../../kernels/wgsl.ts';
+import type { Grid, Wgsl } from '../../kernels/wgsl.ts';
 import { describeGpu } from '../support/gpu.ts';
 
 let backend: WebGpuBackend, device: GPUDevice;
@@ -27,7 +31,7 @@ function kernelOf(body: string) {
   const lines = ['struct Params { n: u32 }', '@group(0) @binding(0) var<uniform> p: Params;', '@group(0) @binding(1) var<storage, read_write> out: array<f32>;',
     '@compute @workgroup_size(1) fn main() {', ...body.split('\n'), '}'];
   const shader: Wgsl<'out', 'n'> = {
-    path: 'kernels/test.wgsl', source: lines.join('\n'), origins: lines.map((_, i) => `kernels/test.wgsl:${i + 1}`),
+    path: 'kernels/test.wgsl', source: lines.join('\n'),
     bindings: [{ name: 'out', access: 'read_write' }], params: [{ name: 'n', type: 'u32' }],
   };
   return defineKernel({ name: 'test', bindings: { out: 'write' }, params: ['n'], reference() {}, wgsl: { shader, grid: () => [1, 1, 1] } });
@@ -49,6 +53,25 @@ describeGpu('faults', () => {
     backend.dispatch(kernelOf('  out[0] = 1.0;\n  out[1] = nowhere;'), { out }, { n: 4 });
     expect(await fault(() => backend.read(out))).toBe("kernels/test.wgsl:6:12: unresolved value 'nowhere'");
     expect(await fault(() => backend.alloc(4, 'f32'))).toContain('kernels/test.wgsl:6:12'); // and from then on
+  });
+
+  test('... at the line of the file that it was included from, where that is another', async () => {
+    await open();
+    const shader = { ...geluBackwardWgsl, source: sourceOf(geluBackwardWgsl) };
+    const breakAt = (line: string, what: string) => ({ ...shader, source: shader.source.replace(line, `${line} ${what}`) });
+    const kernel = kernelOf(''), buffers = (out: Storage) => ({ x: out, dOut: out, dx: out });
+    const run = (broken: typeof shader) => {
+      const grid = (): Grid => [1, 1, 1];
+      const out = backend.alloc(4, 'f32');
+      backend.dispatch({ ...kernel, bindings: { x: 'read', dOut: 'read', dx: 'write' }, wgsl: { shader: broken, grid } } as never, buffers(out) as never, { n: 4 });
+      return backend.read(out);
+    };
+    const lineIn = (file: string, text: string) => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8').split('\n').findIndex((each) => each.startsWith(text)) + 1;
+    const own = 'kernels/activation/gelu-backward.wgsl', included = 'kernels/lib/math.wgsl';
+    expect(await fault(() => run(breakAt('const CUBE = 0.044715;', 'const A = nowhere;')))).toMatch(new RegExp(`^${own}:${lineIn(own, 'const CUBE')}:`));
+    await backend.close();
+    await open();
+    expect(await fault(() => run(breakAt('const F32_LOWEST = -3.4028234e38;', 'const A = nowhere;')))).toMatch(new RegExp(`^${included}:${lineIn(included, 'const F32_LOWEST')}:`));
   });
 
   test('... or at the end of the step', async () => {

@@ -6,7 +6,7 @@ import type { Storage } from '../../engine/backend.ts';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import { rng } from '../../engine/rng.ts';
 import { ladder, matmulKernel } from '../../kernels/matmul/matmul.ts';
-import { Pipelines } from '../../engine/webgpu/pipelines.ts';
+import { Pipelines, sourceOf } from '../../engine/webgpu/pipelines.ts';
 import type { HostArray } from '../../kernels/kernel.ts';
 import { describeGpu, gpu } from '../support/gpu.ts';
 
@@ -77,7 +77,7 @@ test('the program for subgroup matrices is valid, by Dawn\'s null backend, which
   pipelines.get(ladder.matrices, { batch: 1, M: 64, N: 64, K: 16 });
   await pipelines.checked;
   expect(faults).toEqual([]);
-  pipelines.get({ ...ladder.matrices, shader: { ...ladder.matrices.shader, source: ladder.matrices.shader.source.replace('<f16, 16, 16>', '<f32, 16, 16>') } }, { M: 64 });
+  pipelines.get({ ...ladder.matrices, shader: { ...ladder.matrices.shader, source: sourceOf(ladder.matrices.shader).replace('<f16, 16, 16>', '<f32, 16, 16>') } }, { M: 64 });
   await pipelines.checked;
   expect(faults).toHaveLength(1);
   device.destroy();
