@@ -2,11 +2,15 @@
 // some of these in a page that is isolated from other origins, and so has threads.
 
 import './scripts/embed-wgsl.mjs'; // a shader that was edited a moment ago is the one that is tested
+import { fileURLToPath } from 'node:url';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import { findChromium } from './tests/support/chromium.ts';
 
 const inBrowser = ['tests/browser/**/*.test.ts'], isolated = ['tests/browser/isolated/*.test.ts'];
 const inBoth = ['tests/tiny.test.ts', 'tests/learning.test.ts', 'tests/{nn,ops,optim}/*.test.ts'];
+
+/** What package.json's "imports" say of the built files, for the sources. */
+const adapter = (name: string) => ({ resolve: { alias: { '#node-adapter': fileURLToPath(new URL(`./engine/webgpu/${name}.ts`, import.meta.url)) } } });
 
 async function browserProjects(): Promise<TestProjectInlineConfiguration[]> {
   const chromium = findChromium();
@@ -17,8 +21,9 @@ async function browserProjects(): Promise<TestProjectInlineConfiguration[]> {
   const { playwright } = await import('@vitest/browser-playwright');
   const browser = () => ({ enabled: true, headless: true, screenshotFailures: false, instances: [{ browser: 'chromium' as const }], provider: playwright({ launchOptions: chromium }) }); // vitest writes into it
   return [
-    { test: { name: 'browser', include: [...inBrowser, ...inBoth], exclude: isolated, testTimeout: 60_000, browser: browser() } },
+    { ...adapter('no-adapter'), test: { name: 'browser', include: [...inBrowser, ...inBoth], exclude: isolated, testTimeout: 60_000, browser: browser() } },
     {
+      ...adapter('no-adapter'),
       server: { headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' } },
       test: { name: 'isolated', include: isolated, testTimeout: 60_000, browser: browser() },
     },
@@ -29,6 +34,7 @@ export default defineConfig({
   test: {
     projects: [
       {
+        ...adapter('node-adapter'),
         test: {
           name: 'node',
           include: ['tests/**/*.test.ts'],

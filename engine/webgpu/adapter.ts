@@ -1,5 +1,6 @@
 // Finds a GPU and opens it: the browser's own WebGPU, or in Node the optional package `webgpu` (Dawn), by way of node-adapter.ts.
-// Nothing here is Node's: that file is loaded only where Node runs. Read next: node-adapter.ts. Used by: ../device.ts.
+// Nothing here is Node's: that file is loaded only where Node runs, and elsewhere `#node-adapter` is no-adapter.ts (see package.json).
+// Read next: node-adapter.ts. Used by: ../device.ts.
 
 import { adapterKey, adapterKind, type AdapterKind } from './variants.ts';
 
@@ -43,7 +44,7 @@ export async function openGpu({ software }: { readonly software: Software }): Pr
     const wanted = isNode() && process.env.REMIT_SUBGROUP_MATRIX === '1' ? [...FEATURES, SUBGROUP_MATRIX] : FEATURES;
     const requiredFeatures = wanted.filter((feature) => adapter.features.has(feature));
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
-    const budget = isSoftware && isNode() ? { budgetBytes: (await import('./node-adapter.ts')).memoryBudget() } : {};
+    const budget = isSoftware && isNode() ? { budgetBytes: (await import('#node-adapter')).memoryBudget() } : {};
     return { device, adapter, name, software: isSoftware, ...budget, kind: adapterKind(adapter.info, isSoftware), key: adapterKey(adapter.info) };
   } catch (error) {
     return `${name} gave no device: ${messageOf(error)}`;
@@ -53,13 +54,13 @@ export async function openGpu({ software }: { readonly software: Software }): Pr
 /** Whether looking for a GPU is worth loading anything: there is WebGPU in this browser, or a graphics driver beside this Node. */
 export async function mayHaveGpu(): Promise<boolean> {
   if (browserGpu()) return true;
-  return isNode() && (await import('./node-adapter.ts')).hasSystemDriver();
+  return isNode() && (await import('#node-adapter')).hasSystemDriver();
 }
 
 async function findAdapter(software: Software): Promise<GPUAdapter | string> {
   const gpu = browserGpu();
   if (gpu) return askBrowser(gpu, software);
-  if (isNode()) return (await import('./node-adapter.ts')).findNodeAdapter(software);
+  if (isNode()) return (await import('#node-adapter')).findNodeAdapter(software);
   return 'this browser has no WebGPU: use a recent one, and a page that comes by https or from localhost';
 }
 

@@ -89,7 +89,7 @@ function opens(library: string): boolean {
 async function loadDawn(): Promise<Dawn | string> {
   if (process.env.REMIT_NO_WEBGPU) return 'the package "webgpu" is switched off: unset REMIT_NO_WEBGPU';
   try {
-    const dawn = await import('webgpu');
+    const dawn = await import(/* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */ 'webgpu'); // native code: no bundler can take it in
     Object.assign(globalThis, dawn.globals);
     return dawn;
   } catch (error) {

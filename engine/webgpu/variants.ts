@@ -105,19 +105,33 @@ export class Variants {
   }
 }
 
-/** What an adapter says of itself is little: its vendor, and perhaps a name. Of vendors who make both kinds, the name decides. */
-export function adapterKind({ vendor, description, device }: Pick<GPUAdapterInfo, 'vendor' | 'description' | 'device'>, software: boolean): AdapterKind {
+/** What an adapter says of itself. Said here, since TypeScript's own library has GPUAdapterInfo from version 6 on only. */
+export interface AdapterNames {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+}
+
+/** Its vendor, and perhaps a name, is all that is known. Of vendors who make both kinds, the name decides. */
+export function adapterKind({ vendor, description, device }: Omit<AdapterNames, 'architecture'>, software: boolean): AdapterKind {
   if (software) return 'software';
   const name = `${vendor} ${device} ${description}`;
   return /nvidia|geforce|quadro|tesla|radeon (rx|pro|vii)|instinct|intel\W*(r\W*)?arc/i.test(name) && !/tegra|orin|xavier/i.test(name) ? 'discrete' : 'integrated';
 }
 
 interface MatrixConfig { readonly M: number; readonly N: number; readonly K: number; readonly componentType: string; readonly resultComponentType: string }
-type Described = Partial<GPUAdapterInfo> & { readonly subgroupMatrixConfigs?: Iterable<MatrixConfig> };
+
+/** The part of a GPUDevice that tells what it may use. */
+export interface OpenedDevice {
+  readonly features: { has(feature: string): boolean };
+  readonly adapterInfo?: { readonly subgroupMinSize?: number; readonly subgroupMaxSize?: number; readonly subgroupMatrixConfigs?: Iterable<MatrixConfig> };
+}
 
 /** What the device that was opened may use, by the features that were asked for. */
-export function abilitiesOf({ features, adapterInfo }: Pick<GPUDevice, 'features' | 'adapterInfo'>): ReadonlySet<Ability> {
-  const found = new Set<Ability>(), { subgroupMinSize, subgroupMaxSize, subgroupMatrixConfigs = [] }: Described = adapterInfo ?? {}; // some browsers have none
+export function abilitiesOf({ features, adapterInfo }: OpenedDevice): ReadonlySet<Ability> {
+  const found = new Set<Ability>();
+  const { subgroupMinSize, subgroupMaxSize, subgroupMatrixConfigs = [] } = adapterInfo ?? {}; // some browsers have none
   const lanes = subgroupMinSize === subgroupMaxSize ? subgroupMinSize : undefined;
   if (features.has('shader-f16')) found.add('shader-f16');
   if (features.has('subgroups')) {
@@ -130,6 +144,6 @@ export function abilitiesOf({ features, adapterInfo }: Pick<GPUDevice, 'features
 }
 
 /** Names an adapter in what is kept on disk. */
-export function adapterKey({ vendor, architecture, device, description }: Pick<GPUAdapterInfo, 'vendor' | 'architecture' | 'device' | 'description'>): string {
+export function adapterKey({ vendor, architecture, device, description }: AdapterNames): string {
   return [vendor, architecture, device, description].join(' / ');
 }

@@ -124,7 +124,7 @@ describe('createDevice', () => {
   test('where the package is not installed, auto is the CPU and webgpu says how to get it', () => {
     const folder = temporaryFolder(); // the engine and the kernels import no package at all, so they run here alone
     for (const part of ['engine', 'kernels']) cpSync(join(root, part), join(folder, part), { recursive: true });
-    writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
+    writeFileSync(join(folder, 'package.json'), '{"type": "module", "imports": {"#node-adapter": "./engine/webgpu/node-adapter.ts"}}');
     writeFileSync(join(folder, 'try.ts'), [
       "import { createDevice } from './engine/device.ts';",
       "console.log((await createDevice('auto')).name);",

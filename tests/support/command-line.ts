@@ -9,7 +9,10 @@ import { main } from '../../remit/cli/main.ts';
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const program = ['--import', import.meta.resolve('tsx'), join(root, 'remit/cli/bin.ts')];
 
-const ownCache = { XDG_CACHE_HOME: join(root, 'node_modules/.cache/tests') }; // rather than what the user has tuned
+const ownCache = {
+  XDG_CACHE_HOME: join(root, 'node_modules/.cache/tests'), // rather than what the user has tuned
+  TSX_TSCONFIG_PATH: join(root, 'tsconfig.json'), // else tsx looks for one where the process starts
+};
 
 export interface Outcome {
   readonly code: number | null;
