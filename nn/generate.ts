@@ -6,6 +6,7 @@ import type { HostArray } from '../kernels/kernel.ts';
 import { sampleKernel } from '../kernels/random/random.ts';
 import { ConfigError, DivergedError } from '../engine/errors.ts';
 import { anything, checkArguments, checkOptions, optional, real, typedArray, whole, type Rules } from '../engine/options.ts';
+import { slice } from '../engine/ops/shape.ts';
 import { anRng, type Rng } from '../engine/rng.ts';
 import { backend, noGrad } from '../engine/runtime.ts';
 import { step, type Step } from '../engine/step.ts';
@@ -20,6 +21,8 @@ export interface GenerateOptions {
   readonly temperature: number;
   /** Sample among the k likeliest only; 0: among all. */
   readonly topK?: number;
+  /** Draw among the first so many tokens; all of them unless given. The logits of a padded vocabulary go on after the last token that means something. */
+  readonly vocabulary?: number;
   /** Where randomness comes from: row r, position p and token v always draw the same number. */
   readonly seed: Rng;
   /** First new token, instead of drawing it. */
@@ -35,6 +38,7 @@ const generateRules: Rules<GenerateOptions> = {
   maxNew: whole({ min: 0 }),
   temperature: real({ from: 0 }),
   topK: optional(whole({ min: 0 })),
+  vocabulary: optional(whole({ min: 1 })),
   seed: anRng,
   force: optional(token),
   stop: optional(token),
@@ -88,10 +92,12 @@ type Advance = Step<[input: Int32Array | Tensor, position: number, tokens: Tenso
 
 /** Feeds the tokens before `position`, those not yet in the cache, and draws the token at it. */
 function decodeStep(model: Transformer, state: DecodeState): Advance {
-  return step((input, position, tokens, next, first, { batch: B, temperature: asked, topK = 0, seed, force = -1, stop = -1 }) => noGrad(() => {
+  return step((input, position, tokens, next, first, { batch: B, temperature: asked, topK = 0, vocabulary = Infinity, seed, force = -1, stop = -1 }) => noGrad(() => {
     const fed = input instanceof Tensor ? input : tensor(input, [B, input.length / B], 'i32');
-    const logits = model.decode(fed, state, position - fed.shape[1]!); // [B,V]
-    const [V, T] = [model.config.vocabulary, tokens.shape[1]!];
+    const all = model.decode(fed, state, position - fed.shape[1]!); // [B,V]
+    const V = Math.min(vocabulary, model.config.vocabulary);
+    const logits = V < model.config.vocabulary ? slice(all, { axis: 1, start: 0, end: V }) : all;
+    const T = tokens.shape[1]!;
     const temperature = asked < COLDEST ? 0 : asked;
     backend().dispatch(sampleKernel, { logits: logits.storage, tokens: tokens.storage, next: next.storage }, {
       B, V, T, position, first, temperature, topK, force: position === first ? force : -1, stop, key0: seed.k0, key1: seed.k1,

@@ -40,7 +40,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (room < 1) throw new ConfigError(`sample: prompt of ${prompts.length} tokens: the model's context is ${context}: give a shorter one`);
   const maxNew = wholeNumber('sample', args, 'tokens', { min: 1, max: room, fallback: room });
 
-  const tokens = await generate(model, prompts, { batch: 1, maxNew, temperature, topK, seed: rng(seed).fold('sample') });
+  const tokens = await generate(model, prompts, { batch: 1, maxNew, temperature, topK, vocabulary: tokenizer.vocabulary, seed: rng(seed).fold('sample') });
   print(tokenizer.decode(tokens));
   return EXIT.ok;
 }

@@ -10,6 +10,7 @@ import { generate } from '../../nn/generate.ts';
 import { aTransformer, type Transformer } from '../../nn/transformer.ts';
 import { STOP, THINK } from '../data/alphabet.ts';
 import { heldOut } from '../data/evaluation-set.ts';
+import { tinyWorldTokenizer } from '../data/tokenizer.ts';
 import { encode, evaluationSet, PROMPT, RESPONSE, ROW, TASKS, verdict, type EvaluationSet } from '../data/world.ts';
 
 /** Shares between 0 and 1. */
@@ -80,7 +81,8 @@ async function answers(model: Transformer, set: EvaluationSet, random: Rng, opti
   for (let start = 0; start < set.answers.length; start += CHUNK) {
     const expected = set.answers.slice(start, start + CHUNK), batch = expected.length;
     const prompts = set.prompts.subarray(start * PROMPT, (start + batch) * PROMPT);
-    const rows = await generate(model, prompts, { batch, maxNew: RESPONSE, stop: stopToken, seed: random.at(start), ...options });
+    const { vocabulary } = tinyWorldTokenizer;
+    const rows = await generate(model, prompts, { batch, maxNew: RESPONSE, vocabulary, stop: stopToken, seed: random.at(start), ...options });
     expected.forEach((answer, i) => {
       const { correct: right, first } = verdict(rows.subarray(i * ROW, (i + 1) * ROW), answer);
       correct.push(right);

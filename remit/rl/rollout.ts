@@ -56,7 +56,7 @@ export async function rollout(model: Transformer, task: Task, options: RolloutOp
   const batch = prompts * samples;
   const P = questions[0]!.prompt.length, full = P + task.maxNew;
   const repeated = Int32Array.from({ length: batch * P }, (_, i) => questions[Math.floor(i / (P * samples))]!.prompt[i % P]!);
-  const rows = await generate(model, repeated, { batch, maxNew: task.maxNew, temperature, seed, stop: task.stop });
+  const rows = await generate(model, repeated, { batch, maxNew: task.maxNew, temperature, seed, stop: task.stop, ...(task.vocabulary !== undefined && { vocabulary: task.vocabulary }) });
 
   const rewards = new Float64Array(batch), lengths = new Int32Array(batch), first = new Int32Array(batch);
   for (let b = 0; b < batch; b++) {

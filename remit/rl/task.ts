@@ -5,6 +5,7 @@ import { callable, checkArguments, checkValue, having, whole } from '../../engin
 import { anRng, type Rng } from '../../engine/rng.ts';
 import { STOP } from '../data/alphabet.ts';
 import { prompt } from '../data/documents.ts';
+import { tinyWorldTokenizer } from '../data/tokenizer.ts';
 import { encode, instance, RESPONSE, TASKS, verdict } from '../data/world.ts';
 
 export interface Question {
@@ -21,6 +22,8 @@ export interface Task {
   readonly maxNew: number;
   /** The token that ends an answer. */
   readonly stop: number;
+  /** Tokens that mean something, from 0; all that the model has unless given. A model with more, a padded vocabulary, never answers with others. */
+  readonly vocabulary?: number;
 }
 
 /** What a phase asks of a task; of a class of somebody's or not. */
@@ -34,6 +37,7 @@ export function worldTask(random: Rng): Task {
   return {
     maxNew: RESPONSE,
     stop: encode(STOP)[0]!,
+    vocabulary: tinyWorldTokenizer.vocabulary,
     question(n) {
       checkValue('worldTask: question', n, number);
       const problem = instance(TASKS[n % TASKS.length]!, random.at(n).stream(), 'train');

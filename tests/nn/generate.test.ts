@@ -73,6 +73,18 @@ describe('rows', () => {
     expect((await rowsOf(model, prompts, { ...option, maxNew: 3 }))).toEqual(all.map((row) => row.slice(0, 7)));
   });
 
+  test('draws among the first tokens only, where the vocabulary is padded', async () => {
+    const model = await opinionated(llama);
+    const known = 5;
+    const [row] = await rowsOf(model, [[1, 2, 3]], { maxNew: 1, vocabulary: known });
+    expect(row!.at(-1)).toBe(argmax((await logitsAfter(model, [1, 2, 3])).slice(0, known)));
+    const drawn = await rowsOf(model, [[1, 2, 3]], { maxNew: 8, vocabulary: known, temperature: 50 });
+    expect(Math.max(...drawn[0]!)).toBeLessThan(known);
+    const settings = { maxNew: 8, temperature: 1 };
+    expect(await rowsOf(model, [[1, 2, 3]], { ...settings, vocabulary: V })).toEqual(await rowsOf(model, [[1, 2, 3]], settings));
+    expect(await rowsOf(model, [[1, 2, 3]], { ...settings, vocabulary: V + 9 })).toEqual(await rowsOf(model, [[1, 2, 3]], settings));
+  });
+
   test('equal prompts are continued differently by row and by seed, but greedily alike', async () => {
     const model = await opinionated(gpt2), same = [prompts[0]!, prompts[0]!];
     const [a, b] = await rowsOf(model, same, { maxNew: 8, temperature: 1 });
@@ -179,7 +191,7 @@ describe('refused, in one line:', () => {
 
   test.each<[object, string]>([
     [{ temperature: null }, 'generate: temperature = null: must be a number at least 0'],
-    [{ top_k: 1 }, 'generate: top_k: no such option: did you mean topK? There are batch, maxNew, temperature, topK, seed, force, stop'],
+    [{ top_k: 1 }, 'generate: top_k: no such option: did you mean topK? There are batch, maxNew, temperature, topK, vocabulary, seed, force, stop'],
     [{ seed: 5 }, 'generate: seed = 5: must be an Rng, as rng(seed) makes it'],
     [{ stop: 13 }, 'generate: token 13: the vocabulary has 0..12'],
   ])('%o', async (change, message) => {
