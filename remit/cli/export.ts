@@ -9,7 +9,8 @@ import { print, say } from './terminal.ts';
 
 export const help = `remit-mini export <run> [flags]
 
-Writes a model in the Hugging Face layout of Llama: config.json, model.safetensors, tokenizer.json.
+Writes a model in the Hugging Face layout of Llama: config.json, model.safetensors, tokenizer.json. From a Hugging Face folder,
+tokenizer files, generation_config.json and special tokens are carried over as they are.
 
   <run>                     a run folder or a checkpoint
   --format huggingface      the only one so far, and the default
@@ -25,14 +26,17 @@ export async function run(argv: readonly string[]): Promise<number> {
   const format = args.text('format') ?? 'huggingface';
   if (format !== 'huggingface') throw new ConfigError(`export: --format ${format}: must be huggingface`);
 
-  const [{ exportHuggingFace }, { writeFolder }, { loadModel }] = await Promise.all([
+  const [{ exportHuggingFace }, { isModelFolder, readCompanions, writeFolder }, { loadModel }] = await Promise.all([
     import('../interop/huggingface.ts'), import('../interop/folder.ts'), import('./load-model.ts'),
   ]);
   const { model, tokenizer, source } = await loadModel(path);
   const out = args.text('out') ?? defaultFolder(path);
-  const files = await exportHuggingFace(model, tokenizer);
+  const { carried, left = [] } = isModelFolder(source) ? readCompanions(source) : {};
+  const files = await exportHuggingFace(model, tokenizer, carried);
   writeFolder(out, files);
   say(`${source} -> ${out}`);
+  if (carried !== undefined && carried.files.size > 0) say(`carried over as they are: ${[...carried.files.keys()].join(', ')}`);
+  if (left.length > 0) say(`not carried over: ${left.join(', ')}`);
   print([...files.keys()].map((name) => join(out, name)).join('\n'));
   return EXIT.ok;
 }

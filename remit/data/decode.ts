@@ -7,6 +7,8 @@ import { parseJson } from '../../engine/json.ts';
 
 /** A text as it stands, without the byte order mark. Throws FormatError, beginning with `where`, when the bytes are not UTF-8 text. */
 export function decodeText(bytes: Uint8Array, where: string): string {
+  const archive = archiveOf(bytes);
+  if (archive !== undefined) throw new FormatError(`${where}: is a ${archive} archive: unpack it first`);
   const encoding = marked(bytes);
   if (encoding !== undefined) throw new FormatError(`${where}: is ${encoding}: convert it first: iconv -f ${encoding} -t utf-8`);
   const nul = bytes.indexOf(0);
@@ -37,6 +39,13 @@ function marked(bytes: Uint8Array): string | undefined {
   const [a, b, c, d] = bytes;
   if ((a === 0xff && b === 0xfe && c === 0 && d === 0) || (a === 0 && b === 0 && c === 0xfe && d === 0xff)) return 'UTF-32';
   return (a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff) ? 'UTF-16' : undefined;
+}
+
+/** What packed files begin with. */
+function archiveOf([a, b, c, d]: Uint8Array): string | undefined {
+  if (a === 0x1f && b === 0x8b) return 'gzip';
+  if (a === 0x50 && b === 0x4b && c === 3 && d === 4) return 'zip';
+  return a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd ? 'zstd' : undefined;
 }
 
 /** The first byte that cannot follow those before it; the length if the text merely ends too early. By halves: a start decodes or it does not. */

@@ -10,15 +10,21 @@ export const MAX_JSON_BYTES = 64 * 2 ** 20;
 
 /**
  * The bytes of a regular file. `where` begins the message: `data`, `config`. Throws ConfigError when there is none at `path`, it cannot be
- * read, or it is longer than `most`.
+ * read, or it is longer than `most`; FormatError when it only stands for the file that Git LFS would bring.
  */
 export function readBytes(where: string, path: string, most = Infinity): Uint8Array {
   const entry = attempt(where, path, () => statSync(path), 'no such file');
   if (entry.isDirectory()) throw new ConfigError(`${where}: ${path}: is a folder: give a file`);
   if (!entry.isFile()) throw new ConfigError(`${where}: ${path}: is not a regular file`); // a pipe would be waited for
   if (entry.size > most) throw new ConfigError(`${where}: ${path}: has ${entry.size} bytes: at most ${most} can be read`);
-  return attempt(where, path, () => readFileSync(path));
+  const bytes = attempt(where, path, () => readFileSync(path));
+  if (bytes.length < LONGEST_POINTER && bytes.toString('latin1').startsWith('version https://git-lfs.github.com/spec/')) {
+    throw new FormatError(`${where}: ${path}: stands for a file that is not here: get it with git lfs pull`);
+  }
+  return bytes;
 }
+
+const LONGEST_POINTER = 1024; // bytes, as Git LFS says
 
 /** A file of UTF-8 text, without its byte order mark. Throws as readBytes() does, and FormatError when it is no such text. */
 export function readTextFile(where: string, path: string, most?: number): string {

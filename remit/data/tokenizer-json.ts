@@ -68,6 +68,11 @@ export function readTokenizerJSON(json: unknown): { readonly bytes: true } | { r
   for (const name of ['normalizer', 'post_processor']) {
     if (file[name]) refuse(name, file[name], 'must be absent or null');
   }
+  if (file['truncation']) refuse('truncation', file['truncation'], 'must be absent or null: texts are never cut');
+  const padding = file['padding'];
+  if (padding && !(isRecord(padding) && padding['strategy'] === 'BatchLongest')) { // which fills up batches alone
+    refuse('padding', padding, 'must be absent or null: texts are never filled up');
+  }
   const vocabulary = inOrder(record(model['vocab'], 'model.vocab'));
   checkAddedTokens(file['added_tokens'] ?? [], vocabulary);
   if (!isByteLevel(file['pre_tokenizer'])) {
@@ -91,6 +96,8 @@ function checkCharacters(file: Record<string, unknown>, vocabulary: readonly str
   if (!isRecord(decoder) || decoder['type'] !== 'Fuse') refuse('decoder', decoder, 'must be {"type":"Fuse"}');
   const long = vocabulary.find((token) => Array.from(token).length !== 1);
   if (long !== undefined) refuse('model.vocab', long, 'is not a single character');
+  const half = vocabulary.find((token) => /\p{Surrogate}/u.test(token));
+  if (half !== undefined) refuse('model.vocab', half, 'is half of a character');
 }
 
 function isByteLevel(part: unknown): boolean {
@@ -114,6 +121,9 @@ function checkAddedTokens(added: unknown, vocabulary: readonly string[]): void {
   for (const token of added) {
     if (!isRecord(token) || typeof token['id'] !== 'number' || vocabulary[token['id']] !== token['content']) {
       refuse('added_tokens', token, 'is not in model.vocab under that id');
+    }
+    for (const flag of ['lstrip', 'rstrip', 'single_word']) {
+      if (token[flag]) refuse('added_tokens', token, `${flag} must be false: it would swallow or pass over text`);
     }
   }
 }

@@ -1,11 +1,12 @@
 // Model folders on disk: writing one so that it is there whole or not at all, and reading one, ours or made elsewhere.
 // The contents are made and understood in huggingface.ts.
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ConfigError, FormatError, RemitError } from '../../engine/errors.ts';
 import { flush } from '../run/atomic.ts';
-import { importHuggingFace } from './huggingface.ts';
-import type { Files, ImportedModel } from './huggingface.ts';
+import { MAX_JSON_BYTES, readBytes } from '../data/read.ts';
+import { companionsOf, importHuggingFace } from './huggingface.ts';
+import type { Companions, Files, ImportedModel } from './huggingface.ts';
 
 /**
  * Write `files` into the folder `out`, which is made, with its parents. They are written beside it first, then renamed into place.
@@ -57,14 +58,23 @@ export function isModelFolder(folder: string): boolean {
 export function readModelFolder(folder: string): ImportedModel {
   if (!existsSync(folder)) throw new FormatError(`model: ${folder}: there is no such folder`);
   if (!statSync(folder).isDirectory()) throw new FormatError(`model: ${folder}: is a file: give the folder that holds config.json and model.safetensors`);
-  const read = (name: string) => {
+  return importHuggingFace(reader(folder), folder.replace(/(?<=.)\/+$/, ''));
+}
+
+/** What such a folder holds besides weights and shape, for its export: tokenizer and special tokens; and the names of what is left behind. */
+export function readCompanions(folder: string): { readonly carried: Companions; readonly left: readonly string[] } {
+  const carried = companionsOf(reader(folder), folder.replace(/(?<=.)\/+$/, ''));
+  const left = readdirSync(folder).filter((name) => !name.startsWith('.') && !isWeights(name) && name !== 'config.json' && !carried.files.has(name));
+  return { carried, left: left.sort() };
+}
+
+const isWeights = (name: string) => /\.safetensors(\.index\.json)?$/.test(name);
+
+/** Contents by name; undefined when there is no such file. Weights may be of any size. */
+function reader(folder: string): (name: string) => Uint8Array | undefined {
+  return (name) => {
     const path = join(folder, name);
     if (!existsSync(path)) return undefined;
-    try {
-      return new Uint8Array(readFileSync(path));
-    } catch (error) {
-      throw new FormatError(`model: ${path}: cannot be read: ${(error as Error).message}`);
-    }
+    return readBytes('model', path, name.endsWith('.safetensors') ? undefined : MAX_JSON_BYTES);
   };
-  return importHuggingFace(read, folder.replace(/(?<=.)\/+$/, ''));
 }

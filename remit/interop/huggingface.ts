@@ -8,7 +8,7 @@ import type { Transformer, TransformerConfig } from '../../nn/transformer.ts';
 import { BEGIN, STOP } from '../data/alphabet.ts';
 import { decodeJson } from '../data/decode.ts';
 import { tinyWorldTokenizer, tokenizerFromJSON, type Tokenizer } from '../data/tokenizer.ts';
-import { fromLlamaConfig, llamaTensors, toLlamaConfig } from './llama-config.ts';
+import { fromLlamaConfig, llamaTensors, specialTokensOf, toLlamaConfig, type SpecialTokens } from './llama-config.ts';
 
 /** Contents by file name. */
 export type Files = Map<string, Uint8Array | string>;
@@ -28,16 +28,39 @@ export interface ImportedModel {
   readonly tokenizerFault: string | undefined;
 }
 
+/** What a model folder holds besides shape and weights: how text becomes tokens, and which of them have a meaning. */
+export interface Companions {
+  readonly special: SpecialTokens;
+  /** As they were found, byte for byte. */
+  readonly files: Files;
+}
+
+const COMPANIONS = [
+  'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json', 'vocab.json', 'merges.txt', 'tokenizer.model',
+  'chat_template.jinja', 'chat_template.json', 'generation_config.json',
+];
+
+/** The companions of the model in such files, ours or made elsewhere. */
+export function companionsOf(files: (name: string) => Uint8Array | undefined, where: string): Companions {
+  const config = files('config.json');
+  const special = config ? specialTokensOf(decodeJson(config, `huggingface: ${where}/config.json`), `${where}/config.json`) : { bos: null, eos: null };
+  const found = COMPANIONS.map((name) => [name, files(name)] as const).filter(([, contents]) => contents !== undefined);
+  return { special, files: new Map(found as [string, Uint8Array][]) };
+}
+
 /**
- * The files of a folder that transformers, vLLM and this project read. The same model and tokenizer give the same bytes.
+ * The files of a folder that transformers, vLLM and this project read. The same model and tokenizer give the same bytes. A model that came
+ * from such a folder is given with its companions: they are carried over as they are, also a tokenizer that this project does not run.
  *
  * Throws ConfigError unless the model is Llama-shaped (norm rms, positions rotary, mlp swiglu, no bias).
  */
-export async function exportHuggingFace(model: Pick<Transformer, 'config' | 'parameters'>, tokenizer: Tokenizer | undefined): Promise<Files> {
+export async function exportHuggingFace(
+  model: Pick<Transformer, 'config' | 'parameters'>, tokenizer: Tokenizer | undefined, companions?: Companions,
+): Promise<Files> {
   const { config } = model;
   const { bos, eos } = specialCharacters(tokenizer);
   const id = (character: string | null) => (character === null ? null : tokenizer!.encode(character)[0]!);
-  const special = { bos: id(bos), eos: id(eos) };
+  const special = companions?.special ?? { bos: id(bos), eos: id(eos) };
   const configJson = toLlamaConfig(config, special); // before the weights, since it refuses what the layout cannot hold
   const tensors = await model.parameters.toHost();
   checkTensors('export', config, tensors);
@@ -48,9 +71,10 @@ export async function exportHuggingFace(model: Pick<Transformer, 'config' | 'par
   );
   const files: Files = new Map<string, Uint8Array | string>([
     ['config.json', text(configJson)],
-    ['generation_config.json', text({ bos_token_id: special.bos, eos_token_id: special.eos, pad_token_id: null })],
+    ['generation_config.json', text({ bos_token_id: special.bos, eos_token_id: special.eos, pad_token_id: special.pad ?? null })],
     ['model.safetensors', weights],
   ]);
+  if (companions) return new Map([...files, ...companions.files]);
   if (!tokenizer) return files;
   files.set('tokenizer.json', text(tokenizer.toJSON()));
   files.set('tokenizer_config.json', text({
@@ -85,9 +109,14 @@ export function importHuggingFace(files: (name: string) => Uint8Array | undefine
   const config = fromLlamaConfig(decodeJson(configFile, `huggingface: ${where}/config.json`), `${where}/config.json`);
 
   const tensors = new Map<string, HostTensor>();
-  for (const [name, tensor] of readWeights(files, where)) {
+  const { tensors: stored, aliases } = readWeights(files, where);
+  for (const [name, tensor] of stored) {
     if (name.endsWith('.rotary_emb.inv_freq')) continue; // a table that old files carry along; it follows from the config
     tensors.set(name, toHost(name, tensor, where));
+  }
+  for (const [name, same] of aliases) {
+    const tensor = tensors.get(same);
+    if (tensor && !tensors.has(name)) tensors.set(name, tensor);
   }
   if (config.tied) dropTiedHead(tensors, where);
   checkTensors(`huggingface: ${where}`, config, tensors);
@@ -111,10 +140,19 @@ function readTokenizer(file: Uint8Array | undefined, where: string): { tokenizer
   }
 }
 
+interface Weights {
+  readonly tensors: Map<string, StoredTensor>;
+  /** Tensors that share the memory of another were stored once: safetensors notes `name -> the name that was kept`. */
+  readonly aliases: Map<string, string>;
+}
+
 /** One file, or the parts that model.safetensors.index.json lists. */
-function readWeights(files: (name: string) => Uint8Array | undefined, where: string): Map<string, StoredTensor> {
+function readWeights(files: (name: string) => Uint8Array | undefined, where: string): Weights {
   const whole = files('model.safetensors');
-  if (whole) return readSafetensors(whole, `${where}/model.safetensors`).tensors;
+  if (whole) {
+    const { tensors, metadata } = readSafetensors(whole, `${where}/model.safetensors`);
+    return { tensors, aliases: metadata };
+  }
 
   const indexName = `${where}/model.safetensors.index.json`;
   const indexFile = files('model.safetensors.index.json');
@@ -129,33 +167,45 @@ function readWeights(files: (name: string) => Uint8Array | undefined, where: str
     if (!plain) throw new FormatError(`huggingface: ${indexName}: ${JSON.stringify(part)}: not a plain file name`);
   }
   const found = new Map<string, StoredTensor>();
+  const aliases = new Map<string, string>();
   for (const part of parts as Set<string>) {
     const bytes = files(part);
     if (!bytes) throw new FormatError(`huggingface: ${where}: has no ${part}, which model.safetensors.index.json lists`);
-    for (const [name, tensor] of readSafetensors(bytes, `${where}/${part}`).tensors) {
+    const { tensors, metadata } = readSafetensors(bytes, `${where}/${part}`);
+    for (const [name, same] of metadata) aliases.set(name, same);
+    for (const [name, tensor] of tensors) {
       if (!Object.hasOwn(places, name) || (places as Record<string, unknown>)[name] !== part) {
         throw new FormatError(`huggingface: ${where}/${part}: tensor "${name}": model.safetensors.index.json does not place it here`);
       }
       found.set(name, tensor);
     }
   }
-  return found;
+  return { tensors: found, aliases };
 }
 
+/** Every weight must be a number in float32, which is what the engine computes in: of others no output would be any. */
 function toHost(name: string, { dtype, shape, data }: StoredTensor, where: string): HostTensor {
-  if (data instanceof Float32Array || data instanceof Float64Array) return { shape, data };
-  throw new FormatError(`huggingface: ${where}: tensor "${name}" is ${dtype}: weights must be F64, F32, F16 or BF16`);
+  if (!(data instanceof Float32Array || data instanceof Float64Array)) {
+    throw new FormatError(`huggingface: ${where}: tensor "${name}" is ${dtype}: weights must be F64, F32, F16 or BF16`);
+  }
+  const at = data.findIndex((value) => !Number.isFinite(Math.fround(value)));
+  if (at < 0) return { shape, data };
+  throw new FormatError(`huggingface: ${where}: tensor "${name}" ${show(shape)}: element ${at} is ${data[at]}: ${Number.isFinite(data[at]) ? 'too large for float32' : 'is no number to compute with'}`);
 }
 
-/** A tied head is the embedding. Some programs store it all the same: fine when it is a copy. */
+const HEAD = 'lm_head.weight';
+const EMBEDDING = 'model.embed_tokens.weight';
+
+/** A tied head is the embedding. Some programs store both: fine when they are the same. Some store it under the name of the head alone. */
 function dropTiedHead(tensors: Map<string, HostTensor>, where: string): void {
-  const head = tensors.get('lm_head.weight')?.data;
-  const embedding = tensors.get('model.embed_tokens.weight')?.data;
-  if (!head || !embedding) return;
-  if (head.length !== embedding.length || head.some((value, i) => value !== embedding[i])) {
-    throw new FormatError(`huggingface: ${where}: tie_word_embeddings = true: lm_head.weight differs from model.embed_tokens.weight`);
+  const head = tensors.get(HEAD);
+  if (!head) return;
+  const embedding = tensors.get(EMBEDDING) ?? head;
+  if (head.data.length !== embedding.data.length || head.data.some((value, i) => value !== embedding.data[i])) {
+    throw new FormatError(`huggingface: ${where}: tie_word_embeddings = true: ${HEAD} differs from ${EMBEDDING}`);
   }
-  tensors.delete('lm_head.weight');
+  tensors.set(EMBEDDING, embedding);
+  tensors.delete(HEAD);
 }
 
 /** Every tensor of the layout and no other: a config that does not fit its weights is found before any memory is taken. */
@@ -163,7 +213,10 @@ function checkTensors(where: string, config: TransformerConfig, tensors: Readonl
   const known = new Set<string>();
   for (const [name, shape] of llamaTensors(config)) {
     const found = tensors.get(name);
-    if (!found) throw new FormatError(`${where}: has no tensor "${name}" ${show(shape)}`);
+    if (!found) {
+      const way = name === HEAD && tensors.has(EMBEDDING) ? ': if the head is the embedding, config.json must say "tie_word_embeddings": true' : '';
+      throw new FormatError(`${where}: has no tensor "${name}" ${show(shape)}${way}`);
+    }
     if (!sameShape(found.shape, shape)) throw new FormatError(`${where}: tensor "${name}" ${show(found.shape)}: the config needs ${show(shape)}`);
     known.add(name);
   }

@@ -5,10 +5,13 @@ import { ConfigError, FormatError } from '../../engine/errors.ts';
 import type { Shape } from '../../engine/shape.ts';
 import type { TransformerConfig } from '../../nn/transformer.ts';
 
-/** Token ids with a meaning, null where the tokenizer has no such token. */
+/** The id of a token with a meaning, or several; null where the tokenizer has no such token. */
+export type SpecialToken = number | readonly number[] | null;
+
 export interface SpecialTokens {
-  readonly bos: number | null;
-  readonly eos: number | null;
+  readonly bos: SpecialToken;
+  readonly eos: SpecialToken;
+  readonly pad?: SpecialToken;
 }
 
 /**
@@ -43,7 +46,7 @@ export function toLlamaConfig(config: TransformerConfig, special: SpecialTokens)
     tie_word_embeddings: config.tied,
     bos_token_id: special.bos,
     eos_token_id: special.eos,
-    pad_token_id: null,
+    pad_token_id: special.pad ?? null,
     torch_dtype: 'float32',
     use_cache: true,
   };
@@ -79,7 +82,8 @@ export function fromLlamaConfig(json: unknown, where: string): TransformerConfig
   only('hidden_act', json['hidden_act'] ?? 'silu', 'silu');
   only('attention_bias', json['attention_bias'] ?? false, false);
   only('mlp_bias', json['mlp_bias'] ?? false, false);
-  if (isRecord(json['quantization_config'])) fail('quantization_config: quantised weights are not supported');
+  if ((json['quantization_config'] ?? null) !== null) fail('quantization_config: quantised weights are not supported');
+  for (const [key, plain] of OF_RELATIVES) only(key, json[key] ?? plain, plain);
 
   const width = count('hidden_size');
   const heads = count('num_attention_heads');
@@ -104,6 +108,24 @@ export function fromLlamaConfig(json: unknown, where: string): TransformerConfig
     tied: flag('tie_word_embeddings'),
     epsilon: positive('rms_norm_eps', json['rms_norm_eps'] ?? 1e-6),
   };
+}
+
+/** What relatives of Llama say to compute otherwise, each with the value that changes nothing. A Llama has none of them. */
+const OF_RELATIVES: readonly (readonly [key: string, plain: unknown])[] = [
+  ['sliding_window', null], ['use_sliding_window', false], ['attention_multiplier', null], ['embedding_multiplier', 1], ['residual_multiplier', 1],
+  ['logits_scaling', 1], ['attn_logit_softcapping', null], ['final_logit_softcapping', null], ['query_pre_attn_scalar', null],
+  ['num_local_experts', null], ['no_rope_layers', null], ['use_qk_norm', false], ['qk_norm', false], ['rope_interleaved', false],
+];
+
+/** The special tokens that a config.json names. Throws FormatError for what is no id. */
+export function specialTokensOf(json: unknown, where: string): SpecialTokens {
+  const isId = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= -1; // some write -1 for none
+  const id = (key: string): SpecialToken => {
+    const value = (isRecord(json) ? json[key] : null) ?? null;
+    if (value === null || isId(value) || (Array.isArray(value) && value.every(isId))) return value as SpecialToken;
+    throw new FormatError(`huggingface: ${where}: ${key} = ${JSON.stringify(value)}: must be an id, a list of ids, or null`);
+  };
+  return { bos: id('bos_token_id'), eos: id('eos_token_id'), pad: id('pad_token_id') };
 }
 
 /** transformers 4 writes rope_theta and rope_scaling; 5 writes both into rope_parameters. Some files, like ours, have both. */

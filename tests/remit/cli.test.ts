@@ -1,6 +1,6 @@
 // The command line as people meet it: real processes, their exit codes, and what they say.
 
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
@@ -141,6 +141,21 @@ describe('a run', () => {
     expect(count).toBe(3);
     expect(loss).toBeCloseTo(-(logProbs[0]![0]! + logProbs[0]![2]! + logProbs[1]![0]!) / 3, 12);
     expect(await inProcess(['export', runA])).toMatchObject({ code: 2, stderr: expect.stringContaining('not empty') });
+  });
+
+  test('export of a foreign folder carries its tokenizer and special tokens over, and names what it leaves', async () => {
+    const [foreign, out] = [join(scratch, 'foreign'), join(scratch, 'carried')];
+    cpSync(join(runA, 'huggingface'), foreign, { recursive: true });
+    const tokenizer = '{"model":{"type":"WordPiece"}}';
+    writeFileSync(join(foreign, 'tokenizer.json'), tokenizer);
+    writeFileSync(join(foreign, 'LICENSE'), '');
+    const config = JSON.parse(readFileSync(join(foreign, 'config.json'), 'utf8')) as object;
+    writeFileSync(join(foreign, 'config.json'), JSON.stringify({ ...config, eos_token_id: [7, 8] }));
+    const outcome = await inProcess(['export', foreign, '--out', out]);
+    expect(outcome).toMatchObject({ code: 0, stderr: expect.stringContaining('carried over as they are: tokenizer.json, tokenizer_config.json, generation_config.json\nnot carried over: LICENSE\n') });
+    expect(readFileSync(join(out, 'tokenizer.json'), 'utf8')).toBe(tokenizer);
+    expect(readFileSync(join(out, 'model.safetensors')).equals(readFileSync(join(foreign, 'model.safetensors')))).toBe(true);
+    expect(JSON.parse(readFileSync(join(out, 'config.json'), 'utf8'))).toEqual({ ...config, eos_token_id: [7, 8] });
   });
 
   test('a damaged checkpoint is named, with exit code 4', async () => {

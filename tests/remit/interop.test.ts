@@ -8,9 +8,9 @@ import { ConfigError, FormatError } from '../../engine/errors.ts';
 import { readSafetensors, writeSafetensors, type TensorToWrite } from '../../engine/safetensors.ts';
 import type { TransformerConfig } from '../../nn/transformer.ts';
 import { byteTokenizer, characterTokenizer, tinyWorldTokenizer } from '../../remit/data/tokenizer.ts';
-import { isModelFolder, readModelFolder, writeFolder } from '../../remit/interop/folder.ts';
-import { importHuggingFace } from '../../remit/interop/huggingface.ts';
-import { fromLlamaConfig, llamaTensors, toLlamaConfig } from '../../remit/interop/llama-config.ts';
+import { isModelFolder, readCompanions, readModelFolder, writeFolder } from '../../remit/interop/folder.ts';
+import { companionsOf, exportHuggingFace, importHuggingFace } from '../../remit/interop/huggingface.ts';
+import { fromLlamaConfig, llamaTensors, specialTokensOf, toLlamaConfig } from '../../remit/interop/llama-config.ts';
 import { golden } from '../golden/golden.ts';
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -106,6 +106,10 @@ describe('config.json', () => {
     [{ rope_parameters: 7 }, 'rope_parameters = 7: is not an object'],
     [{ rope_theta: 100, rope_parameters: { rope_theta: 200 } }, 'rope_parameters.rope_theta = 200: rope_theta says 100'],
     [{ partial_rotary_factor: 0.5 }, 'partial_rotary_factor = 0.5: only 1 is supported'],
+    [{ quantization_config: 'int8' }, 'quantization_config: quantised weights are not supported'],
+    [{ sliding_window: 4096 }, 'sliding_window = 4096: only null is supported'],
+    [{ final_logit_softcapping: 30 }, 'final_logit_softcapping = 30: only null is supported'],
+    [{ logits_scaling: 8 }, 'logits_scaling = 8: only 1 is supported'],
     [{ tie_word_embeddings: 'yes' }, 'tie_word_embeddings = "yes": must be true or false'],
   ];
   test.each(faults)('%o is refused', (given, message) => {
@@ -174,6 +178,36 @@ describe('importing', () => {
       .toThrow(refusal(': tie_word_embeddings = true: lm_head.weight differs from model.embed_tokens.weight'));
   });
 
+  test('a tied head that was stored once is found, whichever of its names was kept', () => {
+    const tied = { ...small, tied: true };
+    const both = weightsOf(tied);
+    const embedding = both.get('model.embed_tokens.weight')!;
+    const underHead = new Map(both).set('lm_head.weight', embedding);
+    underHead.delete('model.embed_tokens.weight');
+    expect(importing(folderOf(tied, underHead)).tensors.get('model.embed_tokens.weight')!.data).toEqual(embedding.data);
+
+    // What safetensors writes of two tensors that share memory: one, and a note that names the other.
+    const once = weightsOf(small);
+    once.delete('lm_head.weight');
+    const noted = { ...folderOf(small, once), 'model.safetensors': writeSafetensors(once, [['format', 'pt'], ['lm_head.weight', 'model.embed_tokens.weight']]) };
+    expect(importing(noted).tensors.get('lm_head.weight')).toEqual(importing(noted).tensors.get('model.embed_tokens.weight'));
+    expect(() => importing(folderOf(small, once)))
+      .toThrow(refusal(': has no tensor "lm_head.weight" [5,4]: if the head is the embedding, config.json must say "tie_word_embeddings": true'));
+  });
+
+  test('refuses weights that are no numbers in float32', () => {
+    const broken = (value: number, dtype: 'F32' | 'F64' = 'F32') => change((weights) => {
+      const data = new (dtype === 'F32' ? Float32Array : Float64Array)(4);
+      data[2] = value;
+      weights.set('model.norm.weight', { dtype, shape: [4], data });
+    });
+    const where = ': tensor "model.norm.weight" [4]: element 2 is';
+    expect(() => importing(broken(NaN))).toThrow(refusal(`${where} NaN: is no number to compute with`));
+    expect(() => importing(broken(-Infinity))).toThrow(refusal(`${where} -Infinity: is no number to compute with`));
+    expect(() => importing(broken(1e300, 'F64'))).toThrow(refusal(`${where} 1e+300: too large for float32`));
+    expect(importing(broken(1e38)).tensors.get('model.norm.weight')!.data[2]).toBe(Math.fround(1e38));
+  });
+
   test('finds weights that are split over several files', () => {
     const weights = [...weightsOf(small)];
     const [first, second] = [weights.slice(0, 4), weights.slice(4)];
@@ -210,7 +244,6 @@ describe('importing', () => {
     ['a config with a key twice', { 'config.json': encode('{"vocab_size":5,"vocab_size":6}') }, '/config.json: has "vocab_size" twice'],
     ['a folder without weights', { 'config.json': json(toLlamaConfig(small, none)) }, ': has neither model.safetensors nor model.safetensors.index.json'],
     ['a missing tensor', change((w) => w.delete('model.norm.weight')), ': has no tensor "model.norm.weight" [4]'],
-    ['a missing head', change((w) => w.delete('lm_head.weight')), ': has no tensor "lm_head.weight" [5,4]'],
     ['a bias', change((w) => w.set('model.norm.bias', w.get('model.norm.weight')!)), ': tensor "model.norm.bias" [4]: a Llama of this config has no such tensor'],
     ['another shape', change(nothing, { intermediate_size: 7 }), ': tensor "model.layers.0.mlp.gate_proj.weight" [3,4]: the config needs [7,4]'],
     ['a billion layers', change(nothing, { num_hidden_layers: 1e9 }), ': has no tensor "model.layers.1.input_layernorm.weight" [4]'],
@@ -247,6 +280,53 @@ describe('importing', () => {
   });
 });
 
+describe('what a folder holds besides shape and weights', () => {
+  const foreign = '{"model":{"type":"Unigram"},"added_tokens":[]}\n\n';
+  const files: Record<string, Uint8Array> = {
+    ...folderOf(small, weightsOf(small), { bos_token_id: 1, eos_token_id: [2, 3], pad_token_id: 0 }),
+    'tokenizer.json': encode(foreign), 'tokenizer_config.json': encode('{"eos_token":"</s>"}'), 'special_tokens_map.json': encode('{}'),
+    'generation_config.json': encode('{"temperature":0.6}'), 'tokenizer.model': Uint8Array.of(0, 255), 'README.md': encode('x'),
+  };
+  const get = (name: string) => files[name];
+
+  test('is carried over byte for byte, with the ids of special tokens', async () => {
+    const { config, tensors } = importing(files);
+    const model = { config, parameters: { toHost: () => Promise.resolve(tensors) } };
+    const written = await exportHuggingFace(model as never, undefined, companionsOf(get, 'x'));
+    for (const name of ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'generation_config.json', 'tokenizer.model']) {
+      expect(written.get(name)).toEqual(files[name]);
+    }
+    expect(JSON.parse(String(written.get('config.json')))).toMatchObject({ bos_token_id: 1, eos_token_id: [2, 3], pad_token_id: 0 });
+    expect([...written.keys()]).not.toContain('README.md');
+  });
+
+  test('makes a generation_config.json of the special tokens where there was none', async () => {
+    const { config, tensors } = importing(files);
+    const model = { config, parameters: { toHost: () => Promise.resolve(tensors) } };
+    const { 'generation_config.json': _, ...without } = files;
+    const written = await exportHuggingFace(model as never, undefined, companionsOf((name) => without[name], 'x'));
+    expect(JSON.parse(String(written.get('generation_config.json')))).toEqual({ bos_token_id: 1, eos_token_id: [2, 3], pad_token_id: 0 });
+  });
+
+  test('on disk, what is left behind is named', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'remit-interop-'));
+    for (const [name, contents] of Object.entries(files)) writeFileSync(join(folder, name), contents);
+    writeFileSync(join(folder, '.gitattributes'), '');
+    const { carried, left } = readCompanions(folder);
+    expect(left).toEqual(['README.md']);
+    expect([...carried.files.keys()]).toContain('tokenizer.json');
+    rmSync(folder, { recursive: true });
+  });
+
+  test('special tokens are ids, lists of ids, or null', () => {
+    expect(specialTokensOf({ bos_token_id: 1, eos_token_id: [1, 2], pad_token_id: -1 }, 'x')).toEqual({ bos: 1, eos: [1, 2], pad: -1 });
+    expect(specialTokensOf({}, 'x')).toEqual({ bos: null, eos: null, pad: null });
+    for (const value of ['2', 1.5, [1, 'x'], {}, -2, true]) {
+      expect(() => specialTokensOf({ eos_token_id: value }, 'x')).toThrow(new FormatError(`huggingface: x: eos_token_id = ${JSON.stringify(value)}: must be an id, a list of ids, or null`));
+    }
+  });
+});
+
 describe('folders', () => {
   const scratch = mkdtempSync(join(tmpdir(), 'remit-interop-'));
   afterAll(() => rmSync(scratch, { recursive: true }));
@@ -280,6 +360,12 @@ describe('folders', () => {
     expect(readdirSync(scratch).filter((name) => name.includes('broken'))).toEqual([]);
   });
 
+  test('whose weights were left to Git LFS are named', () => {
+    const folder = join(scratch, 'pointer');
+    writeFolder(folder, new Map<string, Uint8Array | string>([...files, ['model.safetensors', `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 5\n`]]));
+    expect(() => readModelFolder(folder)).toThrow(new FormatError(`model: ${join(folder, 'model.safetensors')}: stands for a file that is not here: get it with git lfs pull`));
+  });
+
   test('that are missing, or no folders, are named', () => {
     const missing = join(scratch, 'missing');
     expect(() => readModelFolder(missing)).toThrow(new FormatError(`model: ${missing}: there is no such folder`));
@@ -287,7 +373,7 @@ describe('folders', () => {
     writeFileSync(file, '');
     expect(() => readModelFolder(file)).toThrow(new FormatError(`model: ${file}: is a file: give the folder that holds config.json and model.safetensors`));
     mkdirSync(join(scratch, 'odd', 'config.json'), { recursive: true });
-    expect(() => readModelFolder(join(scratch, 'odd'))).toThrow(/^model: .*config.json: cannot be read: EISDIR/);
+    expect(() => readModelFolder(join(scratch, 'odd'))).toThrow(/^model: .*config.json: is a folder: give a file$/);
     expect(isModelFolder(missing)).toBe(false);
   });
 

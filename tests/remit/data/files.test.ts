@@ -143,6 +143,15 @@ describe('readText', () => {
     expect(() => readText(put('a.jsonl', '{"text":"x"}'), { field: 'toString' })).toThrow('has no field "toString": its fields are text');
   });
 
+  test('refuses packed files, and those that Git LFS has not brought yet', () => {
+    for (const [name, begin] of [['gzip', [0x1f, 0x8b, 8]], ['zip', [0x50, 0x4b, 3, 4]], ['zstd', [0x28, 0xb5, 0x2f, 0xfd]]] as const) {
+      const path = put('a.txt', Uint8Array.from(begin));
+      refusal(path, FormatError, `${path}: is a ${name} archive: unpack it first`);
+    }
+    const path = put('b.txt', 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n');
+    refusal(path, FormatError, `${path}: stands for a file that is not here: get it with git lfs pull`);
+  });
+
   test('refuses what JSON.parse lets pass: a field twice, half of a character, nesting without end', () => {
     const path = put('a.jsonl', '{"text":"one","text":"two"}');
     refusal(path, FormatError, `${path}:1: has "text" twice`);

@@ -116,6 +116,11 @@ describe('tokenizer.json', () => {
       { ...character, pre_tokenizer: { type: 'Whitespace' } }],
     ['added_tokens: {"id":70,"content":"<pad>"}: is not in model.vocab under that id',
       { ...character, added_tokens: [{ id: 70, content: '<pad>' }] }],
+    ['added_tokens: {"id":0,"content":"^","lstrip":true}: lstrip must be false: it would swallow or pass over text',
+      { ...character, added_tokens: [{ id: 0, content: '^', lstrip: true }] }],
+    ['truncation: {"max_length":8}: must be absent or null: texts are never cut', { ...character, truncation: { max_length: 8 } }],
+    ['padding: {"strategy":{"Fixed":8}}: must be absent or null: texts are never filled up', { ...byte, padding: { strategy: { Fixed: 8 } } }],
+    ['model.vocab: "\\ud83d": is half of a character', { ...character, model: { type: 'BPE', merges: [], vocab: { '\ud83d': 0 } } }],
     ['added_tokens: 1: must be a list', { ...character, added_tokens: 1 }],
   ])('is refused: %s', (message, json) => {
     expect(() => tokenizerFromJSON(json)).toThrow(new FormatError(`tokenizer.json: ${message}`));
