@@ -7,7 +7,7 @@ import { anything, checkArguments, checkOptions, checkValue, having, list, optio
 import { type Layer, layerFromText, layerFromTree, show } from './layers.ts';
 import { didYouMean } from '../../engine/nearest.ts';
 import { presetNames, presets, type PresetName } from './presets.ts';
-import { type Config, schema, sections, settings } from './schema.ts';
+import { type Config, type PartialConfig, schema, sections, settings } from './schema.ts';
 
 export type { Config, OptimiserConfig, PartialConfig, PhaseConfig } from './schema.ts';
 export type { PresetName } from './presets.ts';
@@ -59,7 +59,7 @@ export function resolveConfig(given?: Sources): Resolved {
       origins.set(name, from);
     }
   }
-  const config = derive(check(values, origins), origins);
+  const config = fitWarmups(derive(check(values, origins), origins), preset, origins);
   crossCheck(config);
   for (const [name, { fallback }] of settings) if (!origins.has(name) && fallback !== undefined) origins.set(name, 'default');
   return { config, preset, origins };
@@ -118,6 +118,20 @@ function derive(config: ReturnType<typeof check>, origins: Map<string, string>):
   const { kvHeads = heads, hidden = mlp === 'swiglu' ? roundUp((8 / 3) * width, 16) : 4 * width } = config.model;
   for (const name of ['model.kvHeads', 'model.hidden']) if (!origins.has(name)) origins.set(name, 'derived');
   return schema.parse({ ...config, model: { ...config.model, kvHeads, hidden } }) as Config;
+}
+
+/** A warm-up that nobody asked for fits the steps that somebody did: where it would not end, it takes the share of them that it has in its recipe. */
+function fitWarmups(config: Config, preset: PresetName, origins: Map<string, string>): Config {
+  const fitted = structuredClone(config);
+  const recipe: PartialConfig = presets[preset].values;
+  for (const phase of ['pretrain', 'midtrain', 'sft', 'rl'] as const) {
+    const name = `${phase}.warmup`, { warmup, steps } = config[phase], origin = origins.get(name) ?? 'default';
+    if (warmup <= steps || !(origin === 'default' || origin.startsWith('preset '))) continue;
+    const usual = recipe[phase]?.steps ?? Number(settings.get(`${phase}.steps`)!.fallback);
+    fitted[phase].warmup = Math.round((warmup * steps) / usual);
+    origins.set(name, 'derived');
+  }
+  return fitted;
 }
 
 function roundUp(x: number, multiple: number): number {

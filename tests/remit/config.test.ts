@@ -78,6 +78,18 @@ describe('what comes out', () => {
   });
 });
 
+test.each<[Sources, 'pretrain' | 'rl', number]>([
+  [flags(['pretrain.steps', '20']), 'pretrain', 1],                                         // 50 of 1200
+  [flags(['pretrain.steps', '50']), 'pretrain', 50],                                        // it fits: left alone
+  [{ preset: 'short', ...flags(['pretrain.steps', '9']) }, 'pretrain', 2],                  // 10 of 60
+  [flags(['data.path', 'x.txt'], ['pretrain.steps', '20']), 'pretrain', 2],                 // 100 of 1200
+  [flags(['rl.steps', '4']), 'rl', 0],                                                      // 5 of 100
+])('a warm-up that nobody asked for fits the steps: %j', (sources, phase, warmup) => {
+  const { config, origins } = resolveConfig(sources);
+  expect(config[phase].warmup).toBe(warmup);
+  expect(origins.get(`${phase}.warmup`)).toBe(warmup === 50 ? 'default' : 'derived');
+});
+
 describe('messages', () => {
   test.each<[string, Sources, string]>([
     ['a number out of range', flags(['pretrain.rate', '-0.001']),
@@ -119,9 +131,9 @@ describe('messages', () => {
       'config: model.width = 12, model.heads = 4: a head has 3 channels: rotary positions need an even number'],
     ['a context shorter than a row', flags(['model.context', '16']),
       'config: model.context = 16: rows of the tiny world have 24 tokens'],
-    ['warm-up longer than the phase', flags(['pretrain.steps', '20']),
+    ['a warm-up that was asked for and is longer than the phase', flags(['pretrain.steps', '20'], ['pretrain.warmup', '50']),
       'config: pretrain.warmup = 50, pretrain.steps = 20: warm-up must end within the steps: lower it'],
-    ['warm-up longer than RL', flags(['rl.steps', '4']),
+    ['a warm-up of a file, longer than RL', file({ rl: { warmup: 5, steps: 4 } }),
       'config: rl.warmup = 5, rl.steps = 4: warm-up must end within the steps: lower it'],
     ['weights that could become 0', flags(['remit.epsilon', '1.5']),
       'config: remit.epsilon = 1.5 (flag): must be a number above 0 and at most 1'],

@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { rng } from '../../engine/rng.ts';
-import { compiled, contents, injectFaults, KINDS, short } from '../support/faults.ts';
+import { compiled, contents, injectFaults, KINDS, short, shortOf } from '../support/faults.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 
 const KILLS = 40;
@@ -31,7 +31,7 @@ const report = (name: string, faults: Awaited<ReturnType<typeof injectFaults>>):
 test.each([...Object.entries(phases), ['text', []] as const])('%s: every call', { timeout: 3_600_000 }, async (phase, more) => {
   const own = join(scratch, phase);
   mkdirSync(own);
-  const command = phase === 'text' ? ['train', ...short, '--data', book, '--preset', 'tiny'] : ['train', phase, ...short, ...more];
+  const command = phase === 'text' ? ['train', ...shortOf('text'), '--data', book, '--preset', 'tiny'] : ['train', phase, ...shortOf(phase), ...more];
   report(phase, await injectFaults({ run, command, scratch: own, stride }));
 });
 

@@ -72,6 +72,13 @@ export const short: readonly string[] = Object.entries({
   'evaluate.questions': 1, 'checkpoint.every': 2, 'checkpoint.seconds': 0, 'checkpoint.keep': 1,
 }).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
 
+/** Those of them that one phase reads, or your own text. */
+export function shortOf(phase: string): string[] {
+  const section = { remit: 'midtrain', text: 'pretrain' }[phase] ?? phase;
+  const read = [section, 'model', 'checkpoint', ...(phase === 'text' ? [] : ['evaluate'])];
+  return short.filter((word) => read.includes(word.split('.')[0]!)).flatMap((word) => ['--set', word]);
+}
+
 export interface Suite {
   readonly run: RunProgram;
   /** The command, without --out and --resume. */
