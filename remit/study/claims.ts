@@ -8,24 +8,42 @@ export interface Claim {
   readonly claim: string;
   readonly evidence: string;
   readonly interval: Interval;
-  readonly outcome: 'reproduces' | 'does not reproduce' | 'unresolved';
+  readonly outcome: Outcome;
 }
 
-/** What is concluded when an interval lies above 0, below it, or around it. */
-const outcomes = {
-  above: { above: 'reproduces', below: 'does not reproduce', unresolved: 'unresolved' },
-  nothing: { above: 'does not reproduce', below: 'does not reproduce', unresolved: 'reproduces' },
-  'no less': { above: 'reproduces', below: 'does not reproduce', unresolved: 'reproduces' },
-} as const;
+export type Outcome = 'reproduces' | 'does not reproduce' | 'unresolved' | 'unresolved (too few seeds)';
+
+/** What a claim expects of a difference: that it is above 0, that there is none, or that it is not below 0. */
+export type Expected = 'above' | 'nothing' | 'no less';
+
+/**
+ * The largest difference, in points, that counts as none. Fixed before any study was looked at: what paired differences of right answers
+ * scatter by from seed to seed, about 2 points (expected.ts). That an interval holds 0 does not show that there is nothing: it may be wide.
+ */
+export const MARGIN = 2;
+
+const FEWEST = 3; // seeds: with two, an interval is as good as none, and may have no width by accident
+
+/** What an interval says about a claim. */
+export function outcome(found: Interval, expected: Expected): Outcome {
+  const { n, mean, half } = found, seen = verdict(found);
+  if (n < FEWEST || !(half > 0)) return 'unresolved (too few seeds)';
+  if (expected === 'nothing') {
+    if (seen !== 'unresolved') return 'does not reproduce';
+    return Math.abs(mean) + half <= MARGIN ? 'reproduces' : 'unresolved';
+  }
+  if (seen === 'above') return 'reproduces';
+  if (seen === 'below') return 'does not reproduce';
+  return expected === 'no less' && mean - half >= -MARGIN ? 'reproduces' : 'unresolved';
+}
 
 /** Every claim that the study has figures for. */
 export function claims({ stages, pairs, pass }: Summary): Claim[] {
   const gain = (stage: keyof Summary['stages'], arm: string, view: View): Interval | undefined => stages[stage]?.find((row) => row.arm === arm)?.difference?.[view];
   const pair = (title: string, view: View): Interval | undefined => pairs.find((one) => one.title === title)?.difference[view];
-  const claim = (text: string, evidence: string, found: Interval | undefined, expected: keyof typeof outcomes = 'above'): Claim[] => {
+  const claim = (text: string, evidence: string, found: Interval | undefined, expected: Expected = 'above'): Claim[] => {
     if (found === undefined) return [];
-    const seen = verdict(found);
-    return [{ claim: text, evidence, interval: found, outcome: outcomes[expected][seen] }];
+    return [{ claim: text, evidence, interval: found, outcome: outcome(found, expected) }];
   };
   return [
     ...(['remit.2', 'remit.5'] as const).flatMap((arm) => [

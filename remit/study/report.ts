@@ -8,7 +8,7 @@ import { resolveConfig } from '../config/config.ts';
 import { sweep, writeAtomically } from '../run/atomic.ts';
 import { STUDY_ARMS } from './arms.ts';
 import type { CellResult } from './cell.ts';
-import { claims } from './claims.ts';
+import { claims, MARGIN } from './claims.ts';
 import { check, DEFAULT, THINK_ONLY, type Checked, type Expectation } from './expected.ts';
 import type { StudyFolder } from './folder.ts';
 import { allCells, type StudyOptions } from './plan.ts';
@@ -57,6 +57,7 @@ function render(summary: Summary, checked: readonly Checked[], figures: readonly
     '## What it says',
     seeds.length < 2 ? 'One seed has no intervals: nothing is concluded.' : table(['claim', 'evidence', 'points', 'here'],
       claims(summary).map(({ claim, evidence, interval, outcome }) => [claim, evidence, signed(interval), outcome])),
+    ...(seeds.length < 2 ? [] : [`That there is no difference, or none below 0, is concluded only where the interval stays within ${MARGIN} points, a margin that was fixed beforehand; of fewer than 3 seeds, or an interval without width, nothing is.`]),
     ...stageTables,
     ...(pairs.length > 0 ? ['## Other pairs', table(['pair', ...VIEWS.map((view) => titles[view])], pairs.map(({ title, difference }) => [title, ...VIEWS.map((view) => signed(difference[view]))]))] : []),
     ...(speeds.length > 0 ? ['## Steps to vanilla\'s final value',

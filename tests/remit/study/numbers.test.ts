@@ -8,6 +8,7 @@ import { resolveConfig } from '../../../remit/config/config.ts';
 import { corpus, instance, TASKS } from '../../../remit/data/world.ts';
 import { newModel } from '../../../remit/phases/pretrain.ts';
 import { labelled, nearness, passOf, weightsByClass } from '../../../remit/study/analysis.ts';
+import { MARGIN, outcome, type Expected } from '../../../remit/study/claims.ts';
 import { check, DEFAULT } from '../../../remit/study/expected.ts';
 import { interval, median, quantile, verdict } from '../../../remit/study/statistics.ts';
 import { speedUp } from '../../../remit/study/summary.ts';
@@ -120,4 +121,26 @@ test('a chart is well-formed, whatever its names are', () => {
   expect(svg).toContain('a &lt; b &amp; c');
   expect(svg.match(/<(svg|title|text)\b/g)!.length).toBe(svg.match(/<\/(svg|title|text)>/g)!.length);
   expect(svg).not.toMatch(/NaN|Infinity|undefined/);
+});
+
+describe('what is concluded of an interval', () => {
+  const said = (mean: number, half: number, expected: Expected, n = 8) => outcome({ n, mean, half, deviation: 1 }, expected);
+
+  test('a difference that is expected: only one that excludes 0, in the right direction', () => {
+    expect([said(1, 0.5, 'above'), said(-1, 0.5, 'above'), said(1, 1.5, 'above')]).toEqual(['reproduces', 'does not reproduce', 'unresolved']);
+  });
+
+  test('none, or none below 0: only one that stays within the margin, however it lies about 0', () => {
+    expect(said(-0.25, 22.25, 'nothing')).toBe('unresolved');
+    expect([said(0.5, 1.5, 'nothing'), said(0.5, 1.51, 'nothing'), said(1, 0.5, 'nothing')]).toEqual(['reproduces', 'unresolved', 'does not reproduce']);
+    expect([said(-0.5, 1.5, 'no less'), said(-0.5, 1.51, 'no less'), said(3, 4, 'no less'), said(3, 6, 'no less')]).toEqual(['reproduces', 'unresolved', 'reproduces', 'unresolved']);
+    expect([said(3, 1, 'no less'), said(-3, 1, 'no less')]).toEqual(['reproduces', 'does not reproduce']);
+    expect(MARGIN).toBe(2);
+  });
+
+  test('of one seed, of two, or without a width, nothing', () => {
+    for (const expected of ['above', 'nothing', 'no less'] as const) {
+      expect([said(0, 0, expected), said(5, 0, expected, 3), said(5, 1, expected, 2), said(5, NaN, expected, 1)]).toEqual(Array(4).fill('unresolved (too few seeds)'));
+    }
+  });
 });
