@@ -9,6 +9,7 @@ export const EXIT = {
   device: 3,
   damaged: 4,
   diverged: 5,
+  different: 6,
   SIGHUP: 129,
   SIGINT: 130,
   SIGTERM: 143,

@@ -27,6 +27,8 @@ interface Entry {
 const commands: Readonly<Record<string, Entry>> = {
   train: { about: 'train a small transformer: the whole pipeline with ReMiT, or one phase of it', load: () => import('./train.ts') },
   study: { about: 'the same over arms and seeds, with intervals', load: () => import('./study.ts') },
+  runs: { about: 'list runs: how far they came, and what they scored', load: () => import('./runs.ts') },
+  verify: { about: 'train a run again, and compare every bit with what its folder holds', load: () => import('./verify.ts') },
   evaluate: { about: 'test a trained model on held-out questions', load: () => import('./evaluate.ts') },
   sample: { about: 'let a model continue a prompt', load: () => import('./sample.ts') },
   score: { about: 'loss and log-probabilities of given tokens, as JSON', load: () => import('./score.ts') },

@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { ConfigError } from '../../engine/errors.ts';
 import { tinyWorldTokenizer } from '../data/tokenizer.ts';
+import { checkRead } from '../config/reads.ts';
 import { newModel } from '../phases/pretrain.ts';
 import { clock } from '../run/progress.ts';
 import { STUDY_ARMS } from '../study/arms.ts';
@@ -54,8 +55,9 @@ export async function run(argv: readonly string[]): Promise<number> {
   const options = readOptions(args);
   if (cell !== undefined) return oneCell(StudyFolder.open(out), cell, options);
 
-  const { config } = readSettings('study', args);
+  const resolved = readSettings('study', args), { config } = resolved;
   if (config.data.path !== undefined) throw new ConfigError('study: --data: a study is about the tiny world, whose answers can be checked: leave it out');
+  checkRead(resolved, { reader: 'study', arms: options.arms.map(({ method }) => method) });
   const jobs = wholeNumber('study', args, 'jobs', { min: 1, max: 1024, fallback: availableParallelism() });
   const folder = StudyFolder.claim(out, config), cells = allCells(options), started = performance.now();
   const before = cells.filter((one) => folder.isDone(one)).length;

@@ -24,9 +24,9 @@ const MAX_VALIDATION_TOKENS = 2 ** 17;
 const LOOKS = 20, GLANCE = 2 ** 13;
 
 /** Resolves to the exit code; the validation loss is on stdout. `path`: of the text. */
-export async function trainText({ resolved, init, out, resume, check }: TrainOptions, path: string): Promise<number> {
+export async function trainText({ resolved, init, out, resume, check, device: chosen }: TrainOptions, path: string): Promise<number> {
   const text = readText(path, { field: resolved.config.data.field, notice: say });
-  const device = await openDevice(resolved.config.device);
+  const device = await openDevice(chosen ?? resolved.config.device);
   const { model, tokenizer, config, source } = startFrom(init, resolved, byteTokenizer, { shorterRows: true });
   const { context } = config.model, { validation } = config.data;
   const data = textCorpus(tokenizer.encode(text), { context, validation }, rng(config.seed).fold('text'));

@@ -25,8 +25,8 @@ import type { TrainOptions } from './train.ts';
 import { checkWorldModel } from './world-model.ts';
 
 /** Resolves to the exit code; what was found is on stdout. */
-export async function trainWorld({ resolved, plan, init, reference, out, resume, check }: TrainOptions): Promise<number> {
-  const device = await openDevice(resolved.config.device);
+export async function trainWorld({ resolved, plan, init, reference, out, resume, check, device: chosen }: TrainOptions): Promise<number> {
+  const device = await openDevice(chosen ?? resolved.config.device);
   const { model: start, tokenizer, config, source } = startFrom(init, resolved, tinyWorldTokenizer);
   if (init !== undefined) checkWorldModel(`train: --init ${init}`, start, tokenizer);
   const guide = reference === undefined ? undefined : openReference(reference, start);

@@ -4,9 +4,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, FormatError } from '../../engine/errors.ts';
-import { resolveConfig, type Resolved } from '../config/config.ts';
+import { resolveConfig, type Config, type Resolved } from '../config/config.ts';
 import { presetsHelp, printConfig, settingsHelp, usualSettingsHelp } from '../config/help.ts';
 import { didYouMean } from '../../engine/nearest.ts';
+import { checkRead } from '../config/reads.ts';
 import { settings } from '../config/schema.ts';
 import { readJsonFile } from '../data/read.ts';
 import type { StepRecord } from '../phases/run.ts';
@@ -64,6 +65,8 @@ export interface TrainOptions {
   readonly resume: Resume;
   /** Of a run that checks another one (verify.ts): shown each step; nothing is printed. */
   readonly check?: (record: StepRecord) => void;
+  /** In place of the one that the settings name. */
+  readonly device?: Config['device'];
 }
 
 /** The flags that say settings, for readSettings(). */
@@ -101,6 +104,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     throw new ConfigError(`train ${plan}: --data: your own text is for pretrain: use train pretrain, with --init to go on from a model`);
   }
   checkModels(options);
+  checkRead(resolved, { reader: path === undefined ? plan : 'text' });
   if (path === undefined) return (await import('./train-world.ts')).trainWorld(options);
   const { trainText } = await import('./train-text.ts');
   return trainText(options, begun === undefined || args.has('data') ? path : findText(begun, path, resolved.config.data.field));

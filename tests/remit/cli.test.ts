@@ -82,7 +82,7 @@ describe('a run', () => {
     ['remit', ['--init', 'pretrain', '--reference', 'rl']],
   ])('the phase %s alone, with %j of the run, gives the same model as in one go', async (phase, given) => {
     const out = join(scratch, phase), models = given.map((word) => (word.startsWith('--') ? word : join(runA, 'checkpoints', `${word}.safetensors`)));
-    const { code, stdout } = await inProcess(['train', phase, ...small, ...models, '--out', out]);
+    const { code, stdout } = await inProcess(['train', phase, '--config', join(runA, 'config.json'), ...models, '--out', out]);
     expect(code).toBe(0);
     expect(stdout.split('\n')[1]).toMatch(new RegExp(`^task group( +start +${phase}){4}$`));
     expect(stdout.split('\n').slice(2, 13).map((line) => line.slice(0, 4))).toEqual(['SUM ', 'MUL ', 'CLK ', 'VAR ', 'DEP ', 'PTR ', 'BOO ', 'LOK ', 'CMP ', 'CNT ', 'mean']);
@@ -105,7 +105,7 @@ describe('a run', () => {
     useBackend(new CpuBackend());
     const { config } = resolveConfig({ flags: [['model.width', '8'], ['model.heads', '2'], ['model.layers', '1']] });
     await writeCheckpoint(reference, newModel(config, 3), characterTokenizer('abc'), { phase: 'rl', step: 0, seed: 0, configHash: '' });
-    expect(await inProcess(['train', 'remit', ...small, '--init', join(runA, 'checkpoints/pretrain.safetensors'), '--reference', reference, '--out', join(scratch, 'refused')])).toEqual({
+    expect(await inProcess(['train', 'remit', '--config', join(runA, 'config.json'), '--init', join(runA, 'checkpoints/pretrain.safetensors'), '--reference', reference, '--out', join(scratch, 'refused')])).toEqual({
       code: 2, stdout: '', stderr: `error: train: --reference ${reference}: its tokenizer is another (character): the tiny world needs its own 70 characters\n`,
     });
     expect(existsSync(join(scratch, 'refused'))).toBe(false);
@@ -218,6 +218,10 @@ describe('what is wrong is one line, and an exit code', () => {
     [one('train', '--reference', 'x'), 2, 'train: --reference x: only train remit is guided by a model: leave it out'],
     [one('train', 'sft', '--init', 'x', '--reference', 'y'), 2, 'train: --reference y: only train remit is guided by a model: leave it out'],
     [one('train', 'sft', '--init', '/no/such'), 2, 'model: /no/such: no such file or folder'],
+    [one('train', '--data', 'x', '--remit.arm', 'kd', '--set', 'rl.steps=7'), 2, 'train --data: rl.steps = 7 (flag): nothing will read it: train, train rl, study would: leave it out'],
+    [one('train', '--preset', 'text'), 2, 'train: --preset text: is for your own text, and there is none: give --data <path>, or choose another preset'],
+    [one('study', '--set', 'remit.epsilon=0.3', '--arms', 'remit.2'), 2, 'study: remit.epsilon = 0.3 (flag): nothing will read it: each arm of a study has its own: choose among them with --arms, or use train'],
+    [one('study', '--seed', '3'), 2, 'study: seed = 3 (flag): nothing will read it: the runs of a study have seeds of their own: give --seeds'],
     [one('train', '--rl.samples', '1'), 2, 'config: rl.samples = 1, rl.advantage = rloo: compares the samples of a question: needs at least 2, or rl.advantage=reinforce'],
     [one('train', 'rl', '--data', 'x.txt'), 2, 'train rl: --data: your own text is for pretrain: use train pretrain, with --init to go on from a model'],
     [one('train', 'midtrain', '--data', 'x.txt'), 2, 'train midtrain: --data: your own text is for pretrain: use train pretrain, with --init to go on from a model'],
