@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Storage } from '../engine/backend.ts';
 import { CpuBackend } from '../engine/cpu/backend.ts';
+import { highest } from '../engine/extremes.ts';
 import { rotaryTable } from '../engine/ops/attention.ts';
 import { rng } from '../engine/rng.ts';
 import { useBackend } from '../engine/runtime.ts';
@@ -155,14 +156,14 @@ async function parity(gpu: WebGpuBackend, small: boolean): Promise<NonNullable<R
   let worst = 0;
   for (const one of small ? cases.filter((_, i) => i % 20 === 0) : cases) {
     const verdict = await checkCase(gpu, one);
-    complaints.push(...verdict.complaints);
+    for (const complaint of verdict.complaints) complaints.push(complaint);
     programs += verdict.programs;
     worst = Math.max(worst, verdict.error);
   }
   const found = await losses(gpu, 5);
   const right = await losses(new CpuBackend(), 5);
   useBackend(gpu);
-  const lossesApart = Math.max(...found.map((loss, i) => Math.abs(loss / right[i]! - 1)));
+  const lossesApart = highest(found.map((loss, i) => Math.abs(loss / right[i]! - 1)));
   if (!(lossesApart < 1e-4)) complaints.push(`training: losses ${found.join(' ')}: the CPU has ${right.join(' ')}`);
   return { cases: cases.length, programs, worst, complaints, lossesApart };
 }

@@ -2,12 +2,13 @@
 
 import { existsSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { ConfigError } from '../../engine/errors.ts';
+import { ConfigError, oneLine } from '../../engine/errors.ts';
 import { highest } from '../../engine/extremes.ts';
 import { overviews, type Overview } from '../run/overview.ts';
 import { short } from '../run/progress.ts';
 import { readArguments } from './arguments.ts';
 import { EXIT } from './exit.ts';
+import { print } from './terminal.ts';
 
 export const help = `remit-mini runs [folder] [flags]
 
@@ -25,8 +26,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (!existsSync(folder)) throw new ConfigError(`runs: ${folder}: no such folder${args.positionals.length === 0 ? ': there are no runs here yet: name another folder' : ''}`);
   if (!statSync(folder).isDirectory()) throw new ConfigError(`runs: ${folder}: is a file: runs are folders`);
   const found = overviews(folder);
-  if (args.has('json')) process.stdout.write(`${JSON.stringify(found, null, 2)}\n`);
-  else process.stdout.write(found.length === 0 ? `${folder}: holds no runs\n` : `${runsTable(found)}\n`);
+  if (args.has('json')) print(JSON.stringify(found, null, 2));
+  else print(found.length === 0 ? `${folder}: holds no runs` : runsTable(found));
   return EXIT.ok;
 }
 
@@ -50,7 +51,7 @@ const isNumber = (column: number): boolean => column >= 2 && column <= 5;
 
 function cells({ path, kind, stage, seed, steps, ofSteps, scores, bits, loss, date, state }: Overview): string[] {
   const count = kind === 'study' ? `${steps} runs` : ofSteps === undefined ? '' : `${many(steps)}/${many(ofSteps)}`;
-  return [printable(basename(path)), stage, seed === undefined ? '' : String(seed), count, ...results({ scores, bits, loss }), day(date), state];
+  return [oneLine(basename(path)), stage, seed === undefined ? '' : String(seed), count, ...results({ scores, bits, loss }), day(date), state];
 }
 
 const many = (n: number): string => (n < 100_000 ? String(n) : short(n));
@@ -65,9 +66,4 @@ function results({ scores, bits, loss }: Pick<Overview, 'scores' | 'bits' | 'los
 function day(date: Date): string {
   const two = (n: number): string => String(n).padStart(2, '0');
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-}
-
-/** A folder's name may hold anything. */
-function printable(name: string): string {
-  return name.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '?');
 }

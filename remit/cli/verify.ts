@@ -18,6 +18,7 @@ import { States } from '../run/states.ts';
 import { findText } from '../run/text.ts';
 import { readArguments, type Arguments, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
+import { print, say } from './terminal.ts';
 import { version } from './version.ts';
 
 export const help = `remit-mini verify <run folder> [flags]
@@ -84,10 +85,6 @@ export async function run(argv: readonly string[]): Promise<number> {
     process.off('exit', remove);
     remove();
   }
-}
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`);
 }
 
 const list = (words: readonly string[]): string => (words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`);
@@ -208,15 +205,16 @@ function report(path: string, { unfinished, finished, before, plan }: Stored, { 
   const other = elsewhere(before);
   if (found !== undefined) {
     const { place, stored, now } = found;
-    process.stdout.write(`${path}: different: ${place}\n  stored         ${stored}\n  trained again  ${now}\n${other === '' ? '' : `${other}\n`}`);
+    print(`${path}: different: ${place}\n  stored         ${stored}\n  trained again  ${now}`);
+    if (other !== '') print(other);
     return EXIT.different;
   }
   const checkpoints = again.filter((phase) => finished.includes(phase)).length, scores = unfinished === undefined && existsSync(join(path, 'evaluation.json'));
   const parts = [`${count(compared, 'line')} of metrics`, ...(checkpoints > 0 ? [count(checkpoints, 'checkpoint')] : []), ...(scores ? [plan === 'text' ? 'its loss' : 'all scores'] : [])];
-  process.stdout.write(`${path}: the same, bit for bit: ${list(parts)}\n`);
-  if (kept.length > 0) process.stdout.write(`not trained again: ${list(kept)}: --whole does that\n`);
-  if (unfinished !== undefined) process.stdout.write(`${unfinished} was interrupted: compared as far as it came\n`);
-  if (other !== '') process.stdout.write(`${other}\n`);
+  print(`${path}: the same, bit for bit: ${list(parts)}`);
+  if (kept.length > 0) print(`not trained again: ${list(kept)}: --whole does that`);
+  if (unfinished !== undefined) print(`${unfinished} was interrupted: compared as far as it came`);
+  if (other !== '') print(other);
   return EXIT.ok;
 }
 
