@@ -15,6 +15,7 @@ import type { Kernel } from '../kernels/kernel.ts';
 import type { TransformerConfig } from '../nn/config.ts';
 import { Transformer } from '../nn/transformer.ts';
 import { AdamW } from '../optim/adamw.ts';
+import { benchArguments } from './arguments.ts';
 
 const BATCH = 32, T = 23;
 const config: TransformerConfig = {
@@ -33,7 +34,13 @@ interface Call {
   readonly params: Readonly<Record<string, number>>;
 }
 
-export async function run(): Promise<void> {
+export const help = `npm run bench dispatch
+
+What a dispatch costs the host: a training step on Dawn's null backend, which computes nothing.
+`;
+
+export async function run(argv: readonly string[]): Promise<void> {
+  benchArguments('dispatch', argv, {}, 0);
   Object.assign(globalThis, globals);
   const dawn = create(['backend=null']);
   instances.add(dawn);

@@ -9,10 +9,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { Storage } from '../engine/backend.ts';
 import { CpuBackend } from '../engine/cpu/backend.ts';
 import { highest } from '../engine/extremes.ts';
+import { ConfigError, DeviceError } from '../engine/errors.ts';
 import { rotaryTable } from '../engine/ops/attention.ts';
 import { rng } from '../engine/rng.ts';
 import { useBackend } from '../engine/runtime.ts';
@@ -31,6 +31,7 @@ import { generate } from '../nn/generate.ts';
 import { timeMatmul, type MatmulParams } from '../remit/cli/tune-matmul.ts';
 import { checkCase } from '../tests/support/check-case.ts';
 import { everyCase } from '../tests/webgpu/cases.ts';
+import { benchArguments } from './arguments.ts';
 import { page } from './gpu-page.ts';
 import { models, training, type Trained } from './models.ts';
 import { Torch } from './torch.ts';
@@ -82,16 +83,24 @@ const smallProducts = [[64, 64, 64, 0, 0], [132, 68, 36, 0, 1], [68, 132, 36, 1,
 const heads = [[16, 128, 4, 32], [32, 256, 8, 64], [8, 512, 8, 64]] as const; // B, T, H, D
 const smallHeads = [[2, 40, 2, 16]] as const;
 
+export const help = `npm run bench gpu -- [flags]
+
+Everything there is to know of a card, in minutes; PyTorch's figures of the same work are taken by turns with ours where there is PyTorch.
+
+  --out <folder>       gets gpu.json and gpu.md (default runs/gpu)
+  --only <a,b,...>     some of: ${PARTS.join(', ')}
+  --python <program>   the Python that may have PyTorch (default python3)
+  --small              takes a software adapter, too, and small sizes: to try the command
+`;
+
 export async function run(argv: readonly string[]): Promise<void> {
-  const { values } = parseArgs({ args: [...argv], options: {
-    out: { type: 'string', default: 'runs/gpu' }, only: { type: 'string', default: PARTS.join() },
-    python: { type: 'string', default: 'python3' }, small: { type: 'boolean', default: false },
-  } });
+  const args = benchArguments('gpu', argv, { out: { type: 'string' }, only: { type: 'string' }, python: { type: 'string' }, small: { type: 'boolean' } }, 0);
+  const values = { out: args.text('out') ?? 'runs/gpu', only: args.text('only') ?? PARTS.join(), python: args.text('python') ?? 'python3', small: args.has('small') };
   const wanted = values.only.split(',');
   const unknown = wanted.find((part) => !PARTS.some((known) => known === part));
-  if (unknown !== undefined) throw new Error(`bench gpu: --only ${unknown}: must be of ${PARTS.join(', ')}`);
+  if (unknown !== undefined) throw new ConfigError(`bench gpu: --only ${unknown}: must be of ${PARTS.join(', ')}`);
   const gpu = await openGpu({ software: values.small ? 'allowed' : 'never' });
-  if (typeof gpu === 'string') throw new Error(`bench gpu: ${gpu}`);
+  if (typeof gpu === 'string') throw new DeviceError(`bench gpu: ${gpu}`);
   const backend = new WebGpuBackend(gpu.device, gpu);
   const torch = await Torch.start(values.python);
   const report: Report = { date: new Date().toISOString(), machine: machine(gpu, torch) };

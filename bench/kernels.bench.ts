@@ -7,12 +7,12 @@
 import { appendFileSync } from 'node:fs';
 import { arch, cpus, release } from 'node:os';
 import { createRequire } from 'node:module';
-import { parseArgs } from 'node:util';
 import type { Backend, Storage } from '../engine/backend.ts';
 import { CpuBackend } from '../engine/cpu/backend.ts';
 import { relaxedSimd } from '../engine/cpu/wasm/compile.ts';
 import { highest } from '../engine/extremes.ts';
 import { rotaryTable } from '../engine/ops/attention.ts';
+import { ConfigError, DeviceError } from '../engine/errors.ts';
 import { rng } from '../engine/rng.ts';
 import { openGpu } from '../engine/webgpu/adapter.ts';
 import { WebGpuBackend } from '../engine/webgpu/backend.ts';
@@ -25,6 +25,7 @@ import type { HostArray, Kernel } from '../kernels/kernel.ts';
 import { ladder, matmulKernel } from '../kernels/matmul/matmul.ts';
 import { rmsNormBackwardKernel, rmsNormKernel } from '../kernels/norm/norm.ts';
 import { adamwKernel } from '../kernels/optim/adamw.ts';
+import { benchArguments, oneOf } from './arguments.ts';
 
 /** One thing to time: a kernel at a shape, with what it must at least do. */
 interface Entry {
@@ -53,12 +54,23 @@ const SAMPLES = 15, SAMPLE_MS = 20, MOST_PER_SAMPLE = 2000, FIGURE_MS = 2000; //
 const TOLERANCE = 1e-4; // of the largest magnitude: enough to catch a wrong kernel, not to judge a right one (tests/webgpu does)
 const HALF_TOLERANCE = 1e-3; // where factors are rounded to 11 bits
 
+export const help = `npm run bench kernels -- [cpu] [webgpu] [flags]
+
+Representative kernels at the shapes of a training step, and at larger ones on a real GPU; on each device given, or on both. Every result is
+checked first.
+
+  --peak <GFLOPS,GBS>   the hardware's peak rates, such as 67000,4800; by default the best rates of this run
+  --out <file>          appends one JSON line per figure
+`;
+
+const DEVICES = ['cpu', 'webgpu'] as const;
+
 export async function run(argv: readonly string[]): Promise<void> {
-  const options = { out: { type: 'string' }, peak: { type: 'string' } } as const, { values: { out, peak }, positionals } = parseArgs({ args: [...argv], allowPositionals: true, options });
-  const unknown = positionals.find((name) => name !== 'cpu' && name !== 'webgpu'), peaks = peak?.split(',').map(Number);
-  if (unknown !== undefined) throw new Error(`bench kernels: ${unknown}: must be cpu or webgpu`);
-  if (peaks && !(peaks.length === 2 && peaks.every((rate) => rate > 0))) throw new Error(`bench kernels: --peak ${peak}: must be GFLOP/s,GB/s, such as 67000,4800`);
-  for (const name of positionals.length > 0 ? positionals : ['cpu', 'webgpu']) {
+  const args = benchArguments('kernels', argv, { out: { type: 'string' }, peak: { type: 'string' } }, DEVICES.length);
+  const out = args.text('out'), peak = args.text('peak'), peaks = peak?.split(',').map(Number);
+  if (peaks && !(peaks.length === 2 && peaks.every((rate) => rate > 0))) throw new ConfigError(`bench kernels: --peak ${peak}: must be GFLOP/s,GB/s, such as 67000,4800`);
+  const chosen = args.positionals.map((word) => oneOf('kernels', word, DEVICES));
+  for (const name of chosen.length > 0 ? chosen : DEVICES) {
     const { backend, versions } = name === 'cpu' ? openCpu() : await openWebGpu(), isReal = backend instanceof WebGpuBackend && !backend.software;
     console.log(`\n${backend.name}; ${versions}; median (10th to 90th percentile) of samples of at least ${SAMPLE_MS} ms`);
     const figures: Figure[] = [];
@@ -76,7 +88,7 @@ function openCpu(): { backend: Backend; versions: string } {
 
 async function openWebGpu(): Promise<{ backend: WebGpuBackend; versions: string }> {
   const gpu = await openGpu({ software: 'allowed' });
-  if (typeof gpu === 'string') throw new Error(`bench kernels: webgpu: ${gpu}`);
+  if (typeof gpu === 'string') throw new DeviceError(`bench kernels: webgpu: ${gpu}`);
   const { version } = createRequire(import.meta.url)('webgpu/package.json') as { version: string };
   return { backend: new WebGpuBackend(gpu.device, gpu), versions: `webgpu ${version}, node ${process.version}, ${process.platform} ${release()}` };
 }

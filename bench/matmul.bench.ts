@@ -7,8 +7,10 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CpuBackend } from '../engine/cpu/backend.ts';
 import { relaxedSimd } from '../engine/cpu/wasm/compile.ts';
+import { ConfigError } from '../engine/errors.ts';
 import { rng } from '../engine/rng.ts';
 import { matmulKernel } from '../kernels/matmul/matmul.ts';
+import { benchArguments } from './arguments.ts';
 import { byTurns, type Contender } from './harness.ts';
 
 interface Shape {
@@ -28,7 +30,13 @@ const shapes: readonly Shape[] = [
   { M: 1, N: 512, K: 512, transB: 1 },
 ];
 
-export async function run([peers, probes]: readonly string[]): Promise<void> {
+export const help = `npm run bench matmul -- [<folder of peers> [<folder of probes>]]
+
+The matrix product on one thread; beside others', where the folders of their benchmarks are given.
+`;
+
+export async function run(argv: readonly string[]): Promise<void> {
+  const [peers, probes] = benchArguments('matmul', argv, {}, 2).positionals;
   const jax = peers === undefined ? undefined : await loadJax(resolve(peers)), prototype = probes === undefined ? undefined : await loadPrototype(resolve(probes));
   console.log(`node ${process.version}, relaxed SIMD ${relaxedSimd() ? 'on' : 'off'}, one thread; GFLOP/s, best (median) of 28 samples taken by turns`);
   for (const shape of shapes) {
@@ -63,7 +71,7 @@ type Make = (shape: Shape) => Contender;
 
 async function loadJax(folder: string): Promise<Make> {
   if (!existsSync(join(folder, 'node_modules/@jax-js/jax'))) {
-    throw new Error(`bench matmul: ${folder}: has no node_modules/@jax-js/jax: run npm ci there first`);
+    throw new ConfigError(`bench matmul: ${folder}: has no node_modules/@jax-js/jax: run npm ci there first`);
   }
   await import(pathToFileURL(join(folder, 'lib/es2025-polyfill.mjs')).href);
   Object.assign(globalThis, { navigator: globalThis.navigator ?? { userAgent: 'Node.js', hardwareConcurrency: 1 } });

@@ -7,9 +7,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
 import { defaultThreads } from '../engine/cpu/threads.ts';
 import { createDevice } from '../engine/device.ts';
+import { ConfigError } from '../engine/errors.ts';
 import { highest } from '../engine/extremes.ts';
 import { crossEntropy } from '../engine/ops/cross-entropy.ts';
 import type { HostTensor, Parameters } from '../engine/parameters.ts';
@@ -22,6 +22,8 @@ import { matmulKernel } from '../kernels/matmul/matmul.ts';
 import { generate } from '../nn/generate.ts';
 import { Transformer } from '../nn/transformer.ts';
 import { AdamW } from '../optim/adamw.ts';
+import { wholeNumber } from '../remit/cli/arguments.ts';
+import { benchArguments } from './arguments.ts';
 
 /** What the peers' lib/common.mjs offers. */
 interface Common {
@@ -57,15 +59,25 @@ interface Line {
 const WORK = ['train bench', 'train tiny', 'generate', 'matmul'] as const;
 const STEPS: Readonly<Record<string, number>> = { bench: 20, tiny: 40 };
 
+export const help = `npm run bench peers -- [<folder>] [flags]
+
+Our steps, products and generation beside other engines', whose benchmarks lie in the folder (default ../shared/peers).
+
+  --only <work>     part of: ${WORK.join(', ')}
+  --rounds <n>      how often each is run (default 3)
+  --threads <n>     one per core by default
+  --ours            only ours, as JSON lines
+`;
+
 export async function run(argv: readonly string[]): Promise<void> {
-  const { values, positionals } = parseArgs({
-    args: [...argv], allowPositionals: true,
-    options: { only: { type: 'string', default: '' }, rounds: { type: 'string', default: '3' }, ours: { type: 'boolean' }, threads: { type: 'string', default: String(defaultThreads()) } },
-  });
-  const folder = resolve(positionals[0] ?? '../shared/peers'), threads = Number(values.threads), wanted = WORK.filter((work) => work.includes(values.only));
-  if (!existsSync(join(folder, 'lib/common.mjs'))) throw new Error(`bench peers: ${folder}: has no lib/common.mjs: give the folder of the peers' benchmarks`);
-  if (values.ours) return ours(folder, wanted, threads);
-  for (const work of wanted) report(work, byTurns(folder, work, threads, Number(values.rounds)));
+  const args = benchArguments('peers', argv, { only: { type: 'string' }, rounds: { type: 'string' }, ours: { type: 'boolean' }, threads: { type: 'string' } }, 1);
+  const threads = wholeNumber('bench peers', args, 'threads', { min: 1, max: 64, fallback: defaultThreads() }), rounds = wholeNumber('bench peers', args, 'rounds', { min: 1, max: 1000, fallback: 3 });
+  const only = args.text('only') ?? '', wanted = WORK.filter((work) => work.includes(only));
+  if (wanted.length === 0) throw new ConfigError(`bench peers: --only ${only}: must be part of one of ${WORK.join(', ')}`);
+  const folder = resolve(args.positionals[0] ?? '../shared/peers');
+  if (!existsSync(join(folder, 'lib/common.mjs'))) throw new ConfigError(`bench peers: ${folder}: has no lib/common.mjs: give the folder of the peers' benchmarks`);
+  if (args.has('ours')) return ours(folder, wanted, threads);
+  for (const work of wanted) report(work, byTurns(folder, work, threads, rounds));
 }
 
 /** Everyone's lines, round after round. */

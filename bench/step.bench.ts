@@ -3,15 +3,25 @@
 // tiny-world is the default recipe; bench and tiny are the GPT-2-shaped models on which peers are compared.
 
 import { createDevice } from '../engine/device.ts';
+import { ConfigError } from '../engine/errors.ts';
 import { lowest } from '../engine/extremes.ts';
 import { rng } from '../engine/rng.ts';
 import { WebGpuBackend } from '../engine/webgpu/backend.ts';
+import { benchArguments, oneOf } from './arguments.ts';
 import { models, training } from './models.ts';
 
 const WARM = 10, STEPS = 30;
 
-export async function run([name = 'tiny-world', device = 'cpu', threads]: readonly string[]): Promise<void> {
-  const { batch, T, config } = models[name] ?? models['tiny-world']!, onCpu = device !== 'webgpu', backend = await createDevice(onCpu ? 'cpu' : 'webgpu', threads === undefined ? {} : { threads: Number(threads) });
+export const help = `npm run bench step -- [${Object.keys(models).join(' | ')}] [cpu | webgpu] [threads]
+
+A training step of a model, and how much of it each kernel takes.
+`;
+
+export async function run(argv: readonly string[]): Promise<void> {
+  const [model0 = 'tiny-world', device0 = 'cpu', threads] = benchArguments('step', argv, {}, 3).positionals;
+  const name = oneOf('step', model0, Object.keys(models)), device = oneOf('step', device0, ['cpu', 'webgpu']);
+  if (threads !== undefined && !/^([1-9]|[1-5]\d|6[0-4])$/.test(threads)) throw new ConfigError(`bench step: ${threads} threads: must be a whole number from 1 to 64`);
+  const { batch, T, config } = models[name]!, onCpu = device !== 'webgpu', backend = await createDevice(onCpu ? 'cpu' : 'webgpu', threads === undefined ? {} : { threads: Number(threads) });
   const { model, train } = training({ batch, T, config });
   const stream = rng(2).stream();
   const tokens = (): Int32Array => Int32Array.from({ length: batch * T }, () => stream.int(config.vocabulary));

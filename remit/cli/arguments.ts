@@ -2,6 +2,7 @@
 // Read after: main.ts. Read next: train.ts.
 
 import { parseArgs, type ParseArgsConfig } from 'node:util';
+import type { DeviceKind } from '../../engine/device.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { didYouMean } from '../../engine/nearest.ts';
 
@@ -16,10 +17,10 @@ export interface Arguments {
 }
 
 /** Throws ConfigError for an unknown flag, a missing value, or more than `positionals` words. */
-export function readArguments(command: string, argv: readonly string[], flags: Flags, positionals = 0): Arguments {
+export function readArguments(command: string, argv: readonly string[], flags: Flags, positionals = 0, help = `remit-mini ${command} --help`): Arguments {
   const parsed = parse(command, argv, flags);
   if (parsed.positionals.length > positionals) {
-    throw new ConfigError(`${command}: ${parsed.positionals[positionals]}: unexpected: see remit-mini ${command} --help`);
+    throw new ConfigError(`${command}: ${parsed.positionals[positionals]}: unexpected: see ${help}`);
   }
   const given = parsed.tokens.flatMap((token) => (token.kind === 'option' ? [[token.name, token.value ?? ''] as const] : []));
   const last = new Map(given);
@@ -65,6 +66,17 @@ function number(command: string, args: Arguments, flag: string, { fallback, rang
   const value = text.trim() === '' ? NaN : Number(text);
   if (fits(value)) return value;
   throw new ConfigError(`${command}: --${flag} ${text}: must be ${range}`);
+}
+
+/** --device, of commands that compute; for train it is a setting. */
+export const deviceFlag = { device: { type: 'string' } } as const satisfies Flags;
+
+/** What --device says: auto unless given. Throws ConfigError for anything unknown. */
+export function chosenDevice(command: string, args: Arguments): DeviceKind {
+  const text = args.text('device') ?? 'auto', known = ['auto', 'cpu', 'webgpu'] as const;
+  const kind = known.find((name) => name === text);
+  if (kind === undefined) throw new ConfigError(`${command}: --device ${text}: must be one of ${known.join(', ')}${didYouMean(text, known)}`);
+  return kind;
 }
 
 /** The text of a flag that a command cannot do without. */

@@ -3,28 +3,35 @@
 
 import type { Config } from '../config/config.ts';
 import type { Scores } from '../phases/evaluate.ts';
+import { layout } from './layout.ts';
 import { VIEWS, type Stage } from './table.ts';
 
-const CELL = 9;
+const WIDTHS = VIEWS.map(([, title]) => Math.max(title.length, 'cued'.length) + 1); // a space, and a share or a difference
+const GAP = 2;
 
-/** A line per stage, in percent; behind a stage of a turn, the difference to the same stage of the ordinary pipeline. */
-export function comparison(stages: readonly Stage[], settings: Config['remit']): string {
+/** A line per stage, in percent; behind a stage of a turn, the difference to the same stage of the ordinary pipeline; below, where `width` columns are too few. */
+export function comparison(stages: readonly Stage[], settings: Config['remit'], width: number): string {
   const byName = new Map(stages.map(({ name, evaluation }) => [name, evaluation]));
-  const cells = (values: readonly string[]): string => values.map((value) => value.padStart(CELL)).join('');
-  const row = ({ name, evaluation }: Stage): string => {
-    const like = byName.get(counterpart(name) ?? '');
-    const own = cells(VIEWS.map(([key]) => percent(evaluation[key])));
-    const difference = like === undefined ? '' : `   ${counterpart(name)!.padEnd(9)}${cells(VIEWS.map(([key]) => signed(evaluation[key] - like[key])))}`;
-    return `${name.padEnd(13)}${own}${difference}`;
-  };
+  const turns = stages.filter(({ name }) => byName.has(counterpart(name) ?? ''));
+  const nameWidth = Math.max(...stages.map(({ name }) => name.length)), otherWidth = 'less midtrain'.length;
+  const cells = (values: readonly string[]): string => values.map((value, i) => value.padStart(WIDTHS[i]!)).join('');
   const titles = cells(VIEWS.map(([, title]) => title));
+  const own = ({ name, evaluation }: Stage): string => `${name.padEnd(nameWidth)}${cells(VIEWS.map(([key]) => percent(evaluation[key])))}`;
+  const less = ({ name, evaluation }: Stage): string => {
+    const like = byName.get(counterpart(name)!)!;
+    return `${`less ${counterpart(name)}`.padEnd(otherWidth)}${cells(VIEWS.map(([key]) => signed(evaluation[key] - like[key])))}`;
+  };
+  const head = `${''.padEnd(nameWidth)}${titles}`, lessHead = `${''.padEnd(otherWidth)}${titles}`, gap = ' '.repeat(GAP);
+  const besides = turns.length > 0 && head.length + GAP + lessHead.length <= width;
   return [
-    `${''.padEnd(13)}${titles}   less ...  ${titles.slice(1)}`,
-    ...stages.map(row),
+    besides ? `${head}${gap}${lessHead}` : head,
+    ...stages.map((stage) => (besides && turns.includes(stage) ? `${own(stage)}${gap}${less(stage)}` : own(stage))),
+    ...(besides || turns.length === 0 ? [] : ['', `${''.padEnd(nameWidth + 1)}${lessHead}`, ...turns.map((stage) => `${stage.name.padEnd(nameWidth + 1)}${less(stage)}`)]),
     '',
-    'Right answers in percent. cued: greedy after a forced "["; sampled: at temperature 1; greedy: the likeliest answer; thinks: sampled',
-    'answers that begin with "[".',
-    ...oneSeed(byName, settings),
+    layout([
+      'Right answers in percent. cued: greedy after a forced "["; sampled: at temperature 1; greedy: the likeliest answer; thinks: sampled answers that begin with "[".',
+      ...oneSeed(byName, settings),
+    ].join('\n'), width),
   ].join('\n');
 }
 
@@ -41,8 +48,8 @@ function oneSeed(stages: ReadonlyMap<string, Scores>, { arm, epsilon }: Config['
   const ceiling = arm === 'remit' && epsilon < 1 ? ` (weights within 1 ± ${epsilon} bound it at about ${percent(highest(vanilla.thinkRate, epsilon))})` : '';
   return [
     '',
-    `One seed shows how the choice to think moved, ${percent(vanilla.thinkRate)} -> ${percent(guided.thinkRate)}%${ceiling}, but not a gain in skill: between`,
-    'seeds, differences in right answers scatter by about 2 points. `remit-mini study` runs several seeds and gives intervals.',
+    `One seed shows how the choice to think moved, ${percent(vanilla.thinkRate)} -> ${percent(guided.thinkRate)}%${ceiling}, but not a gain in skill: between seeds, `
+      + 'differences in right answers scatter by about 2 points. `remit-mini study` runs several seeds and gives intervals.',
   ];
 }
 

@@ -3,7 +3,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../engine/errors.ts';
-import { readArguments, type Flags } from './arguments.ts';
+import { chosenDevice, deviceFlag, readArguments, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
 import { print, say } from './terminal.ts';
 
@@ -14,10 +14,11 @@ tokenizer files, generation_config.json and special tokens are carried over as t
 
   <run>                     a run folder or a checkpoint
   --format huggingface      the only one so far, and the default
+  --device <name>           auto, cpu or webgpu: what holds the model meanwhile; the file is the same (default auto)
   --out <folder>            where to; <run>/huggingface by default; a folder that is not empty is refused
 `;
 
-const flags: Flags = { format: { type: 'string' }, out: { type: 'string' } };
+const flags: Flags = { format: { type: 'string' }, out: { type: 'string' }, ...deviceFlag };
 
 export async function run(argv: readonly string[]): Promise<number> {
   const args = readArguments('export', argv, flags, 1);
@@ -25,11 +26,12 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (path === undefined) throw new ConfigError('export: which model? Give a run folder or a checkpoint');
   const format = args.text('format') ?? 'huggingface';
   if (format !== 'huggingface') throw new ConfigError(`export: --format ${format}: must be huggingface`);
+  const device = chosenDevice('export', args);
 
   const [{ exportHuggingFace }, { isModelFolder, readCompanions, writeFolder }, { loadModel }] = await Promise.all([
     import('../interop/huggingface.ts'), import('../interop/folder.ts'), import('./load-model.ts'),
   ]);
-  const { model, tokenizer, source } = await loadModel(path);
+  const { model, tokenizer, source } = await loadModel(path, device);
   const out = args.text('out') ?? defaultFolder(path);
   const { carried, left = [] } = isModelFolder(source) ? readCompanions(source) : {};
   const files = await exportHuggingFace(model, tokenizer, carried);

@@ -1,13 +1,14 @@
-// Opens the model that a --model flag names, on the best device. Read next: remit/run/model.ts.
+// Opens the model that a --model flag names, on the device of --device. Read next: remit/run/model.ts.
 
+import type { DeviceKind } from '../../engine/device.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { openModel, type OpenModel } from '../run/model.ts';
 import { openDevice } from './device.ts';
 
-/** Throws ConfigError when there is no model at `path`, FormatError when it is damaged. */
-export async function loadModel(path: string): Promise<OpenModel> {
-  await openDevice('auto');
+/** Throws ConfigError when there is no model at `path`, FormatError when it is damaged, DeviceError when there is no such device. */
+export async function loadModel(path: string, device: DeviceKind): Promise<OpenModel> {
+  await openDevice(device);
   return openModel(path);
 }
 

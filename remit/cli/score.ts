@@ -4,7 +4,7 @@
 import { ConfigError, FormatError } from '../../engine/errors.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import { readJsonFile } from '../data/read.ts';
-import { readArguments, required, type Flags } from './arguments.ts';
+import { chosenDevice, deviceFlag, readArguments, required, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
 import { print } from './terminal.ts';
 
@@ -17,9 +17,11 @@ token but the first: log p(token | the tokens before it). loss is the mean of th
   --data <tokens.json>    {"tokens": [[1, 2, 3], ...], "mask": [[1, 1, 0], ...]}; without a mask all count. A row of the mask has one
                           number per token, of which the first means nothing, since the first token is never predicted; or one
                           per predicted token
+  --device <name>         auto, cpu or webgpu: what computes; auto is a GPU if there is one, else the CPU (default auto)
+  --threads <n>           threads of the CPU; one per core by default; results do not depend on it
 `;
 
-const flags: Flags = { model: { type: 'string' }, data: { type: 'string' } };
+const flags: Flags = { model: { type: 'string' }, data: { type: 'string' }, ...deviceFlag };
 
 const MAX_TOKENS_BYTES = 256 * 2 ** 20;
 
@@ -33,9 +35,10 @@ export async function run(argv: readonly string[]): Promise<number> {
   const args = readArguments('score', argv, flags);
   const path = required('score', args, 'model', 'give a run folder, a checkpoint, or a Hugging Face folder');
   const file = required('score', args, 'data', 'give a JSON file of tokens');
+  const device = chosenDevice('score', args);
   const { loadModel } = await import('./load-model.ts');
   const input = readInput(file);
-  const { model } = await loadModel(path);
+  const { model } = await loadModel(path, device);
   checkTokens(input, model, file);
   const logProbs = await scoreRows(model, input.tokens);
   print(JSON.stringify({ ...summary(logProbs, input.mask), logProbs: logProbs.map((row) => [...row]) }));

@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ConfigError } from '../../engine/errors.ts';
 import { tinyWorldTokenizer } from '../data/tokenizer.ts';
 import { checkRead } from '../config/reads.ts';
@@ -19,9 +19,10 @@ import { runCells } from '../study/schedule.ts';
 import { readArguments, wholeNumber, type Arguments, type Flags } from './arguments.ts';
 import { openDevice } from './device.ts';
 import { EXIT } from './exit.ts';
+import { fitMarkdown } from './markdown.ts';
 import { command, commandLine, programWords } from './program.ts';
 import { inRunFolder } from './session.ts';
-import { print, say } from './terminal.ts';
+import { columns, print, say } from './terminal.ts';
 import { readSettings, settingFlags } from './train.ts';
 
 export const help = `remit-mini study [flags]
@@ -77,7 +78,8 @@ export async function run(argv: readonly string[]): Promise<number> {
     return EXIT[signal];
   }
   const { markdown, outside } = writeReport(folder, options);
-  print(markdown);
+  print(fitMarkdown(markdown, columns()));
+  say(`the same as Markdown, JSON and CSV: ${['md', 'json', 'csv'].map((end) => join(folder.path, `report.${end}`)).join(', ')}`);
   return args.has('check') && outside.length > 0 ? EXIT.failed : EXIT.ok;
 }
 

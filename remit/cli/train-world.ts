@@ -15,14 +15,19 @@ import { storedStages } from '../run/evaluation.ts';
 import { openModel } from '../run/model.ts';
 import { phasesOf, type Plan } from '../run/plan.ts';
 import type { RunFolder } from '../run/folder.ts';
+import { answersTable, ask, type Answers } from './answers.ts';
 import { comparison } from './comparison.ts';
 import { openDevice } from './device.ts';
 import { startFrom } from './init.ts';
+import { command } from './program.ts';
 import { inRunFolder } from './session.ts';
 import { evaluationTable, type Stage } from './table.ts';
-import { print } from './terminal.ts';
+import { columns, print, say } from './terminal.ts';
 import type { TrainOptions } from './train.ts';
 import { checkWorldModel } from './world-model.ts';
+
+/** One that may be tried on a model. */
+const QUESTION = '^S1+1-1-4-4?';
 
 /** Resolves to the exit code; what was found is on stdout. */
 export async function trainWorld({ resolved, plan, init, reference, out, resume, check, device: chosen }: TrainOptions): Promise<number> {
@@ -36,20 +41,26 @@ export async function trainWorld({ resolved, plan, init, reference, out, resume,
     plan, phases: phasesOf(plan, config.remit.iterations), sources: { init: source, reference: guide?.source },
   };
   return inRunFolder(session, async (folder) => {
-    const world = worldOf(config), stages: Stage[] = [], before = storedStages(folder.path);
+    const world = worldOf(config), stages: Stage[] = [], answers: Answers[] = [], before = storedStages(folder.path);
     const test = async (name: string, model: Transformer): Promise<void> => {
       stages.push({ name, evaluation: await evaluate(model, { ...config.evaluate, seed: config.seed }) });
+      if (check === undefined) answers.push(await ask(name, model, config.evaluate));
       const rest = before.filter((stage) => stages.every((own) => own.name !== stage.name)); // of a run that was further: not lost on the way there
       folder.report('evaluation', { ...config.evaluate, stages: [...stages, ...rest] });
     };
     if (plan === 'everything') {
       await remit(config, world, start, folder, test);
-      if (check === undefined) print(comparison(stages, config.remit));
+      if (check === undefined) tell(comparison(stages, config.remit, columns()));
       return;
     }
     if (init !== undefined) await test('start', start);
     await test(plan, await onePhase(plan, folder));
-    if (check === undefined) print(evaluationTable(stages));
+    if (check === undefined) tell(evaluationTable(stages));
+
+    function tell(scores: string): void {
+      print(`${scores}\n\n${answersTable(answers, config.evaluate.split)}`);
+      say(`next: ${command('sample', '--model', folder.path, '--prompt', QUESTION)}`);
+    }
 
     function onePhase(phase: Exclude<Plan, 'everything' | 'text'>, run: RunFolder): Promise<Transformer> {
       switch (phase) {

@@ -15,10 +15,12 @@ import { byteTokenizer, tinyWorldTokenizer } from '../data/tokenizer.ts';
 import { ROW } from '../data/world.ts';
 import { newModel, pretrain } from '../phases/pretrain.ts';
 import { quietRun } from '../phases/run.ts';
+import { onStop, type StopSignal } from '../run/signals.ts';
 import { readArguments } from './arguments.ts';
 import { EXIT } from './exit.ts';
 import { readSettings, settingFlags } from './train.ts';
-import { tuningPath, writeTuning } from './tune-cache.ts';
+import { print, say } from './terminal.ts';
+import { writeTuning } from './tune-cache.ts';
 import { programsOn, timeMatmul, type MatmulParams, type Timing } from './tune-matmul.ts';
 
 export const help = `remit-mini tune [flags]
@@ -43,22 +45,31 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (typeof gpu === 'string') throw new DeviceError(`tune: ${gpu}${config.device === 'auto' ? '; or try a software driver with --device webgpu' : ''}`);
   const backend = new WebGpuBackend(gpu.device, gpu), programs = Object.keys(programsOn(backend)), winners: Record<string, string> = {};
   let healthy = true;
+  let stopped: StopSignal | undefined;
+  const unlisten = onStop((signal) => {
+    stopped = signal;
+    say('stopping after this shape; once more to stop at once');
+  });
   try {
     useBackend(backend);
     const shapes = await recordShapes(backend, config);
     print(`${gpu.name}: microseconds per product, the best of samples taken by turns; * is kept, - is far behind`);
     print(`${''.padEnd(28)}${programs.map((name) => name.padStart(CELL)).join('')}`);
     for (const [key, params] of shapes) {
+      if (stopped !== undefined) break;
       const timings = await timeMatmul(backend, params), winner = winnerOf(timings, backend.chosen(matmulKernel as unknown as Kernel, params));
       healthy &&= timings.every(({ right }) => right);
       if (winner !== undefined) winners[key] = winner;
       print(`${key.padEnd(28)}${programs.map((name) => cell(timings.find((timing) => timing.name === name), name === winner).padStart(CELL)).join('')}`);
     }
-    writeTuning(gpu.key, winners);
-    print(`${Object.keys(winners).length} shapes kept in ${tuningPath()}`);
-    if (!healthy) process.stderr.write('tune: a program computes wrongly here and will not be used: update the driver\n');
+    const count = Object.keys(winners).length;
+    if (count > 0) print(`${count} ${count === 1 ? 'shape' : 'shapes'} kept in ${writeTuning(gpu.key, winners)}`);
+    if (stopped !== undefined) say(`stopped: ${count} of ${shapes.size} shapes were measured`);
+    if (!healthy) say('tune: a program computes wrongly here and will not be used: update the driver');
+    if (stopped !== undefined) return EXIT[stopped];
     return healthy ? EXIT.ok : EXIT.failed;
   } finally {
+    unlisten();
     await backend.close();
   }
 }
@@ -97,8 +108,4 @@ function cell(timing: Timing | undefined, isWinner: boolean): string {
   if (timing === undefined) return '';
   if (!timing.right) return 'WRONG';
   return timing.ms === Infinity ? '-' : `${isWinner ? '*' : ''}${(1000 * timing.ms).toFixed(1)}`;
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line.trimEnd()}\n`);
 }

@@ -43,7 +43,10 @@ export const evaluateRules = {
 
 const evaluateArguments = { model: aTransformer, options: anything };
 
-const QUESTIONS_SEED = 777, CHUNK = 500; // questions are fixed, so that models of different seeds answer the same ones
+/** Questions are fixed, so that models of different seeds answer the same ones. */
+export const QUESTIONS_SEED = 777;
+
+const CHUNK = 500;
 const [thinkToken, stopToken] = [encode(THINK)[0]!, encode(STOP)[0]!];
 
 /** The ways to ask. */

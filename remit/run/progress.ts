@@ -25,6 +25,7 @@ export class Progress {
   private pending = false;
   private speed = new Speed();
   private loss = new Average(0.95);
+  private reward = new Average(0.9);
 
   /** `now` is a clock in seconds. */
   constructor(screen: Screen = process.stderr, now: () => number = () => performance.now() / 1000) {
@@ -38,6 +39,7 @@ export class Progress {
     const time = this.now();
     if (record.phase !== this.phase) this.begin(record, time);
     this.loss.add(record.loss);
+    if (typeof record.reward === 'number') this.reward.add(record.reward);
     const last = record.step >= record.steps;
     const interval = this.terminal ? REDRAW_SECONDS.terminal : REDRAW_SECONDS.plain;
     if (!last && time - this.drawn < interval) return;
@@ -63,6 +65,7 @@ export class Progress {
     this.speed = new Speed();
     this.speed.add(record.tokens, time);
     this.loss = new Average(0.95);
+    this.reward = new Average(0.9);
   }
 
   private draw(record: StepRecord, elapsed: number): void {
@@ -71,24 +74,27 @@ export class Progress {
     const left = done > 0 ? (elapsed / done) * (steps - step) : NaN;
     const times = { elapsed: clock(elapsed), left: clock(left) };
     const rate = `${short(this.speed.perSecond)}`;
+    const { reward } = record; // of reinforcement learning
     if (this.terminal) {
-      const numbers = `loss ${this.loss.value.toFixed(3)}  ${rate} tok/s  ${times.elapsed} < ${times.left}`;
-      this.screen.write(`\r\x1b[2K${this.bar(`${phase} ${step}/${steps}`, numbers, step / steps)}`);
+      const measured = typeof reward === 'number' ? `reward ${this.reward.value.toFixed(3)}` : `loss ${this.loss.value.toFixed(3)}`;
+      this.screen.write(`\r\x1b[2K${this.bar(`${phase} ${step}/${steps}`, [measured, `${rate} tok/s`, `${times.elapsed} < ${times.left}`], step / steps)}`);
       this.pending = true;
     } else {
-      this.screen.write(`phase=${phase} step=${step}/${steps} loss=${record.loss.toFixed(4)} tok/s=${rate} elapsed=${times.elapsed} eta=${times.left}\n`);
+      const measured = `loss=${record.loss.toFixed(4)}${typeof reward === 'number' ? ` reward=${reward.toFixed(4)}` : ''}`;
+      this.screen.write(`phase=${phase} step=${step}/${steps} ${measured} tok/s=${rate} elapsed=${times.elapsed} eta=${times.left}\n`);
     }
   }
 
   /** `pretrain 120/1200 ████░░░░  loss 2.310 ...`, as wide as there is room for, never wider. */
-  private bar(head: string, numbers: string, done: number): string {
-    const columns = this.screen.columns ?? 80;
+  private bar(head: string, parts: readonly [measured: string, rate: string, times: string], done: number): string {
+    const columns = this.screen.columns || 80; // some terminals say that they have none
+    const fits = (some: readonly string[]): boolean => head.length + 2 + some.join('  ').length < columns;
+    const numbers = [parts, [parts[0]!, parts[2]!], [parts[0]!], []].find(fits)?.join('  ') ?? '';
     const room = Math.max(0, Math.min(30, columns - head.length - numbers.length - 4));
     const full = Math.round(room * Math.min(1, done));
     const blocks = '█'.repeat(full) + '░'.repeat(room - full);
     const coloured = this.screen.hasColors?.() === true && room > 0 ? `\x1b[36m${blocks}\x1b[39m` : blocks;
-    const line = `${head} ${coloured}  ${numbers}`;
-    return room > 0 ? line : line.slice(0, columns - 1);
+    return room > 0 ? `${head} ${coloured}  ${numbers}` : `${head}  ${numbers}`.trimEnd().slice(0, columns - 1);
   }
 }
 

@@ -318,11 +318,11 @@ describe('text', () => {
   test('a table has a column per stage and the mean at the end', () => {
     const scores = { cued: 0.5, samp: 0.25, free: 1, thinkRate: 0 };
     const evaluation = { ...scores, tasks: [{ name: 'SUM', group: 'math', ...scores }] };
-    expect(evaluationTable([{ name: 'a', evaluation }, { name: 'b', evaluation }]).split('\n').slice(0, 4)).toEqual([
-      '                  cued             sampled              greedy              thinks',
-      'task group           a         b         a         b         a         b         a         b',
-      'SUM  math         50.0      50.0      25.0      25.0     100.0     100.0       0.0       0.0',
-      'mean              50.0      50.0      25.0      25.0     100.0     100.0       0.0       0.0',
+    expect(evaluationTable([{ name: 'start', evaluation }, { name: 'midtrain', evaluation }]).split('\n').slice(0, 4)).toEqual([
+      '               cued             sampled           greedy            thinks',
+      'task group   start midtrain   start midtrain   start midtrain   start midtrain',
+      'SUM  math     50.0     50.0    25.0     25.0   100.0    100.0     0.0      0.0',
+      'mean          50.0     50.0    25.0     25.0   100.0    100.0     0.0      0.0',
     ]);
   });
 });

@@ -205,6 +205,7 @@ describe('text', () => {
   test('distance counts letters to change', () => {
     expect(distance('kitten', 'sitting')).toBe(3);
     expect(distance('', 'abc')).toBe(3);
+    expect(distance('paek', 'peak')).toBe(1);
     expect(nearest('evaluate.question', settings.keys())).toBe('evaluate.questions');
     expect(nearest('learning-rate', ['model.width', 'pretrain.rate'])).toBe('pretrain.rate');
     expect(nearest('eval', ['export', 'evaluate'])).toBe('evaluate');

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { layout, wrap } from '../../remit/cli/layout.ts';
+import { fitMarkdown } from '../../remit/cli/markdown.ts';
 import { printable, quoted } from '../../remit/cli/terminal.ts';
 
 describe('control characters', () => {
@@ -46,5 +47,29 @@ describe('layout', () => {
       expect(lines.join(' ').split(' ').filter(Boolean)).toEqual(words);
       for (const line of lines) expect(line.length <= width || !line.includes(' ')).toBe(true);
     }));
+  });
+});
+
+describe('a report in Markdown', () => {
+  const report = [
+    '# Title', 'A paragraph of **several** words that is longer than the terminal is wide.',
+    '| arm | cued | less vanilla | sampled | less vanilla |\n| --- | --- | --- | --- | --- |\n| vanilla | 1.0 ±0.1 |  | 2.0 ±0.1 |  |\n| remit.2 | 10.0 ±0.1 | +1.0 [-0.1, +2.1] | 2.0 ±0.1 | +0.0 [-0.1, +0.1] |',
+  ].join('\n\n');
+
+  test('as wide as there is room for', () => {
+    expect(fitMarkdown(report, 80).split('\n')).toEqual([
+      '# Title', '', 'A paragraph of several words that is longer than the terminal is wide.', '',
+      'arm      cued       less vanilla       sampled   less vanilla',
+      '-------  ---------  -----------------  --------  -----------------',
+      'vanilla   1.0 ±0.1                     2.0 ±0.1',
+      'remit.2  10.0 ±0.1  +1.0 [-0.1, +2.1]  2.0 ±0.1  +0.0 [-0.1, +0.1]',
+    ]);
+  });
+
+  test('a table that is too wide comes in parts, none of which begins with a column that belongs to the one before', () => {
+    expect(fitMarkdown(report, 40).split('\n').slice(5)).toEqual([
+      'arm      cued       less vanilla', '-------  ---------  -----------------', 'vanilla   1.0 ±0.1', 'remit.2  10.0 ±0.1  +1.0 [-0.1, +2.1]', '',
+      'arm      sampled   less vanilla', '-------  --------  -----------------', 'vanilla  2.0 ±0.1', 'remit.2  2.0 ±0.1  +0.0 [-0.1, +0.1]',
+    ]);
   });
 });
