@@ -25,7 +25,7 @@ export interface SpecialCase extends Case {
 
 type Buffers = Case['buffers'];
 
-const MOST_ELEMENTS = 1500, MOST_CASES = 8;
+const MOST_ELEMENTS = 1500, MOST_CASES = Number(process.env.CASES ?? 8);
 
 /** For each kernel some small cases with a special value in one place, in a row of places, or everywhere. */
 export function specialCases(): readonly SpecialCase[] {
