@@ -26,7 +26,8 @@ export function softmaxRows(module: WasmModule): Callable {
       });
       f.set(share, v128.div(v128.of(1), total));
       each(f, at, s, end, () => f.store(at, v128.mul(v128.load(at), share)));
-      f.store(logSumExp, f.madd(best, scale, log(f, total)));
+      const logTotal = v128.add(log(f, total), v128.sub(total, total)); // the difference is 0, or NaN where there is no sum
+      f.store(logSumExp, f.madd(best, scale, logTotal));
       f.bump(logSumExp, VECTOR);
     }, [s], row);
   });
