@@ -66,8 +66,8 @@ describe('refused, in one line:', () => {
   });
 
   test('a word that is no option', async () => {
-    const given = { ...options, numPrompts: 3 };
-    await expect(rollout(markov({ 0: [0] }), task(() => 1), given)).rejects.toThrow('rollout: numPrompts: no such option: did you mean prompts? There are from, prompts, samples, temperature, seed');
+    const given = { ...options, promts: 3 };
+    await expect(rollout(markov({ 0: [0] }), task(() => 1), given)).rejects.toThrow('rollout: promts: no such option: did you mean prompts? There are from, prompts, samples, temperature, seed');
   });
 });
 
