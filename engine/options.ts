@@ -169,7 +169,7 @@ function fits(value: unknown, rule: Rule): boolean {
 }
 
 /** A plain object, of any realm: no array, no tensor, no promise, no class of somebody's. */
-function isOptions(value: unknown): value is object {
+export function isOptions(value: unknown): value is object {
   if (!isObject(value) || Array.isArray(value)) return false;
   const prototype = Object.getPrototypeOf(value) as object | null;
   return prototype === null || Object.getPrototypeOf(prototype) === null;

@@ -3,7 +3,7 @@
 
 import { describe } from '../../engine/describe.ts';
 import { ConfigError } from '../../engine/errors.ts';
-import { anything, checkArguments, checkOptions, checkValue, having, list, optional, string, such, type Rules } from '../../engine/options.ts';
+import { anything, checkArguments, checkOptions, checkValue, having, isOptions, list, optional, string, such, type Rules } from '../../engine/options.ts';
 import { type Layer, layerFromText, layerFromTree, show } from './layers.ts';
 import { didYouMean } from '../../engine/nearest.ts';
 import { presetNames, presets, type PresetName } from './presets.ts';
@@ -70,7 +70,7 @@ export function resolveConfig(given?: Sources): Resolved {
  * and for what is no config: `where` names the function.
  */
 export function checkConfig(where: string, given: unknown): Config {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+  if (!isOptions(given)) {
     throw new ConfigError(`${where}: config = ${describe(given)}: must be a config: resolveConfig().config is one`);
   }
   if ('config' in given && 'origins' in given) throw new ConfigError(`${where}: config = all that resolveConfig() found: give its .config`);

@@ -4,6 +4,7 @@
 
 import { ConfigError } from '../../engine/errors.ts';
 import { didYouMean } from '../../engine/nearest.ts';
+import { isOptions } from '../../engine/options.ts';
 import { sections, settings } from './schema.ts';
 
 export interface Layer {
@@ -65,5 +66,5 @@ export function show(value: unknown): string {
 }
 
 function isTree(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isOptions(value);
 }

@@ -17,7 +17,7 @@ export interface Corpus {
 export const rowsRule = having<Corpus & Demonstrations>('what has rows(step, batch), as corpus() makes it', { rows: callable() });
 
 const corpusArguments = { settings: anything, random: anRng };
-const rowsArguments = { step: whole({ min: 0 }), batch: whole({ min: 1 }) };
+const rowsArguments = { step: whole({ min: 0 }), batch: whole({ min: 1, max: 2 ** 24 }) };
 
 /** Rows for pre-training and mid-training. Every token of a row, chatter too, is meant to be predicted. Throws ConfigError on bad settings. */
 export function corpus(given: CorpusSettings, random: Rng): Corpus {

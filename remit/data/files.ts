@@ -6,7 +6,7 @@ import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { extname, join, relative, sep } from 'node:path';
 import { ConfigError, FormatError, oneLine } from '../../engine/errors.ts';
 import { parseJson } from '../../engine/json.ts';
-import { callable, checkOptions, optional, text as someText, whole, type Rules } from '../../engine/options.ts';
+import { anything, callable, checkArguments, checkOptions, optional, text as someText, whole, type Rules } from '../../engine/options.ts';
 import { attempt, readTextFile } from './read.ts';
 
 /** Text of all files together, 256 MiB: a JavaScript string ends at 512 MiB, and tokens take four bytes for each of text. */
@@ -34,7 +34,7 @@ const RULES: Rules<TextOptions> = {
  * Throws ConfigError for a path that cannot be used, FormatError for contents that are not what the name says.
  */
 export function readText(path: string, options: TextOptions = {}): string {
-  if (typeof path !== 'string' || path === '') throw new ConfigError(`data: ${String(path)}: must be the path of a file or folder`);
+  checkArguments('readText', arguments, { path: someText, options: anything });
   const { field, maxBytes, notice } = checkOptions<TextOptions>('readText', options, RULES);
   const isFolder = stat(path).isDirectory();
   const { files, passed } = isFolder ? filesIn(path) : { files: [path], passed: [] };

@@ -3,7 +3,8 @@
 // Read next: files.ts, which reads the text; tokenizer.ts, which makes tokens of it.
 
 import { ConfigError } from '../../engine/errors.ts';
-import type { Rng } from '../../engine/rng.ts';
+import { anything, checkArguments, checkOptions, real, typedArray, whole, type Rules } from '../../engine/options.ts';
+import { anRng, type Rng } from '../../engine/rng.ts';
 
 export interface TextSettings {
   /** Tokens a model sees at once. */
@@ -27,10 +28,14 @@ export interface TextCorpus {
   validationRows(): Int32Array;
 }
 
+const textRules: Rules<TextSettings> = { context: whole({ min: 1 }), validation: real({ from: 0, below: 1 }) };
+const corpusArguments = { tokens: typedArray('Int32Array'), settings: anything, random: anRng };
+const rowsArguments = { step: whole({ min: 0 }), batch: whole({ min: 1, max: 2 ** 24 }) };
+
 /** Splits the tokens of a text. Throws ConfigError when the training part is shorter than one row, or the validation part has no target. */
-export function textCorpus(tokens: Int32Array, { context, validation }: TextSettings, random: Rng): TextCorpus {
-  if (!(Number.isInteger(context) && context >= 1)) throw new ConfigError(`data: context ${context}: must be a whole number above 0`);
-  if (!(validation >= 0 && validation < 1)) throw new ConfigError(`data: validation share ${validation}: must be from 0 to below 1`);
+export function textCorpus(tokens: Int32Array, settings: TextSettings, random: Rng): TextCorpus {
+  checkArguments('textCorpus', arguments, corpusArguments);
+  const { context, validation } = checkOptions<TextSettings>('textCorpus', settings, textRules);
   const row = context + 1;
   const boundary = Math.floor(tokens.length * (1 - validation));
   const train = tokens.subarray(0, boundary);
@@ -50,6 +55,7 @@ export function textCorpus(tokens: Int32Array, { context, validation }: TextSett
     validationTokens: held.length,
     validationContext,
     rows(step, batch) {
+      checkArguments('textCorpus.rows', arguments, rowsArguments);
       const rows = new Int32Array(batch * row);
       for (let i = 0; i < batch; i++) {
         const start = random.at(step * batch + i).stream().int(train.length - context);

@@ -4,6 +4,7 @@
 
 import { describe } from '../../engine/describe.ts';
 import { ConfigError } from '../../engine/errors.ts';
+import { anything, checkValue, list } from '../../engine/options.ts';
 import { CHARACTERS } from './alphabet.ts';
 import { byteTokenizerJSON, characterTokenizerJSON, readTokenizerJSON } from './tokenizer-json.ts';
 
@@ -86,7 +87,10 @@ function checkWhole(what: string, text: string): void {
   if (position >= 0) throw new ConfigError(`tokenizer: ${what}: ${JSON.stringify(text[position])} at position ${position}: is half of a character`);
 }
 
+const idList = list('a list of token ids', anything); // which are looked at below
+
 function checkRange(tokens: ArrayLike<number>, vocabulary: number): void {
+  checkValue('tokenizer: tokens', tokens, idList);
   for (let i = 0; i < tokens.length; i++) {
     const id = tokens[i]!;
     if (Number.isInteger(id) && id >= 0 && id < vocabulary) continue;

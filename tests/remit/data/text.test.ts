@@ -69,7 +69,7 @@ describe('a text corpus', () => {
   });
 
   test('settings out of range are refused', () => {
-    expect(() => textCorpus(positions(9), { context: 0, validation: 0 }, rng(1))).toThrow('data: context 0: must be a whole number above 0');
-    expect(() => textCorpus(positions(9), { context: 2, validation: 1 }, rng(1))).toThrow('data: validation share 1: must be from 0 to below 1');
+    expect(() => textCorpus(positions(9), { context: 0, validation: 0 }, rng(1))).toThrow('textCorpus: context = 0: must be a whole number of at least 1');
+    expect(() => textCorpus(positions(9), { context: 2, validation: 1 }, rng(1))).toThrow('textCorpus: validation = 1: must be a number at least 0 and below 1');
   });
 });
