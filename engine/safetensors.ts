@@ -2,6 +2,7 @@
 // A file from elsewhere is untrusted, so reading is strict: whatever the header claims is checked before a byte is used.
 // The format has no checksum; a caller that wants one puts it into the metadata.
 // Source: the format description in huggingface/safetensors, README.md. Used by: remit/run/checkpoint.ts, remit/interop/.
+import { anything, checkArguments, string, typedArray } from './options.ts';
 import { FormatError } from './errors.ts';
 import { parseJson } from './json.ts';
 
@@ -48,6 +49,7 @@ export interface SafetensorsFile {
   readonly metadata: Map<string, string>;
 }
 
+const uint8 = typedArray('Uint8Array');
 const METADATA = '__metadata__';
 const MAX_HEADER_BYTES = 100_000_000;
 
@@ -62,6 +64,7 @@ export function writeSafetensors(
   tensors: Iterable<readonly [name: string, tensor: TensorToWrite]>,
   metadata: Iterable<readonly [key: string, value: string]> = [],
 ): Uint8Array {
+  checkArguments('writeSafetensors', arguments, { tensors: anything, metadata: anything });
   const given = pairs('tensors', tensors);
   const names = new Set<string>([METADATA]);
   for (const [name, tensor] of given) {
@@ -148,10 +151,11 @@ function typeName(value: unknown): string {
  * has a known dtype and takes exactly shape x dtype bytes; together they cover the data without hole or overlap, to the end of the file.
  */
 export function readSafetensors(bytes: Uint8Array, where: string): SafetensorsFile {
+  checkArguments('readSafetensors', arguments, { bytes: anything, where: string });
   const fail: Fail = (why) => {
     throw new FormatError(`safetensors: ${where}: ${why}`);
   };
-  if (!(bytes instanceof Uint8Array)) fail(`must be given as a Uint8Array of its bytes, not as ${typeName(bytes)}`);
+  if (!uint8.accepts(bytes)) fail(`must be given as a Uint8Array of its bytes, not as ${typeName(bytes)}`);
   // A Node Buffer is a Uint8Array whose slice() does not copy: look at the memory through a plain one.
   const file = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const { header, dataStart } = parseHeader(file, fail);

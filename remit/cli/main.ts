@@ -3,6 +3,7 @@
 // Read next: train.ts, exit.ts.
 
 import { ConfigError, RemitError } from '../../engine/errors.ts';
+import { checkArguments, list, string } from '../../engine/options.ts';
 import { didYouMean } from '../../engine/nearest.ts';
 import { EXIT, exitCode, exitCodesHelp } from './exit.ts';
 import { layout } from './layout.ts';
@@ -54,8 +55,9 @@ Start with: remit-mini train
 
 /** Runs one command line; resolves to the exit code, having printed everything there is to say. */
 export async function main(argv: readonly string[]): Promise<number> {
-  remember(argv);
   try {
+    checkArguments('main', arguments, { argv: list('a list of words', string) });
+    remember(argv);
     return await dispatch(argv);
   } catch (error) {
     report(error);

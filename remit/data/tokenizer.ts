@@ -4,7 +4,7 @@
 
 import { describe } from '../../engine/describe.ts';
 import { ConfigError } from '../../engine/errors.ts';
-import { anything, checkValue, list } from '../../engine/options.ts';
+import { anything, callable, checkArguments, checkValue, having, list, string, whole } from '../../engine/options.ts';
 import { CHARACTERS } from './alphabet.ts';
 import { byteTokenizerJSON, characterTokenizerJSON, readTokenizerJSON } from './tokenizer-json.ts';
 
@@ -20,11 +20,17 @@ export interface Tokenizer {
   toJSON(): unknown;
 }
 
+/** An argument that is a tokenizer. */
+export const aTokenizer = having<Tokenizer>('a tokenizer, as characterTokenizer() makes it', {
+  name: string, vocabulary: whole({ min: 1 }), encode: callable(), decode: callable(), toJSON: callable(),
+});
+
 /**
  * One token per character (Unicode code point) of `alphabet`; the id is its place there. Throws ConfigError when the alphabet is empty, or
  * has a character twice or half of one: then no tokenizer.json could say the same.
  */
 export function characterTokenizer(alphabet: string): Tokenizer {
+  checkArguments('characterTokenizer', arguments, { alphabet: anything });
   if (typeof alphabet !== 'string' || alphabet === '') throw new ConfigError(`tokenizer: alphabet ${describe(alphabet)}: must be a text of one or more characters`);
   const characters = Array.from(alphabet);
   const twice = characters.find((character, id) => characters.indexOf(character) !== id);

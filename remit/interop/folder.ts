@@ -3,10 +3,14 @@
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ConfigError, FormatError, RemitError } from '../../engine/errors.ts';
+import { checkArguments, such, text } from '../../engine/options.ts';
 import { flush } from '../run/atomic.ts';
 import { MAX_JSON_BYTES, readBytes } from '../data/read.ts';
 import { companionsOf, importHuggingFace } from './huggingface.ts';
 import type { Companions, Files, ImportedModel } from './huggingface.ts';
+
+const isContents = (value: unknown): boolean => typeof value === 'string' || value instanceof Uint8Array;
+const someFiles = such<Files>('a Map of contents by file name', (value) => value instanceof Map && [...value].every(([name, contents]) => typeof name === 'string' && isContents(contents)));
 
 /**
  * Write `files` into the folder `out`, which is made, with its parents. They are written beside it first, then renamed into place.
@@ -14,6 +18,7 @@ import type { Companions, Files, ImportedModel } from './huggingface.ts';
  * Throws ConfigError when `out` exists and is not an empty folder: nothing is overwritten. RemitError when the disk refuses.
  */
 export function writeFolder(out: string, files: Files): void {
+  checkArguments('writeFolder', arguments, { out: text, files: someFiles });
   const target = resolve(out);
   const exists = existsSync(target);
   if (exists && !statSync(target).isDirectory()) throw new ConfigError(`export: ${out}: exists and is not a folder: choose another name`);
@@ -56,6 +61,7 @@ export function isModelFolder(folder: string): boolean {
  * Throws FormatError when there is no such folder, or when what is in it is damaged or not a Llama.
  */
 export function readModelFolder(folder: string): ImportedModel {
+  checkArguments('readModelFolder', arguments, { folder: text });
   if (!existsSync(folder)) throw new FormatError(`model: ${folder}: there is no such folder`);
   if (!statSync(folder).isDirectory()) throw new FormatError(`model: ${folder}: is a file: give the folder that holds config.json and model.safetensors`);
   return importHuggingFace(reader(folder), folder.replace(/(?<=.)\/+$/, ''));

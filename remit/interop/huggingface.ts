@@ -2,13 +2,18 @@
 // Our tensors carry the Llama names and the [out,in] orientation already, so weights are copied, not converted.
 // Pure functions from names to contents; folder.ts puts them on disk. Source: transformers, modeling_llama.py. Read after: llama-config.ts.
 import { FormatError } from '../../engine/errors.ts';
+import { callable, checkArguments, checkValue, having, isOptions, optional, string, such, typedArray } from '../../engine/options.ts';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../../engine/safetensors.ts';
 import { sameShape, show, type Shape } from '../../engine/shape.ts';
 import type { Transformer, TransformerConfig } from '../../nn/transformer.ts';
 import { BEGIN, STOP } from '../data/alphabet.ts';
 import { decodeJson } from '../data/decode.ts';
-import { tinyWorldTokenizer, tokenizerFromJSON, type Tokenizer } from '../data/tokenizer.ts';
+import { aTokenizer, tinyWorldTokenizer, tokenizerFromJSON, type Tokenizer } from '../data/tokenizer.ts';
 import { fromLlamaConfig, llamaTensors, specialTokensOf, toLlamaConfig, type SpecialTokens } from './llama-config.ts';
+
+const aModel = having('a Transformer', { config: such('a config', isOptions), parameters: having('the parameters of a model', { toHost: callable() }) });
+const exportArguments = { model: aModel, tokenizer: optional(aTokenizer), companions: optional(such('what readCompanions() gives', isOptions)) };
+const fileBytes = typedArray<Uint8Array>('Uint8Array');
 
 /** Contents by file name. */
 export type Files = Map<string, Uint8Array | string>;
@@ -57,6 +62,7 @@ export function companionsOf(files: (name: string) => Uint8Array | undefined, wh
 export async function exportHuggingFace(
   model: Pick<Transformer, 'config' | 'parameters'>, tokenizer: Tokenizer | undefined, companions?: Companions,
 ): Promise<Files> {
+  checkArguments('exportHuggingFace', arguments, exportArguments);
   const { config } = model;
   const { bos, eos } = specialCharacters(tokenizer);
   const id = (character: string | null) => (character === null ? null : tokenizer!.encode(character)[0]!);
@@ -103,7 +109,12 @@ function text(json: unknown): string {
  * Weights in F16 and BF16 are widened to float32. Weights split over several files are found by model.safetensors.index.json.
  * Throws FormatError when a file is missing, damaged, or describes a model that this engine does not compute.
  */
-export function importHuggingFace(files: (name: string) => Uint8Array | undefined, where: string): ImportedModel {
+export function importHuggingFace(given: (name: string) => Uint8Array | undefined, where: string): ImportedModel {
+  checkArguments('importHuggingFace', arguments, { files: callable(), where: string });
+  const files = (name: string): Uint8Array | undefined => {
+    const bytes = given(name);
+    return bytes === undefined ? undefined : checkValue(`huggingface: ${where}: ${name}`, bytes, fileBytes);
+  };
   const configFile = files('config.json');
   if (!configFile) throw new FormatError(`huggingface: ${where}: has no config.json: not a Hugging Face model folder`);
   const config = fromLlamaConfig(decodeJson(configFile, `huggingface: ${where}/config.json`), `${where}/config.json`);

@@ -1,6 +1,6 @@
 // What a phase reports to while it trains, and where it can leave itself to be taken up again: a run folder, a test, or nobody.
 
-import { callable, having, optional, toggle } from '../../engine/options.ts';
+import { callable, having, optional, such, text, toggle, whole } from '../../engine/options.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import type { AdamW } from '../../optim/adamw.ts';
 
@@ -19,6 +19,13 @@ export interface StepRecord {
   readonly tokens: number;
   readonly [extra: string]: number | string;
 }
+
+const number = such('a number', (value) => typeof value === 'number'); // of a step that is left out: no number either
+
+/** An argument that is a step's record. */
+export const aRecord = having<StepRecord>("a step's record", {
+  phase: text, step: whole({ min: 1 }), steps: whole({ min: 1 }), loss: number, rate: number, gradNorm: number, tokens: whole({ min: 0 }),
+});
 
 /** A phase between two steps: all that it takes to go on as if nothing had happened, since data and randomness follow from the seed and the step. */
 export interface PhaseState {

@@ -13,7 +13,7 @@ const advantagesArguments = {
   rewards: list('a list of finite numbers', real()),
   size: whole({ min: 1 }),
   kind: advantageRule,
-  memory: optional(such('a plain object to keep numbers in', (value) => isOptions(value) && Object.values(value).every(Number.isFinite))),
+  memory: optional(such('a plain object to keep numbers in', (value) => isOptions(value) && Object.values(value).every((kept) => kept === undefined || Number.isFinite(kept)))),
 };
 
 /** Added to a standard deviation, so that a group of equal rewards gives 0. */

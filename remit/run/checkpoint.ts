@@ -9,9 +9,11 @@ import { DivergedError, FormatError } from '../../engine/errors.ts';
 import type { HostTensor } from '../../engine/parameters.ts';
 import { readSafetensors, writeSafetensors, type TensorToWrite } from '../../engine/safetensors.ts';
 import { parameterCount, type TransformerConfig } from '../../nn/config.ts';
-import type { Transformer } from '../../nn/transformer.ts';
+import { anything, checkArguments, checkOptions, having, optional, real, string, text, whole, type Rules } from '../../engine/options.ts';
+import { aTransformer, type Transformer } from '../../nn/transformer.ts';
 import { schema } from '../config/schema.ts';
-import { tokenizerFromJSON, type Tokenizer } from '../data/tokenizer.ts';
+import { attempt } from '../data/read.ts';
+import { aTokenizer, tokenizerFromJSON, type Tokenizer } from '../data/tokenizer.ts';
 import type { PhaseState } from '../phases/run.ts';
 import { writeAtomically } from './atomic.ts';
 
@@ -44,6 +46,9 @@ export interface Checkpoint {
   readonly unfinished?: Unfinished;
 }
 
+const placeRules: Rules<Place> = { phase: text, step: whole({ min: 0 }), seed: whole({ min: 0 }), configHash: string, loss: optional(real()) };
+const writeArguments = { path: text, model: aTransformer, tokenizer: aTokenizer, place: anything, state: optional(having('the state of a phase', { optimiser: anything, memory: anything })) };
+
 const CHECKSUM = 'sha256', MOMENTS = { m: 'adamw.m.', v: 'adamw.v.' } as const;
 
 /**
@@ -51,6 +56,8 @@ const CHECKSUM = 'sha256', MOMENTS = { m: 'adamw.m.', v: 'adamw.v.' } as const;
  * Throws DivergedError when a weight is no number: a checkpoint is always a good one.
  */
 export async function writeCheckpoint(path: string, model: Transformer, tokenizer: Tokenizer, place: Place, state?: PhaseState): Promise<void> {
+  checkArguments('writeCheckpoint', arguments, writeArguments);
+  checkOptions<Place>('writeCheckpoint: place', place, placeRules);
   const tensors: [string, TensorToWrite][] = [];
   const add = (prefix: string, values: Awaited<ReturnType<typeof model.parameters.toHost>>): void => {
     for (const [name, { shape, data }] of values) {
@@ -79,7 +86,8 @@ export async function writeCheckpoint(path: string, model: Transformer, tokenize
 
 /** Throws FormatError when the file is damaged, or not one of ours. */
 export function readCheckpoint(path: string): Checkpoint {
-  return parseCheckpoint(readFileSync(path), path);
+  checkArguments('readCheckpoint', arguments, { path: text });
+  return parseCheckpoint(attempt('checkpoint', path, () => readFileSync(path)), path);
 }
 
 /** The same of a file's bytes; `path` names it in messages. */
@@ -101,13 +109,13 @@ export function parseCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
     tensors: tensors as Tensors,
     tokenizer: tokenizerFromJSON(parse(note('tokenizer'), path)),
     place: placeFrom(metadata, path),
-    ...(metadata.has('memory') && { unfinished: { tokens: whole(note('tokens'), path), memory: memoryFrom(parse(note('memory'), path), path), moments: { m, v } } }),
+    ...(metadata.has('memory') && { unfinished: { tokens: wholeIn(note('tokens'), path), memory: memoryFrom(parse(note('memory'), path), path), moments: { m, v } } }),
   };
 }
 
 function placeFrom(metadata: ReadonlyMap<string, string>, path: string): Place {
   const note = noteOf(metadata, path), loss = metadata.get('loss');
-  return { phase: note('phase'), step: whole(note('step'), path), seed: whole(note('seed'), path), configHash: note('config'), ...(loss !== undefined && { loss: Number(loss) }) };
+  return { phase: note('phase'), step: wholeIn(note('step'), path), seed: wholeIn(note('seed'), path), configHash: note('config'), ...(loss !== undefined && { loss: Number(loss) }) };
 }
 
 function noteOf(metadata: ReadonlyMap<string, string>, path: string): (key: string) => string {
@@ -118,7 +126,7 @@ function noteOf(metadata: ReadonlyMap<string, string>, path: string): (key: stri
   };
 }
 
-function whole(text: string, path: string): number {
+function wholeIn(text: string, path: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
   throw new FormatError(`checkpoint: ${path}: ${text.slice(0, 40)}: must be a whole number`);
 }

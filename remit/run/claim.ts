@@ -4,6 +4,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, FormatError } from '../../engine/errors.ts';
+import { checkArguments, choice, optional, string, text } from '../../engine/options.ts';
 import { resolveConfig, type Config } from '../config/config.ts';
 import { layerFromTree, show } from '../config/layers.ts';
 import { isNobodys } from './atomic.ts';
@@ -16,6 +17,8 @@ import { reason } from './reason.ts';
  */
 export type Resume = 'never' | 'required' | 'if-there' | 'in-place';
 
+const claimArguments = { wanted: optional(string), name: text, resume: optional(choice('never', 'required', 'if-there', 'in-place')) };
+
 const SHOWN = 5; // differences in a message
 
 /**
@@ -24,6 +27,7 @@ const SHOWN = 5; // differences in a message
  * Throws ConfigError when `wanted` is a file, a folder that is not empty, or, if a run is to go on, one without a run.
  */
 export function claimFolder(wanted: string | undefined, name: string, resume: Resume = 'never'): string {
+  checkArguments('claimFolder', arguments, claimArguments);
   if (wanted === undefined) return firstFree(name);
   if (wanted.trim() === '') throw new ConfigError(`run: --out '${wanted}': must be the name of a folder`);
   const there = existsSync(wanted);

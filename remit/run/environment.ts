@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { ConfigError } from '../../engine/errors.ts';
+import { checkArguments, having, text } from '../../engine/options.ts';
 import { isPlan, planWords } from './plan.ts';
 import type { Sources } from './sources.ts';
 
@@ -45,7 +46,11 @@ export function checkSame(before: unknown, now: Environment, run: string, notice
   if (then.device !== now.device) notice(`this run began on ${String(then.device)} and goes on on ${now.device}: the last bits will differ`);
 }
 
+/** An argument that is an environment. */
+export const anEnvironment = having<Environment>('what environment(version, device) gives', { version: text, device: text });
+
 export function environment(version: string, device: string): Environment {
+  checkArguments('environment', arguments, { version: text, device: text });
   const commit = currentCommit();
   return {
     version,

@@ -12,14 +12,15 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, FormatError, RemitError } from '../../engine/errors.ts';
-import type { Transformer } from '../../nn/transformer.ts';
-import type { Config } from '../config/config.ts';
-import type { Tokenizer } from '../data/tokenizer.ts';
-import type { PhaseState, Run, StepRecord } from '../phases/run.ts';
+import { anything, callable, checkArguments, checkOptions, having, isOptions, list, optional, real, such, text, whole, type Rule, type Rules } from '../../engine/options.ts';
+import { aTransformer, type Transformer } from '../../nn/transformer.ts';
+import { checkConfig, type Config } from '../config/config.ts';
+import { aTokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import { aRecord, type PhaseState, type Run, type StepRecord } from '../phases/run.ts';
 import { makeFolder, sweep, writeAtomically } from './atomic.ts';
 import { readCheckpoint, writeCheckpoint, type Checkpoint, type Place } from './checkpoint.ts';
 import { hashOfSettings, readJson, storedSettings, toJson } from './claim.ts';
-import { checkSame, type Environment } from './environment.ts';
+import { anEnvironment, checkSame, type Environment } from './environment.ts';
 import { lock } from './lock.ts';
 import { Lines, readSpans, type Span } from './lines.ts';
 import { Speed, type Progress } from './progress.ts';
@@ -47,6 +48,19 @@ export interface RunFolderOptions {
   /** Shown each step before it is written; what it throws ends the run. */
   readonly check?: ((record: StepRecord) => void) | undefined;
 }
+
+const aReport = such('an object or a list that JSON can hold', (value) => (isOptions(value) || Array.isArray(value)) && isJson(value));
+
+const runRules: Rules<RunFolderOptions> = {
+  config: such('a config: resolveConfig().config is one', isOptions), // which checkConfig() looks at
+  environment: anEnvironment,
+  tokenizer: aTokenizer,
+  progress: optional(having<Progress>('a Progress', { update: callable() })),
+  notice: optional(callable()),
+  patience: optional(real({ from: 0 })),
+  phases: optional(list('a list of phases', text) as unknown as Rule<readonly string[]>),
+  check: optional(callable()),
+};
 
 export class RunFolder implements Run {
   readonly path: string;
@@ -76,7 +90,10 @@ export class RunFolder implements Run {
   #phaseStart = 0;
 
   /** Fills the folder `path`, which claimFolder() has made, or takes up the run in it. Throws ConfigError when that has other settings. */
-  constructor(path: string, options: RunFolderOptions) {
+  constructor(path: string, given: RunFolderOptions) {
+    checkArguments('RunFolder', arguments, { path: text, options: anything });
+    const options = checkOptions<RunFolderOptions>('RunFolder', given, runRules);
+    checkConfig('RunFolder', options.config);
     this.path = path;
     this.#options = options;
     const stored = storedSettings(path, options.config);
@@ -129,6 +146,7 @@ export class RunFolder implements Run {
   }
 
   log(record: StepRecord): void {
+    checkArguments('RunFolder.log', arguments, { record: aRecord });
     const time = now();
     if (record.phase !== this.last?.phase) this.#beginPhase(time);
     this.last = record;
@@ -153,6 +171,7 @@ export class RunFolder implements Run {
 
   /** Throws StoppedError when the run was asked to stop; the model is on disk first. */
   async save(phase: string, model: Transformer): Promise<void> {
+    checkArguments('RunFolder.save', arguments, { phase: text, model: aTransformer });
     const step = this.last?.phase === phase ? this.last.step : 0;
     await this.#write(this.#states.result(phase), model, { phase, step });
     this.#states.clear(phase);
@@ -162,6 +181,7 @@ export class RunFolder implements Run {
 
   /** Stores the model beside the others when its loss is the lowest of the phase so far; resolves to where the best one stands. */
   async saveBest(phase: string, step: number, model: Transformer, loss: number): Promise<Place> {
+    checkArguments('RunFolder.saveBest', arguments, { phase: text, step: whole({ min: 0 }), model: aTransformer, loss: real() });
     const path = this.#states.best(phase);
     if (this.#best?.phase !== phase) this.#best = existsSync(path) ? this.#read(path)?.place : undefined;
     if (this.#best?.loss !== undefined && this.#best.loss <= loss) return this.#best;
@@ -172,11 +192,13 @@ export class RunFolder implements Run {
 
   /** Where the result of a phase is, or will be. */
   checkpoint(phase: string): string {
+    checkArguments('RunFolder.checkpoint', arguments, { phase: text });
     return this.#states.result(phase);
   }
 
   /** Writes evaluation.json, or another report beside it. */
   report(name: string, contents: unknown): void {
+    checkArguments('RunFolder.report', arguments, { name: text, contents: aReport });
     writeAtomically(join(this.path, `${name}.json`), toJson(contents));
   }
 
@@ -259,6 +281,14 @@ export class RunFolder implements Run {
   #beginPhase(time: number): void {
     this.#phaseStart = time;
     this.#speed = new Speed();
+  }
+}
+
+function isJson(value: unknown): boolean {
+  try {
+    return JSON.stringify(value) !== undefined;
+  } catch {
+    return false; // a BigInt, a circle
   }
 }
 

@@ -4,6 +4,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, FormatError } from '../../engine/errors.ts';
+import { callable, checkArguments, optional, text } from '../../engine/options.ts';
 import type { HostTensor } from '../../engine/parameters.ts';
 import type { TransformerConfig } from '../../nn/config.ts';
 import { Transformer } from '../../nn/transformer.ts';
@@ -27,6 +28,7 @@ export interface OpenModel {
  * Throws ConfigError when there is no model there, FormatError when there is one and it is damaged.
  */
 export function openModel(path: string, notice: (text: string) => void = (text) => void process.stderr.write(`${text}\n`)): OpenModel {
+  checkArguments('openModel', arguments, { path: text, notice: optional(callable()) });
   if (isModelFolder(path)) {
     const { config, tensors, tokenizer, tokenizerFault } = readModelFolder(path);
     return { model: build(config, tensors, path), tokenizer, tokenizerFault, source: path };

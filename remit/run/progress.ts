@@ -2,7 +2,8 @@
 // a plain key=value line every five seconds anywhere else (logs, pipes, CI). Results go to stdout, never through here.
 // Read next: folder.ts, which feeds it.
 
-import type { StepRecord } from '../phases/run.ts';
+import { callable, checkArguments, having, optional } from '../../engine/options.ts';
+import { aRecord, type StepRecord } from '../phases/run.ts';
 
 /** The part of a stream that is used, so that a test can hand in a string collector. */
 export interface Screen {
@@ -13,6 +14,8 @@ export interface Screen {
 }
 
 const REDRAW_SECONDS = { terminal: 0.1, plain: 5 } as const;
+
+const aScreen = having<Screen>('a stream: what has write(text)', { write: callable() });
 
 export class Progress {
   private readonly screen: Screen;
@@ -29,6 +32,7 @@ export class Progress {
 
   /** `now` is a clock in seconds. */
   constructor(screen: Screen = process.stderr, now: () => number = () => performance.now() / 1000) {
+    checkArguments('Progress', arguments, { screen: optional(aScreen), now: optional(callable()) });
     this.screen = screen;
     this.now = now;
     this.terminal = screen.isTTY === true && process.env.TERM !== 'dumb' && !process.env.CI;
@@ -36,6 +40,7 @@ export class Progress {
 
   /** Call once per step, after it. */
   update(record: StepRecord): void {
+    checkArguments('Progress.update', arguments, { record: aRecord });
     const time = this.now();
     if (record.phase !== this.phase) this.begin(record, time);
     this.loss.add(record.loss);
