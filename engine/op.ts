@@ -51,8 +51,8 @@ export function defineOp<In extends readonly Tensor[], A extends object>(def: Op
     const inputs = (hasAttrs ? args.slice(0, -1) : args) as unknown as In;
     const specs = def.infer(inputs as { readonly [K in keyof In]: Spec }, attrs);
     if (def.view) {
-      const { storage, arena } = inputs[0]!;
-      return record(def, inputs, [new Tensor({ ...specs[0], storage, arena })], attrs);
+      const { storage, arena, range } = inputs[0]!;
+      return record(def, inputs, [new Tensor({ ...specs[0], range, storage, arena })], attrs);
     }
     const outputs = specs.map(empty) as unknown as Outputs<Tensor>;
     def.forward(run, inputs, outputs, attrs);

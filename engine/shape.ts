@@ -8,10 +8,18 @@ export type Shape = readonly number[];
 /** Real numbers ('f32', held as f64 by the gradient checks' backend), or 32-bit integers. */
 export type DType = 'f32' | 'i32' | 'u32';
 
+/** The least and the largest of some integers. */
+export interface Range {
+  readonly least: number;
+  readonly most: number;
+}
+
 /** What is known of a tensor before it has memory. */
 export interface Spec {
   readonly shape: Shape;
   readonly dtype: DType;
+  /** Of integers that came from the host: what lies between them, so that ids can be checked without asking the device. */
+  readonly range?: Range | undefined;
 }
 
 /** Number of elements; 1 for a scalar []. */
@@ -26,6 +34,25 @@ export function show(shape: Shape): string {
 
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((d, i) => d === b[i]);
+}
+
+/** Throws ShapeError when ids from the host are not all below `count`, or, unless they `mayBeNegative`, not all at least 0. */
+export function checkIds(where: string, what: string, { range }: Spec, count: number, { mayBeNegative = false } = {}): void {
+  if (!range) return;
+  const wrong = range.most >= count ? range.most : range.least < 0 && !mayBeNegative ? range.least : undefined;
+  if (wrong !== undefined) throw new ShapeError(`${where}: ${what} ${wrong}: must be ${mayBeNegative ? 'below' : 'from 0 to'} ${mayBeNegative ? count : count - 1}`);
+}
+
+/** The least and the largest of at least one integer. */
+export function rangeOf(values: ArrayLike<number>): Range {
+  let least = values[0]!;
+  let most = least;
+  for (let i = 1; i < values.length; i++) {
+    const value = values[i]!;
+    if (value < least) least = value;
+    if (value > most) most = value;
+  }
+  return { least, most };
 }
 
 /** Throws unless every size is a whole number >= 1. */

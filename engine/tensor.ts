@@ -7,7 +7,7 @@ import type { Arena } from './arena.ts';
 import type { Storage } from './backend.ts';
 import { ShapeError, StepError } from './errors.ts';
 import { allocate, backend, currentArena } from './runtime.ts';
-import { checkShape, show, sizeOf, type DType, type Shape, type Spec } from './shape.ts';
+import { checkShape, rangeOf, show, sizeOf, type DType, type Range, type Shape, type Spec } from './shape.ts';
 import type { TapeNode } from './tape.ts';
 
 export interface TensorOptions extends Spec {
@@ -23,6 +23,7 @@ export interface TensorOptions extends Spec {
 export class Tensor implements Spec {
   readonly shape: Shape;
   readonly dtype: DType;
+  readonly range: Range | undefined;
   readonly needsGrad: boolean;
   readonly node: TapeNode | null;
   readonly gradient: Tensor | null;
@@ -30,9 +31,10 @@ export class Tensor implements Spec {
   readonly #storage: Storage;
   readonly #born: number;
 
-  constructor({ shape, dtype, storage, needsGrad = false, node = null, gradient = null, arena = currentArena() }: TensorOptions) {
+  constructor({ shape, dtype, range, storage, needsGrad = false, node = null, gradient = null, arena = currentArena() }: TensorOptions) {
     this.shape = shape;
     this.dtype = dtype;
+    this.range = range;
     this.#storage = storage;
     this.needsGrad = needsGrad;
     this.node = node;
@@ -77,7 +79,7 @@ export function tensor(values: ArrayLike<number>, shape: Shape = [values.length]
   if (values.length !== sizeOf(shape)) throw new ShapeError(`tensor: ${values.length} values for ${show(shape)}: needs ${sizeOf(shape)}`);
   const storage = allocate(shape, dtype);
   backend().write(storage, values);
-  return new Tensor({ shape, dtype, storage });
+  return new Tensor({ shape, dtype, storage, ...(dtype !== 'f32' && { range: rangeOf(values) }) });
 }
 
 /** Memory for a result of the running step, or for whoever holds it outside of one. */

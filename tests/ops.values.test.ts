@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { CpuBackend } from '../engine/cpu/backend.ts';
 import * as ops from '../engine/ops/index.ts';
-import { useBackend } from '../engine/runtime.ts';
+import { useBackend, withBackend } from '../engine/runtime.ts';
 import { broadcast, sizeOf, type Shape } from '../engine/shape.ts';
 import { backward } from '../engine/tape.ts';
 import { tensor, variable, type Tensor } from '../engine/tensor.ts';
@@ -244,5 +244,26 @@ describe('cross-entropy', () => {
     const lost = ops.crossEntropy(x, ids(1));
     expectClose(await values(lost), [200]);
     expectClose(await values(backward(lost).of(x)), [1, -1, 0]);
+  });
+});
+
+describe('sums of very many floats, in single precision', () => {
+  const n = 2 ** 25, tenth = new Float32Array(n).fill(0.1);
+
+  test.each<[string, Shape, number | undefined]>([
+    ['all', [n], undefined], ['columns of vectors', [n / 16, 16], 0], ['three columns', [Math.floor(n / 3), 3], 0],
+  ])('%s: within 5e-5, on one thread and on two', async (_, shape, axis) => {
+    const bits: number[][] = [];
+    for (const threads of [1, 2]) {
+      const backend = new CpuBackend({ threads });
+      await withBackend(backend, async () => {
+        const x = tensor(tenth.subarray(0, sizeOf(shape)), shape), found = await ops.sum(x, axis === undefined ? {} : { axis }).read();
+        const right = Math.fround(0.1) * sizeOf(shape) / found.length;
+        for (const value of found) expect(Math.abs(value / right - 1)).toBeLessThan(5e-5); // 4096 additions of rounded tenths; in one chain it is 1e-3 and more
+        bits.push([...found]);
+      });
+      await backend.close();
+    }
+    expect(bits[1]).toEqual(bits[0]);
   });
 });

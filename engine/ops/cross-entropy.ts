@@ -1,4 +1,5 @@
 // The language model's loss over logits [...,V] and targets [...] (i32; below 0: not counted). Kernels: kernels/cross-entropy.
+// A target of V or more is a ShapeError when it came from the host, and a loss of NaN when it was made on the device.
 // weightedCrossEntropy when the weights are known beforehand; logProb when they depend on the log-probabilities (ReMiT, policy gradients).
 
 import { fillKernel } from '../../kernels/copy/copy.ts';
@@ -6,7 +7,7 @@ import { crossEntropyKernel, logProbBackwardKernel, logProbKernel } from '../../
 import { sumKernel } from '../../kernels/reduce/reduce.ts';
 import { ShapeError } from '../errors.ts';
 import { defineOp, integers, normal, run, type Op } from '../op.ts';
-import { sameShape, show, sizeOf, type Shape, type Spec } from '../shape.ts';
+import { checkIds, sameShape, show, sizeOf, type Shape, type Spec } from '../shape.ts';
 import { empty, type Tensor } from '../tensor.ts';
 import { mul } from './arithmetic.ts';
 
@@ -71,6 +72,7 @@ function tokenShape(where: string, logits: Spec, targets: Spec): Shape {
   if (logits.shape.length === 0) throw new ShapeError(`${where}: logits []: need a last axis, one score per token of the vocabulary`);
   if (!sameShape(shape, targets.shape)) throw new ShapeError(`${where}: logits ${show(logits.shape)}, targets ${show(targets.shape)}: targets must be ${show(shape)}`);
   if (targets.dtype !== 'i32') throw new ShapeError(`${where}: targets are ${targets.dtype}: must be i32`);
+  checkIds(where, 'target', targets, logits.shape.at(-1)!, { mayBeNegative: true });
   return shape;
 }
 

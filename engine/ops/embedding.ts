@@ -3,18 +3,20 @@
 import { embeddingBackwardKernel, embeddingKernel } from '../../kernels/embedding/embedding.ts';
 import { ShapeError } from '../errors.ts';
 import { defineOp, integers, normal, run, type Op } from '../op.ts';
-import { show } from '../shape.ts';
+import { checkIds, show } from '../shape.ts';
 import { empty, type Tensor } from '../tensor.ts';
 
 /**
  * table [V,C] f32, ids [...] i32 -> [...,C]: row ids[i] of the table for each i.
- * Throws ShapeError when the table is no matrix or the ids are no integers. Ids are not looked at: each must lie in [0,V).
+ * Throws ShapeError when the table is no matrix, the ids are no integers, or ids from the host are not all in [0,V). One that was made on the
+ * device and is not reads a row of NaN, and its gradient goes nowhere.
  */
 export const embedding: Op<readonly [table: Tensor, ids: Tensor], object> = defineOp({
   name: 'embedding',
   infer([table, ids]) {
     if (table.shape.length !== 2) throw new ShapeError(`embedding: table ${show(table.shape)}: must be [V,C]`);
     if (ids.dtype !== 'i32') throw new ShapeError(`embedding: ids are ${ids.dtype}: must be i32`);
+    checkIds('embedding', 'id', ids, table.shape[0]!);
     return [{ shape: [...ids.shape, table.shape[1]!], dtype: 'f32' }];
   },
   forward(run, [table, ids], [out]) {

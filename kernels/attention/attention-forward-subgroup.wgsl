@@ -54,7 +54,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       let score = select(F32_LOWEST, scale * weights[r], counts);
       let next = max(largest[r], subgroupMax(score));
       let shrink = exp(max(largest[r] - next, -80.0));
-      let weight = select(0.0, exp(max(score - next, -80.0)), counts);
+      let power = select(noNumber(score), exp(max(score - next, -80.0)), isFinite(score));
+      let weight = select(0.0, power, counts);
       largest[r] = next;
       total[r] = shrink * total[r] + weight;
       y[r] *= shrink;
@@ -82,7 +83,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
       }
       if (part == 0u && lane == 0u) {
-        logSumExp[bh * p.T + t] = largest[r] + log(sum);
+        logSumExp[bh * p.T + t] = largest[r] + logOf(sum);
       }
     }
   }

@@ -55,7 +55,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       score = select(vec4<f32>(F32_LOWEST), score, counts);
       let next = max(largest, max(max(score.x, score.y), max(score.z, score.w)));
       let shrink = exp(max(largest - next, -80.0));
-      let weight = select(vec4<f32>(), exp(max(score - next, vec4<f32>(-80.0))), counts);
+      let isFine = (bitcast<vec4<u32>>(score) & vec4<u32>(0x7f800000u)) != vec4<u32>(0x7f800000u);
+      let power = select(vec4(noNumber(score.x)), exp(max(score - next, vec4<f32>(-80.0))), isFine);
+      let weight = select(vec4<f32>(), power, counts);
       largest = next;
       total = total * shrink + weight.x + weight.y + weight.z + weight.w;
       for (var j = 0u; j < D4; j++) {
@@ -68,6 +70,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     for (var j = 0u; j < D4; j++) {
       out[((first + t) * p.H + h) * D4 + j] = y[j] / total;
     }
-    logSumExp[bh * p.T + t] = largest + log(total);
+    logSumExp[bh * p.T + t] = largest + logOf(total);
   }
 }

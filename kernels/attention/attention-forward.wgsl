@@ -34,5 +34,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   for (var d = 0u; d < p.D; d++) {
     out[outAt + d] = y[d] / total;
   }
-  logSumExp[i] = largest + log(total);
+  logSumExp[i] = largest + logOf(total);
 }

@@ -16,7 +16,7 @@ export function softmaxRows(module: WasmModule): Callable {
   return module.function('attentionSoftmaxOfFour', ['s', 'row', 'first', 'D', 'logSumExp'], (f, { s, row, first, D, logSumExp }) => {
     const scale = scaleOf(f, D), [at, best, total, share] = [f.local('i32'), ...f.locals('v128', 3)] as [Int, Local<'v128'>, Local<'v128'>, Local<'v128'>];
     overRows(f, s, first, (end) => {
-      f.set(best, v128.of(-1e30));
+      f.set(best, v128.of(-Infinity));
       each(f, at, s, end, () => f.set(best, v128.greater(v128.load(at), best)));
       f.set(total, v128.zero);
       each(f, at, s, end, () => {
@@ -26,7 +26,8 @@ export function softmaxRows(module: WasmModule): Callable {
       });
       f.set(share, v128.div(v128.of(1), total));
       each(f, at, s, end, () => f.store(at, v128.mul(v128.load(at), share)));
-      f.store(logSumExp, f.madd(best, scale, log(f, total)));
+      const logTotal = v128.add(log(f, total), v128.sub(total, total)); // the difference is 0, or NaN where there is no sum
+      f.store(logSumExp, f.madd(best, scale, logTotal));
       f.bump(logSumExp, VECTOR);
     }, [s], row);
   });

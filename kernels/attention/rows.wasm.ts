@@ -45,15 +45,15 @@ export function softmaxRow(module: WasmModule): Callable {
         f.bump(at, 16);
       });
     };
-    f.if(i32.and(n, 3), () => { for (const more of [0, 4, 8]) f.store(last, f32.of(-1e30), more); });
-    f.set(best, v128.of(-1e30));
+    f.if(i32.and(n, 3), () => { for (const more of [0, 4, 8]) f.store(last, f32.of(-Infinity), more); });
+    f.set(best, v128.of(-Infinity));
     everyFour(() => f.set(best, v128.greater(v128.load(at), best)));
     f.set(best, v128.splat(v128.largest(best)));
     f.set(total, v128.zero);
     everyFour(() => {
       const power = exp(f, v128.sub(v128.load(at), best));
       f.store(at, power);
-      f.set(total, v128.add(total, power)); // what is behind adds exp(-87), which is nothing beside the largest's 1
+      f.set(total, v128.add(total, power)); // what is behind adds 0
     });
     const share = f.keep(v128.div(v128.of(1), v128.splat(v128.sum(total))));
     everyFour(() => f.store(at, v128.mul(v128.load(at), share)));

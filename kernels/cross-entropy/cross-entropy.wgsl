@@ -1,5 +1,5 @@
 // Per row of logits [rows, V]: logProb = log softmax at the row's target, losses = -scale w logProb,
-// dLogits = scale w (softmax - onehot). A target below 0 gives zeros. SHARE threads make a row; `pick` is its target.
+// dLogits = scale w (softmax - onehot). A target below 0 gives zeros, one of V or more NaN. SHARE threads make a row; `pick` is its target.
 //#include "../lib/index.wgsl"
 //#include "../lib/exp-sum.wgsl"
 
@@ -25,14 +25,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let end = select(row * p.V, (row + 1u) * p.V, place < p.rows);
   let sum = expSum(row * p.V, p.V, thread);
   let pick = targets[row];
-  let chosen = row * p.V + u32(max(pick, 0));
+  let isToken = pick >= 0 && pick < i32(p.V);
+  let chosen = row * p.V + select(0u, u32(pick), isToken);
   let weight = select(0.0, p.scale * weights[row], pick >= 0);
-  let value = select(0.0, logits[chosen] - sum.highest - log(sum.total), pick >= 0);
+  var value = logits[chosen] - sum.highest - logOfTotal(sum);
+  if (pick >= i32(p.V)) {
+    value = noNumber(value);
+  }
   for (var at = begin; at < end; at += SHARE) {
-    dLogits[at] = weight * select(exp(logits[at] - sum.highest) / sum.total, exp(value) - 1.0, at == chosen);
+    let share = select(exp(logits[at] - sum.highest) / sum.total, expOf(value) - 1.0, at == chosen);
+    dLogits[at] = select(0.0, weight * select(share, value, isNotANumber(value)), pick >= 0);
   }
   if (place < p.rows && thread % SHARE == 0u) {
-    logProb[row] = value;
-    losses[row] = -weight * value;
+    logProb[row] = select(0.0, value, pick >= 0);
+    losses[row] = select(0.0, -weight * value, pick >= 0);
   }
 }

@@ -1,6 +1,7 @@
-// dLogits = dLogProb (onehot - softmax) per row of [rows, V], with softmax = exp(logits - logTotal); 0 in rows whose target is below 0.
+// dLogits = dLogProb (onehot - softmax) per row of [rows, V], with softmax = exp(logits - logTotal); 0 in rows whose target is below 0, NaN where it is V or more.
 // A thread makes one element.
 //#include "../lib/index.wgsl"
+//#include "../lib/math.wgsl"
 
 struct Params { rows: u32, V: u32 }
 
@@ -20,8 +21,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var d = 0.0;
     if (pick >= 0) {
       let onehot = select(0.0, 1.0, i % p.V == u32(pick));
-      d = dLogProb[row] * (onehot - exp(logits[i] - logTotal[row]));
+      d = dLogProb[row] * (onehot - expOf(logits[i] - logTotal[row]));
     }
-    dLogits[i] = d;
+    dLogits[i] = select(d, noNumber(d), pick >= i32(p.V));
   }
 }

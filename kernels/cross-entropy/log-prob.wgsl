@@ -1,4 +1,4 @@
-// Per row of logits [rows, V]: logTotal = log(sum(exp(logits))), logProb = logits[target] - logTotal, 0 where the target is below 0.
+// Per row of logits [rows, V]: logTotal = log(sum(exp(logits))), logProb = logits[target] - logTotal, 0 where the target is below 0, NaN where it is V or more.
 // SHARE threads make a row; `pick` is its target.
 //#include "../lib/index.wgsl"
 //#include "../lib/exp-sum.wgsl"
@@ -22,10 +22,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let sum = expSum(row * p.V, p.V, thread);
   if (place < p.rows && thread % SHARE == 0u) {
     let pick = targets[row];
-    let logOfSum = log(sum.total);
+    let logOfSum = logOfTotal(sum);
     logTotal[row] = sum.highest + logOfSum;
     logProb[row] = 0.0;
-    if (pick >= 0) {
+    if (pick >= i32(p.V)) {
+      logProb[row] = noNumber(logOfSum);
+    } else if (pick >= 0) {
       logProb[row] = logits[row * p.V + u32(pick)] - sum.highest - logOfSum;
     }
   }

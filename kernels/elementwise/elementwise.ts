@@ -15,7 +15,7 @@ interface Unary {
   readonly lanes?: { readonly f: UnaryLanes; readonly df: DerivativeLanes };
 }
 
-// In WGSL, exp and tanh are kept from large arguments, for which a driver may return anything; expOf() and tanhOf() are in unary.wgsl.
+// In WGSL, exp and tanh are kept from large arguments, for which a driver may return anything; see lib/math.wgsl.
 export const unary = {
   exp: { f: Math.exp, df: (_, y) => y, wgsl: { f: 'expOf(x)', df: 'y' }, lanes: { f: (l, x) => l.exp(x), df: (_, __, y) => y } },
   log: { f: Math.log, df: (x) => 1 / x, wgsl: { f: 'logOf(x)', df: '1.0 / x' } }, // no fast program: that one is right for normal x > 0 only

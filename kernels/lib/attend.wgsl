@@ -36,12 +36,12 @@ fn timesKey(at: u32, position: u32) -> f32 {
   return sum;
 }
 
-/** Takes a key into total, given q.k. Returns what y must be multiplied by, and the weight of the key's value. */
+/** Takes a key into total, given q.k; a score that is not finite makes it NaN. Returns what y must be multiplied by, and the weight of the key's value. */
 fn weigh(product: f32) -> vec2<f32> {
   let score = product / sqrt(f32(p.D));
   let next = max(largest, score);
   let shrink = exp(max(largest - next, -80.0));
-  let weight = exp(score - next);
+  let weight = select(noNumber(score), exp(score - next), isFinite(score));
   total = total * shrink + weight;
   largest = next;
   return vec2(shrink, weight);

@@ -3,7 +3,7 @@
 //#include "math.wgsl"
 //#include "share.wgsl"
 
-/** sum(exp(x)) = exp(highest) * total; 1 <= total <= count. */
+/** sum(exp(x)) = exp(highest) * total; 1 <= total <= count, or NaN: of an x that is NaN or infinite, or when all are -infinity. */
 struct ExpSum { highest: f32, total: f32 }
 
 const EXP_RUN = 64u;
@@ -14,7 +14,7 @@ fn expSum(start: u32, count: u32, thread: u32) -> ExpSum {
   let begin = start + thread % SHARE;
   var highest = F32_LOWEST;
   for (var at = begin; at < end; at += SHARE) {
-    highest = max(highest, element(at));
+    highest = larger(highest, element(at));
   }
   highest = largestOfRow(thread, highest);
   var total = 0.0;
@@ -25,5 +25,11 @@ fn expSum(start: u32, count: u32, thread: u32) -> ExpSum {
     }
     total += part;
   }
-  return ExpSum(highest, sumOfRow(thread, total));
+  total = sumOfRow(thread, total);
+  return ExpSum(highest, select(noNumber(highest), total, isFinite(highest) && total > 0.0));
+}
+
+/** log(total). */
+fn logOfTotal(sum: ExpSum) -> f32 {
+  return select(log(sum.total), sum.total, isNotANumber(sum.total));
 }

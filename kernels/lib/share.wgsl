@@ -3,6 +3,8 @@
 // As it stands nothing is shared and there is no barrier, which on a software adapter would cost up to 20 times the rest of a small kernel;
 // sharedRows() in kernels/wgsl.ts makes the program for GPUs.
 
+//#include "math.wgsl"
+
 const THREADS = 64u; //#param THREADS  in a workgroup
 const SHARE = 1u; //#param SHARE  to a row: a power of two
 const COLUMNS = 64u; //#param COLUMNS  in a workgroup, when it is columns that are summed; the others of THREADS share them
@@ -10,7 +12,7 @@ const COLUMNS = 64u; //#param COLUMNS  in a workgroup, when it is columns that a
 /** The sum of what the row's threads bring. Every thread of the workgroup must call it. */
 fn sumOfRow(thread: u32, value: f32) -> f32 { return value; } //#param ROW_SUM
 
-/** The largest of what they bring. */
+/** The largest of what they bring; NaN if one of it is. */
 fn largestOfRow(thread: u32, value: f32) -> f32 { return value; } //#param ROW_LARGEST
 
 /** The sum of what the column's threads bring: thread, thread + COLUMNS, ... */
@@ -40,7 +42,7 @@ fn treeLargest(thread: u32, value: f32) -> f32 {
   for (var half = SHARE / 2u; half > 0u; half /= 2u) {
     workgroupBarrier();
     if (lane < half) {
-      pool[thread] = max(pool[thread], pool[thread + half]);
+      pool[thread] = larger(pool[thread], pool[thread + half]);
     }
   }
   workgroupBarrier();

@@ -13,7 +13,7 @@ const LARGEST = 1e18;
 
 /**
  * norm [2] = [ ||x||, min(1, limit / ||x||) ]; limit 0 means no limit but 1e18. Partial sums over chunks, then their sum, in order. In single
- * precision the squares may overflow, or vanish, though the norm does not; then they are taken of numbers divided by the largest of them.
+ * precision the squares may overflow, or vanish, though the norm does not; then they are taken of scaled numbers.
  * When ||x|| is infinite or no number, norm[1] is 0: what follows must leave everything as it is.
  */
 export const gradientNormKernel = defineKernel({

@@ -1,8 +1,8 @@
 // AdamW and the gradient norm for the CPU, in WASM SIMD. Read after: adamw.ts, ../wasm/program.ts.
 
 import type { FunctionBuilder } from '../wasm/assembler.ts';
-import { f32, i32, type Local } from '../wasm/instructions.ts';
-import { largestOf, overFloats, sumOver, type Lanes, type Number } from '../wasm/lanes.ts';
+import { f32, i32, type Expr, type Local } from '../wasm/instructions.ts';
+import { overFloats, sumOver, type Lanes, type Number } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
 import { chain, longSum } from '../reduce/long-sum.wasm.ts';
 
@@ -10,7 +10,7 @@ const BLOCK = 1024; // floats: a unit
 
 const LEAST = 1e-20; // of a sum of squares: below, squares of some importance may have vanished
 
-/** First the sum of squares of every chunk, then their sum, in order. Where that is out of range, once more, of x / max|x|. */
+/** First the sum of squares of every chunk, then their sum, in order. Where that is out of range, once more, of scaled numbers. */
 export function gradientNormWasm(chunk: number, largest: number) {
   const chunks = ({ n }: { readonly n: number }): number => Math.ceil(n / chunk);
   return program({ buffers: ['x', 'norm'], counts: ['n'], floats: ['limit'], shared: (params) => 4 * chunks(params) }, {
@@ -35,7 +35,7 @@ export function gradientNormWasm(chunk: number, largest: number) {
       const total = chain(f, i32.div(i32.add(n, chunk - 1), chunk), (k) => f32.load(i32.add(shared, i32.mul(k, 4))));
       const length = f.keep(f32.sqrt(total));
       const isOrdinary = i32.and(f32.gt(f32.of(Infinity), total), f32.gt(total, f32.of(LEAST)));
-      f.if(i32.eq(isOrdinary, 0), () => f.set(length, lengthOf(f, x, n, chunk)));
+      f.if(i32.eq(isOrdinary, 0), () => f.set(length, lengthOf(f, x, n, chunk, f32.gt(f32.of(LEAST), total))));
       const most = f.keep(f32.of(largest));
       f.if(f32.gt(limit, f32.zero), () => f.set(most, f32.min(most, limit)));
       f.store(norm, length);
@@ -48,21 +48,15 @@ export function gradientNormWasm(chunk: number, largest: number) {
   });
 }
 
-/** ||x|| of numbers whose squares may not be ordinary: most ||x / most||, or `most` where that is 0, infinite or NaN. */
-function lengthOf(f: FunctionBuilder, x: Local<'i32'>, n: Local<'i32'>, chunk: number): Local<'f32'> {
-  const most = largestOf(f, n, 0, (lanes, at) => {
-    const value = lanes.keep(lanes.load(i32.add(x, at)));
-    return lanes.max(value, lanes.sub(lanes.zero, value));
+/** ||x|| of numbers whose squares overflow, or vanish: of 2^-80 or 2^80 times the numbers, and back. */
+function lengthOf(f: FunctionBuilder, x: Local<'i32'>, n: Local<'i32'>, chunk: number, areSmall: Expr<'i32'>): Local<'f32'> {
+  const by = f.keep(f32.of(2 ** -80));
+  f.if(areSmall, () => f.set(by, f32.of(2 ** 80)));
+  const squares = longSum(f, n, chunk, (lanes, at) => {
+    const scaled = lanes.keep(lanes.mul(lanes.load(i32.add(x, at)), lanes.splat(by)));
+    return lanes.mul(scaled, scaled);
   });
-  const length = f.keep(most);
-  f.if(i32.and(f32.gt(most, f32.zero), f32.gt(f32.of(Infinity), most)), () => {
-    const squares = longSum(f, n, chunk, (lanes, at) => {
-      const share = lanes.keep(lanes.div(lanes.load(i32.add(x, at)), lanes.splat(most)));
-      return lanes.mul(share, share);
-    });
-    f.set(length, f32.mul(most, f32.sqrt(squares)));
-  });
-  return length;
+  return f.keep(f32.div(f32.sqrt(squares), by));
 }
 
 const floats = ['rate', 'beta1', 'beta2', 'rest1', 'rest2', 'epsilon', 'weightDecay'] as const;

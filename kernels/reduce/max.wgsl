@@ -13,7 +13,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let i = flatGroup(group, groups) * 64u + thread;
   if (i < p.outer * p.inner) {
     var at = i / p.inner * p.length * p.inner + i % p.inner;
-    var best = F32_LOWEST;
+    var best = x[at];
     for (var k = 0u; k < p.length; k++) {
       best = larger(best, x[at]);
       at += p.inner;

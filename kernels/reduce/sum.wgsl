@@ -1,5 +1,5 @@
 // out[o,i] = factor * sum over k of x[o,k,i], with x of [outer, length, inner]. SHARE threads make one element of out, reading
-// its column in order: runs of 64 are summed first and then added, so that rounding grows with length / 64 and not with length.
+// its column in order: runs of 64 are summed first, then 4096 of these, then those: a long chain of additions would round too often.
 //#include "../lib/index.wgsl"
 //#include "../lib/share.wgsl"
 
@@ -10,6 +10,7 @@ struct Params { outer: u32, length: u32, inner: u32, factor: f32 }
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 
 const RUN = 64u;
+const RUNS = 4096u * RUN;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -18,13 +19,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let length = select(0u, p.length, counts);
   let start = i / p.inner * p.length * p.inner + i % p.inner;
   var total = 0.0;
-  for (var first = thread % SHARE; first < length; first += RUN * SHARE) {
-    let end = min(first + RUN * SHARE, length);
-    var part = 0.0;
-    for (var k = first; k < end; k += SHARE) {
-      part += x[start + k * p.inner];
+  for (var begin = thread % SHARE; begin < length; begin += RUNS * SHARE) {
+    var some = 0.0;
+    for (var first = begin; first < min(begin + RUNS * SHARE, length); first += RUN * SHARE) {
+      var part = 0.0;
+      for (var k = first; k < min(first + RUN * SHARE, length); k += SHARE) {
+        part += x[start + k * p.inner];
+      }
+      some += part;
     }
-    total += part;
+    total += some;
   }
   total = sumOfRow(thread, total);
   if (counts && thread % SHARE == 0u) {

@@ -17,7 +17,7 @@ struct Params { rows: u32, T: u32, clip: f32, klWeight: f32, factor: f32 }
 /** exp(x) - 1 - x without loss of digits near 0, where a KL estimate lives. */
 fn expLessLine(x: f32) -> f32 {
   let series = x * x * (1.0 / 2.0 + x * (1.0 / 6.0 + x * (1.0 / 24.0 + x * (1.0 / 120.0 + x / 720.0))));
-  return select(exp(atMost(x, 80.0)) - 1.0 - x, series, abs(x) < 0.25);
+  return select(expOf(atMost(x, 80.0)) - 1.0 - x, series, abs(x) < 0.25);
 }
 
 @compute @workgroup_size(64)
@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let n = p.rows * p.T;
   if (i < n) {
     let gain = advantage[i / p.T];
-    let ratio = exp(atMost(logProb[i] - old[i], 80.0));
+    let ratio = expOf(atMost(logProb[i] - old[i], 80.0));
     let limited = clamp(ratio, 1.0 - p.clip, 1.0 + p.clip);
     let cut = limited * gain < ratio * gain;
     let d = reference[i] - logProb[i];

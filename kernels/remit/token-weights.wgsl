@@ -17,7 +17,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let start = row * p.T;
     let mean = meanGap(start);
     for (var at = start; at < start + p.T; at++) {
-      let w = clamp(unclipped(at, mean), 1.0 - p.epsilon, 1.0 + p.epsilon);
+      let w = smaller(1.0 + p.epsilon, larger(1.0 - p.epsilon, unclipped(at, mean)));
       weights[at] = select(0.0, w, targets[at] >= 0);
     }
   }

@@ -21,6 +21,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   }
   total = sumOfRow(thread, total);
   for (var at = begin; at < end; at += SHARE) {
-    dx[at] = dy[at] - exp(y[at]) * total;
+    dx[at] = dy[at] - expOf(y[at]) * total;
   }
 }

@@ -19,7 +19,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let begin = row * p.V + thread % SHARE;
   let end = select(row * p.V, (row + 1u) * p.V, place < p.rows);
   let sum = expSum(row * p.V, p.V, thread);
-  let logTotal = log(sum.total);
+  let logTotal = logOfTotal(sum);
   for (var at = begin; at < end; at += SHARE) {
     out[at] = x[at] - sum.highest - logTotal;
   }

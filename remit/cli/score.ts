@@ -1,7 +1,7 @@
 // `remit-mini score`: the loss and log-probabilities that a model gives to tokens from a file, as JSON.
 // This is the door through which the model can be checked against any other implementation.
 
-import { ConfigError, FormatError } from '../../engine/errors.ts';
+import { ConfigError, DivergedError, FormatError } from '../../engine/errors.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import { readJsonFile } from '../data/read.ts';
 import { chosenDevice, deviceFlag, readArguments, required, type Flags } from './arguments.ts';
@@ -45,7 +45,10 @@ export async function run(argv: readonly string[]): Promise<number> {
   return EXIT.ok;
 }
 
-/** For each row of n tokens, n - 1 log-probabilities in nats: entry j is that of token j + 1 after tokens 0..j. */
+/**
+ * For each row of n tokens, n - 1 log-probabilities in nats: entry j is that of token j + 1 after tokens 0..j. Throws DivergedError when one is
+ * no number.
+ */
 export async function scoreRows(model: Transformer, rows: readonly (readonly number[])[]): Promise<Float64Array[]> {
   const [{ logProb }, { noGrad }, { step }, { tensor }] = await Promise.all([
     import('../../engine/ops/cross-entropy.ts'), import('../../engine/runtime.ts'), import('../../engine/step.ts'), import('../../engine/tensor.ts'),
@@ -58,7 +61,13 @@ export async function scoreRows(model: Transformer, rows: readonly (readonly num
   const results: Float64Array[] = [];
   for (const row of rows) {
     const result = await score(row);
-    results.push(Float64Array.from(await result.read()));
+    const values = Float64Array.from(await result.read());
+    const wrong = values.findIndex((value) => !Number.isFinite(value));
+    if (wrong >= 0) {
+      throw new DivergedError(`score: tokens[${results.length}][${wrong + 1}]: its log-probability is ${values[wrong]}: ` +
+        'the weights of the model are not finite, or its logits too large');
+    }
+    results.push(values);
   }
   score.free();
   return results;

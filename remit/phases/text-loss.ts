@@ -2,7 +2,7 @@
 
 import { logProb } from '../../engine/ops/cross-entropy.ts';
 import { sum } from '../../engine/ops/reduce.ts';
-import { ConfigError } from '../../engine/errors.ts';
+import { ConfigError, DivergedError } from '../../engine/errors.ts';
 import { checkArguments, optional, typedArray, whole } from '../../engine/options.ts';
 import { noGrad } from '../../engine/runtime.ts';
 import { step } from '../../engine/step.ts';
@@ -13,7 +13,7 @@ const textLossArguments = { model: aTransformer, rows: typedArray('Int32Array'),
 
 /**
  * Mean negative log-likelihood in nats per token over rows of `length` tokens; divided by ln 2, bits per byte for a byte tokenizer. Throws
- * ConfigError when there is no row, or the tokens do not divide into rows.
+ * ConfigError when there is no row, or the tokens do not divide into rows; DivergedError when the loss is no number.
  */
 export async function textLoss(model: Transformer, rows: Int32Array, length: number, batch = 16): Promise<number> {
   checkArguments('textLoss', arguments, textLossArguments);
@@ -29,5 +29,6 @@ export async function textLoss(model: Transformer, rows: Int32Array, length: num
     total += await (await score(part, part.length / length)).item();
   }
   score.free();
+  if (!Number.isFinite(total)) throw new DivergedError(`textLoss: the loss is ${-total}: the model's weights are not finite, or its logits too large`);
   return -total / (count * (length - 1));
 }

@@ -30,14 +30,27 @@ const BASELINE_RATE = 0.1;
  *   dr-grpo    r - group mean: rloo times (size - 1) / size   arXiv 2503.20783
  *   reinforce  r - running mean of earlier batches            `memory.baseline`, which is then moved on; 0 at first
  *
- * Throws ConfigError for rewards that are no finite numbers or do not divide into groups of `size`, and for another kind.
+ * Throws ConfigError for rewards that are no finite numbers or do not divide into groups of `size`, for groups of one where a group is compared
+ * with itself (all but reinforce), for advantages beyond single precision, and for another kind.
  */
 export function advantages(rewards: ArrayLike<number>, size: number, kind: AdvantageName, memory: Record<string, number> = {}): Float32Array {
   checkArguments('advantages', arguments, advantagesArguments);
   if (rewards.length === 0 || rewards.length % size !== 0) {
     throw new ConfigError(`advantages: ${rewards.length} rewards in groups of ${size}: need one or more groups, all of one size`);
   }
-  const all = Array.from(rewards);
+  if (size < 2 && kind !== 'reinforce') {
+    throw new ConfigError(`advantages: groups of ${size}, ${kind}: compares the samples of a question: give 2 or more, or use reinforce`);
+  }
+  return checkFinite(advantagesOf(Array.from(rewards), size, kind, memory), kind);
+}
+
+function checkFinite(found: Float32Array, kind: AdvantageName): Float32Array {
+  const wrong = found.find((x) => !Number.isFinite(x));
+  if (wrong !== undefined) throw new ConfigError(`advantages: ${kind}: an advantage is ${wrong}: the rewards are too large: give smaller ones`);
+  return found;
+}
+
+function advantagesOf(all: readonly number[], size: number, kind: AdvantageName, memory: Record<string, number>): Float32Array {
   if (kind === 'reinforce') {
     const baseline = memory.baseline ?? 0;
     memory.baseline = baseline + BASELINE_RATE * (mean(all) - baseline);

@@ -43,11 +43,13 @@ export const rolloutRules = {
 } satisfies Rules<RolloutOptions>;
 
 const rolloutArguments = { model: aTransformer, task: taskRule, options: anything };
+const LARGEST_REWARD = 1e30; // advantages are single floats
+const rewardRule = real({ from: -LARGEST_REWARD, to: LARGEST_REWARD });
 const questionRule = having<Question>('a question', { prompt: typedArray('Int32Array'), reward: callable() });
 
 /**
  * B = prompts * samples answers of `model`. Throws ConfigError for an option that is unknown or out of its range, for what is no task or question,
- * and for prompts that are not all of one length.
+ * for prompts that are not all of one length, and for a reward that is no number: it names the question and the sample.
  */
 export async function rollout(model: Transformer, task: Task, options: RolloutOptions): Promise<Rollouts> {
   checkArguments('rollout', arguments, rolloutArguments);
@@ -61,7 +63,8 @@ export async function rollout(model: Transformer, task: Task, options: RolloutOp
   const rewards = new Float64Array(batch), lengths = new Int32Array(batch), first = new Int32Array(batch);
   for (let b = 0; b < batch; b++) {
     const row = rows.subarray(b * full, (b + 1) * full), stop = row.indexOf(task.stop, P);
-    rewards[b] = questions[Math.floor(b / samples)]!.reward(row);
+    const question = Math.floor(b / samples);
+    rewards[b] = rewardOf(questions[question]!, row, `rollout: task.question(${from + question}): reward of sample ${b % samples}`);
     lengths[b] = (stop < 0 ? full - 1 : stop) + 1 - P;
     first[b] = row[P]!;
   }
@@ -71,6 +74,19 @@ export async function rollout(model: Transformer, task: Task, options: RolloutOp
     mask.fill(1, b * (L - 1) + P - 1, b * (L - 1) + P - 1 + lengths[b]!); // the target at j is token j + 1
   }
   return { rows: cut, mask, rewards, lengths, first };
+}
+
+/** What a question's program thinks of a row; true is 1. Throws ConfigError unless that is a number, now, and one that single precision can hold. */
+function rewardOf(question: Question, row: Int32Array, where: string): number {
+  let reward: unknown;
+  try {
+    reward = question.reward(row);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`${where}: ${why}: reward() must return a number and never throw`, { cause: error });
+  }
+  if (reward instanceof Promise) reward.catch(() => {}); // it is refused here: what becomes of it is nobody's business any more
+  return checkValue(where, typeof reward === 'boolean' ? Number(reward) : reward, rewardRule);
 }
 
 /** Questions from number `from` on, with prompts of one length: they are decoded side by side. */

@@ -2,10 +2,11 @@
 
 import { beforeAll, describe, expect, test } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
-import { ConfigError } from '../../engine/errors.ts';
+import { ConfigError, DivergedError } from '../../engine/errors.ts';
 import { rng } from '../../engine/rng.ts';
-import { noGrad, useBackend } from '../../engine/runtime.ts';
+import { backend, noGrad, useBackend, withBackend } from '../../engine/runtime.ts';
 import { tensor } from '../../engine/tensor.ts';
+import { sampleKernel } from '../../kernels/random/random.ts';
 import type { TransformerConfig } from '../../nn/config.ts';
 import { generate, type GenerateOptions } from '../../nn/generate.ts';
 import { Transformer } from '../../nn/transformer.ts';
@@ -208,4 +209,39 @@ describe('refused, in one line:', () => {
   test('the whole context may be used', async () => {
     expect(await refusal([1, 2, 3, 4], 2, 10)).toHaveLength(24);
   });
+});
+
+describe('logits that are no distribution', () => {
+  test.each([NaN, Infinity, 1e38])('are an error that says where, with weights of %d', async (weight) => {
+    const model = await opinionated(llama), values = await model.parameters.toHost();
+    const { shape, data } = values.get('lm_head.weight')!;
+    data.fill(weight, 0, 1 + data.length / 2);
+    model.parameters.load(values.set('lm_head.weight', { shape, data }), 'test');
+    for (const temperature of [0, 1]) {
+      const drawing = rowsOf(model, prompts, { maxNew: 2, temperature });
+      await expect(drawing).rejects.toThrow("generate: row 0, position 4: the model's logits are NaN or infinite: no token can be drawn: " +
+        'its weights are not finite, or too large');
+      await expect(drawing).rejects.toBeInstanceOf(DivergedError);
+    }
+  });
+
+  test.each(['WASM', 'references'])('draw -1, in their row alone: %s', async (how) => withBackend(new CpuBackend({ wasm: how === 'WASM' }), async () => {
+    const rows = [[0, 1, 2, 3, 4], [0, NaN, 2, 3, 4], [0, 1, 2, 3, Infinity], Array<number>(5).fill(-Infinity), [-Infinity, -Infinity, -3, -Infinity, -Infinity]];
+    for (const temperature of [0, 0.5]) {
+      for (const topK of [0, 2]) {
+        const [logits, tokens, next] = [tensor(rows.flat()), tensor(new Int32Array(5), [5], 'i32'), tensor(new Int32Array(5), [5], 'i32')];
+        backend().dispatch(sampleKernel, { logits: logits.storage, tokens: tokens.storage, next: next.storage }, {
+          B: 5, V: 5, T: 1, position: 0, first: 0, temperature, topK, force: -1, stop: -1, key0: 1, key1: 2,
+        });
+        const drawn = [...await next.read()];
+        expect(drawn.slice(1)).toEqual([-1, -1, -1, 2]);
+        expect(drawn[0]).toBeGreaterThanOrEqual(0);
+      }
+    }
+  }));
+});
+
+test('a temperature of next to nothing takes the likeliest token', async () => {
+  const model = await opinionated(llama), greedy = await rowsOf(model, prompts, { maxNew: 8 });
+  for (const temperature of [5e-324, 1e-45, 1e-40, 1e-30, 1e-12]) expect(await rowsOf(model, prompts, { maxNew: 8, temperature })).toEqual(greedy);
 });

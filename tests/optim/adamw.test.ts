@@ -138,3 +138,61 @@ test('freed and made again, an optimiser starts without memory', async () => {
   };
   expect(await first()).toEqual(await first());
 });
+
+describe.each([['references', { wasm: false }], ['WASM', { wasm: true }]] as const)('in single precision, %s', (_, options) => {
+  beforeEach(() => useBackend(new CpuBackend(options)));
+
+  /** One update with this gradient, from scratch or by `optimiser`; the weights after it. */
+  async function updated(all: Parameters, optimiser: AdamW, step: number, gradient: (i: number) => number): Promise<{ norm: number; values: number[] }> {
+    const { gradients: flat, values, size } = all.flat;
+    backend().write(flat, Float32Array.from({ length: size }, (_, i) => gradient(i)));
+    const length = await optimiser.update(step, 0.1).item();
+    return { norm: length, values: [...await backend().read(values)] };
+  }
+
+  test('an update that is left out does not count in the bias correction, wherever it is', async () => {
+    const settings = { weightDecay: 0, clip: 0 }, gradient = (i: number): number => 1 + i / 100;
+    const clean = parameters().parameters, optimiser = new AdamW(clean, settings), wanted: number[][] = [];
+    for (const step of [0, 1, 2]) wanted.push((await updated(clean, optimiser, step, gradient)).values);
+
+    const other = parameters().parameters, interrupted = new AdamW(other, settings), found: number[][] = [];
+    for (const [step, what] of [NaN, 1, Infinity, -Infinity, 1, 1].entries()) {
+      const { values } = await updated(other, interrupted, step, (i) => what * gradient(i));
+      if (what === 1) found.push(values);
+    }
+    expect(found).toEqual(wanted); // to the bit
+    expect(await interrupted.readSkipped()).toBe(3);
+  });
+
+  test('what was left out goes with the moments to who goes on', async () => {
+    const settings = { weightDecay: 0, clip: 0 };
+    const one = parameters().parameters, first = new AdamW(one, settings);
+    await updated(one, first, 0, () => NaN);
+    await updated(one, first, 1, (i) => i);
+    const two = parameters().parameters, second = new AdamW(two, settings);
+    two.copyFrom(one);
+    for (const key of ['m', 'v'] as const) backend().write(second.moments[key], await backend().read(first.moments[key]));
+    second.setSkipped(await first.readSkipped());
+    const next = (i: number): number => 3 - i;
+    expect((await updated(two, second, 2, next)).values).toEqual((await updated(one, first, 2, next)).values);
+  });
+
+  test.each([1e19, 1e30, 3e37, 1e-30, 1e-36])('a gradient of %d has its norm, and moves the weights as one of 1 does', async (size) => {
+    const sign = (i: number): number => (i % 2 ? -1 : 1);
+    for (const clip of [0, 1]) {
+      const all = parameters().parameters, { norm: length, values } = await updated(all, new AdamW(all, { clip, weightDecay: 0 }), 0, (i) => size * sign(i));
+      const n = all.flat.size, exact = Math.fround(size) * Math.sqrt(n);
+      expect(Math.abs(length / exact - 1)).toBeLessThan(1e-6);
+      if (size < 1) continue; // whose squares vanish in v
+      const before = [...await backend().read(parameters().parameters.flat.values)];
+      values.forEach((value, i) => expect(value).toBeCloseTo(before[i]! - 0.1 * sign(i), 5));
+    }
+  });
+
+  test('a norm beyond single precision leaves everything as it is', async () => {
+    const all = parameters().parameters, before = [...await backend().read(all.flat.values)];
+    const { norm: length, values } = await updated(all, new AdamW(all), 0, () => 3.4e38);
+    expect(length).toBe(Infinity);
+    expect(values).toEqual(before);
+  });
+});

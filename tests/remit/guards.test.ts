@@ -1,6 +1,6 @@
 // Numbers that are none: seen on the device, in the step where they arise; the weights stay good, and the run stops or leaves the step out.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
@@ -20,6 +20,7 @@ import { corpus } from '../../remit/data/world.ts';
 import { nextTokenLoop } from '../../remit/phases/next-token.ts';
 import { newModel } from '../../remit/phases/pretrain.ts';
 import { quietRun, type Run, type StepRecord } from '../../remit/phases/run.ts';
+import { textLoss } from '../../remit/phases/text-loss.ts';
 import { writeCheckpoint } from '../../remit/run/checkpoint.ts';
 import { inProcess } from '../support/command-line.ts';
 import { backendAt, places } from '../support/gpu.ts';
@@ -124,7 +125,25 @@ describe('when it does not end', () => {
     await writeCheckpoint(path, model, tinyWorldTokenizer, { phase: 'pretrain', step: 1, seed: 0, configHash: '' });
     const { code, stderr } = await inProcess(['train', 'midtrain', '--init', path, '--device', 'cpu', '--out', join(scratch, 'huge'), '--evaluate.questions', '1']);
     expect(code).toBe(EXIT.diverged);
-    expect(stderr).toMatch(/\nerror: generate: row 0, position \d+: the model's logits are NaN or infinite: no token can be drawn: its weights are not finite, or too large/);
+    expect(stderr).toMatch(/error: generate: row 0, position \d+: the model's logits are NaN or infinite: no token can be drawn: its weights are not finite, or too large/);
+  });
+
+  test('such a model, asked in any other way: exit code 5, and no number that means nothing', async () => {
+    const path = join(scratch, 'huge.safetensors'), tokens = join(scratch, 'tokens.json');
+    writeFileSync(tokens, '{"tokens": [[1, 2, 3]]}');
+    for (const [argv, message] of [
+      [['evaluate', '--model', path, '--questions', '1'], /error: generate: row 0, position \d+: the model's logits are NaN or infinite: /],
+      [['sample', '--model', path, '--prompt', '^S'], /error: generate: row 0, position 2: the model's logits are NaN or infinite: /],
+      [['score', '--model', path, '--data', tokens], /error: score: tokens\[0\]\[1\]: its log-probability is NaN: the weights of the model are not finite, or its logits too large\n/],
+    ] as const) {
+      const { code, stdout, stderr } = await inProcess([...argv]);
+      expect(stderr).toMatch(message);
+      expect(code).toBe(EXIT.diverged);
+      expect(stdout).toBe('');
+    }
+    const model = newModel(config, 70), start = await model.parameters.toHost();
+    model.parameters.load(new Map([...start].map(([name, { shape, data }]) => [name, { shape, data: data.map((x) => x * 1e30) }])), 'test');
+    await expect(textLoss(model, Int32Array.of(1, 2, 3), 3)).rejects.toThrow("textLoss: the loss is NaN: the model's weights are not finite, or its logits too large");
   });
 
   test('a weight that is no number is never stored', async () => {

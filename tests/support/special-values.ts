@@ -25,19 +25,18 @@ export interface SpecialCase extends Case {
 
 type Buffers = Case['buffers'];
 
-const MOST_ELEMENTS = 1500, MOST_CASES = 8;
+const MOST_ELEMENTS = 1500;
 
-/** For each kernel some small cases with a special value in one place, in a row of places, or everywhere. */
-export function specialCases(): readonly SpecialCase[] {
+/** For each kernel some small cases with a special value in one place, in every second, or everywhere. */
+export function specialCases(mostCases: number): readonly SpecialCase[] {
   const all = everyCase();
-  return kernels.flatMap((kernel) => smallOnes(all.filter((one) => one.kernel === kernel)).flatMap(withSpecials));
+  return kernels.flatMap((kernel) => smallOnes(all.filter((one) => one.kernel === kernel), mostCases).flatMap(withSpecials));
 }
 
-/** The largest of the small cases, of different parameters. */
-function smallOnes(cases: readonly Case[]): readonly Case[] {
+/** The largest of the small cases. */
+function smallOnes(cases: readonly Case[], most: number): readonly Case[] {
   const sizeOf = ({ buffers }: Case): number => Object.values(buffers).reduce((total, { length }) => total + length, 0);
-  const small = cases.filter((one) => sizeOf(one) <= MOST_ELEMENTS).sort((a, b) => sizeOf(b) - sizeOf(a));
-  return small.slice(0, MOST_CASES);
+  return cases.filter((one) => sizeOf(one) <= MOST_ELEMENTS).sort((a, b) => sizeOf(b) - sizeOf(a)).slice(0, most);
 }
 
 function withSpecials(one: Case): SpecialCase[] {

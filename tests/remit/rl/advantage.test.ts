@@ -39,6 +39,10 @@ test.each<[unknown, unknown, unknown, string]>([
   [[[1, 0]], 2, 'rloo', 'advantages: rewards[0] = [1,0]: must be a finite number'],
   [[1, 0, 1], 2, 'rloo', 'advantages: 3 rewards in groups of 2: need one or more groups, all of one size'],
   [[], 2, 'reinforce', 'advantages: 0 rewards in groups of 2: need one or more groups, all of one size'],
+  [[1, 0], 1, 'rloo', 'advantages: groups of 1, rloo: compares the samples of a question: give 2 or more, or use reinforce'],
+  [[1, 0], 1, 'dr-grpo', 'advantages: groups of 1, dr-grpo: compares the samples of a question: give 2 or more, or use reinforce'],
+  [[1e39, 0], 2, 'rloo', 'advantages: rloo: an advantage is Infinity: the rewards are too large: give smaller ones'],
+  [[1.7e308, 1.7e308], 2, 'grpo', 'advantages: grpo: an advantage is NaN: the rewards are too large: give smaller ones'],
 ])('%o in groups of %o by %o are refused', (given, size, kind, message) => {
   expect(() => advantages(given as number[], size as number, kind as AdvantageName)).toThrow(new ConfigError(message));
 });

@@ -51,14 +51,23 @@ describe('refused, in one line:', () => {
       'rollout: task.question(1): a prompt of 2 tokens, and one of 3 before it: the prompts of a batch must be of one length'],
     ['a prompt that is a list', { question: () => ({ prompt: [1, 2], reward: () => 0 }) }, 'rollout: task.question(0).prompt = [1,2]: must be an Int32Array'],
     ['questions that are promises', { question: async () => ({}) }, 'rollout: task.question(0) = a promise: await it first: must be a question'],
+    ...([
+      ['a promise', async () => 1, ' = a promise: await it first'], ['a promise that fails', async () => Promise.reject(new Error('x')), ' = a promise: await it first'],
+      ['nothing', () => {}, ' is missing'], ['null', () => null, ' = null'], ['NaN', () => NaN, ' = NaN'], ['infinite', () => -Infinity, ' = -Infinity'],
+      ['a BigInt', () => 1n, ' = 1n'], ['text', () => '1', ' = "1"'], ['more than a float holds', () => 1e39, ' = 1e+39'],
+    ] as const).map(([what, reward, shown]): [string, object, string] => [`a reward that is ${what}`,
+      { question: (n: number) => ({ prompt: Int32Array.of(0, 0, 0), reward: n === 1 ? reward : () => 0 }) },
+      `rollout: task.question(1): reward of sample 0${shown}: must be a number at least -1e+30 and at most 1e+30`]),
+    ['a reward that throws', { question: () => ({ prompt: Int32Array.of(0, 0, 0), reward: () => { throw new TypeError('no such key'); } }) },
+      'rollout: task.question(0): reward of sample 0: no such key: reward() must return a number and never throw'],
     ['no stop token', { stop: undefined }, 'rollout: task.stop is missing: must be a whole number of at least 0'],
   ])('%s', async (_, change, message) => {
     expect(await refusal(change)).toEqual(new ConfigError(message));
   });
 
   test('a word that is no option', async () => {
-    const given = { ...options, numPrompts: 3 };
-    await expect(rollout(markov({ 0: [0] }), task(() => 1), given)).rejects.toThrow('rollout: numPrompts: no such option: did you mean prompts? There are from, prompts, samples, temperature, seed');
+    const given = { ...options, promts: 3 };
+    await expect(rollout(markov({ 0: [0] }), task(() => 1), given)).rejects.toThrow('rollout: promts: no such option: did you mean prompts? There are from, prompts, samples, temperature, seed');
   });
 });
 
