@@ -9,7 +9,7 @@ import { arch, cpus, release } from 'node:os';
 import { createRequire } from 'node:module';
 import type { Backend, Storage } from '../engine/backend.ts';
 import { CpuBackend } from '../engine/cpu/backend.ts';
-import { relaxedSimd } from '../engine/cpu/wasm/compile.ts';
+import { relaxedSimd } from '../engine/cpu/wasm/relaxed.ts';
 import { highest } from '../engine/extremes.ts';
 import { rotaryTable } from '../engine/ops/attention.ts';
 import { ConfigError, DeviceError } from '../engine/errors.ts';

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CpuBackend } from '../engine/cpu/backend.ts';
-import { relaxedSimd } from '../engine/cpu/wasm/compile.ts';
+import { relaxedSimd } from '../engine/cpu/wasm/relaxed.ts';
 import { ConfigError } from '../engine/errors.ts';
 import { rng } from '../engine/rng.ts';
 import { matmulKernel } from '../kernels/matmul/matmul.ts';

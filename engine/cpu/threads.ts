@@ -2,9 +2,14 @@
 // for them to start, and they never keep the process alive.
 // Read after: wasm/crew.ts.
 
-import type { CompiledKernels } from './wasm/compile.ts';
+import type { Compiled } from './wasm/compile.ts';
 
-const PROGRAM = 'new WebAssembly.Instance(data.module, { env: { memory: data.memory } }).exports.crewWork(data.place, data.thread)';
+/** Instances of the modules on the same memory, and the life of a worker. */
+const PROGRAM = `
+  const imports = { env: { memory: data.memory, table: new WebAssembly.Table({ element: 'anyfunc', initial: data.tasks }) } };
+  const instances = data.modules.map((module) => new WebAssembly.Instance(module, imports));
+  instances[0].exports.crewWork(data.place, data.thread);
+`;
 
 const MOST = 8; // by default: beyond, small models gain nothing
 
@@ -18,7 +23,9 @@ export function defaultThreads(): number {
  * Starts threads 1, 2, ... up to `count` - 1; thread 0 is the caller's. Returns what ends them. Where a worker is not allowed, or cannot be had,
  * there is one fewer, and `notice` is told why, once: the others do its share.
  */
-export function startWorkers(count: number, memory: WebAssembly.Memory, { module, place }: CompiledKernels, notice?: (why: string) => void): () => Promise<void> {
+export function startWorkers(
+  count: number, memory: WebAssembly.Memory, { modules, tasks, place }: Compiled, notice?: (why: string) => void,
+): () => Promise<void> {
   let told = false;
   const fail = (error: unknown): void => {
     if (!told) notice?.(`on fewer threads than ${count}: a worker could not be started: ${reasonOf(error)}`);
@@ -27,7 +34,7 @@ export function startWorkers(count: number, memory: WebAssembly.Memory, { module
   const workers: Terminable[] = [];
   for (let thread = 1; thread < count; thread++) {
     try {
-      workers.push(start({ module, memory, place, thread }, fail));
+      workers.push(start({ modules, tasks, memory, place, thread }, fail));
     } catch (error) {
       fail(error);
       break; // the next would not be allowed either
@@ -48,7 +55,7 @@ function start(data: object, fail: (error: unknown) => void): Terminable {
     worker.unref();
     return worker;
   }
-  const url = URL.createObjectURL(new Blob([`onmessage = ({ data }) => ${PROGRAM}`], { type: 'text/javascript' }));
+  const url = URL.createObjectURL(new Blob([`onmessage = ({ data }) => {${PROGRAM}}`], { type: 'text/javascript' }));
   const worker = new Worker(url);
   worker.onerror = (event) => {
     event.preventDefault();

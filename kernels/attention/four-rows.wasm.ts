@@ -1,78 +1,96 @@
-// Four rows of attention's weights and of their gradients, in vectors that hold four heads: row r belongs to query first + r, which sees
-// the keys up to itself. Read after: heads.wasm.ts. Used by: attention.wasm.ts.
+// Four rows of attention's weights and of their gradients, in vectors that hold several heads: row r belongs to query
+// first + r, which sees the keys up to itself. Read after: heads.wasm.ts. Used by: attention.wasm.ts.
 
-import type { Callable, FunctionBuilder, WasmModule } from '../wasm/assembler.ts';
-import { f32, i32, v128, type Expr, type Local } from '../wasm/instructions.ts';
-import { exp, log } from '../wasm/math.ts';
-import { ROWS, VECTOR } from './heads.wasm.ts';
-
-type Int = Local<'i32'>;
+import type { FunctionBuilder, WasmModule } from '../wasm/assembler.ts';
+import { at, f32, i32, type Expr, type Int, type Local } from '../wasm/instructions.ts';
+import { widest, type Wide } from '../wasm/lanes.ts';
+import { bytesOfVector, ROWS } from './heads.wasm.ts';
 
 /**
- * (s, row, first, D, logSumExp): q.k of four rows become weights, softmax(q.k / sqrt(D)), and logSumExp that of each row. What a row does not
- * see up to key first + 3 becomes 0.
+ * q.k of four rows at s become weights, softmax(q.k / sqrt(D)), and logSumExp that of each row. What a row does not see
+ * up to key first + 3 becomes 0.
  */
-export function softmaxRows(module: WasmModule): Callable {
+export function softmaxRows(module: WasmModule) {
   return module.function('attentionSoftmaxOfFour', ['s', 'row', 'first', 'D', 'logSumExp'], (f, { s, row, first, D, logSumExp }) => {
-    const scale = scaleOf(f, D), [at, best, total, share] = [f.local('i32'), ...f.locals('v128', 3)] as [Int, Local<'v128'>, Local<'v128'>, Local<'v128'>];
-    overRows(f, s, first, (end) => {
-      f.set(best, v128.of(-Infinity));
-      each(f, at, s, end, () => f.set(best, v128.greater(v128.load(at), best)));
-      f.set(total, v128.zero);
-      each(f, at, s, end, () => {
-        const power = exp(f, v128.mul(v128.sub(v128.load(at), best), scale));
-        f.store(at, power);
-        f.set(total, v128.add(total, power));
+    const lanes = widest(f);
+    const scale = scaleOf(f, D);
+    const [place, end] = f.locals('i32', 2);
+    const [best, total, share] = f.locals(lanes.type, 3);
+    eachOfFour(f, { first, row, end, rows: [s] }, () => {
+      f.set(best, lanes.of(-Infinity));
+      each(f, place, s, end, () => f.set(best, lanes.greater(lanes.load(place), best)));
+      f.set(total, lanes.zero);
+      each(f, place, s, end, () => {
+        const power = f.keep(lanes.exp(lanes.mul(lanes.sub(lanes.load(place), best), scale)));
+        f.store(place, power);
+        f.set(total, lanes.add(total, power));
       });
-      f.set(share, v128.div(v128.of(1), total));
-      each(f, at, s, end, () => f.store(at, v128.mul(v128.load(at), share)));
-      const logTotal = v128.add(log(f, total), v128.sub(total, total)); // the difference is 0, or NaN where there is no sum
-      f.store(logSumExp, f.madd(best, scale, logTotal));
-      f.bump(logSumExp, VECTOR);
-    }, [s], row);
+      f.set(share, lanes.div(lanes.of(1), total));
+      each(f, place, s, end, () => f.store(place, lanes.mul(lanes.load(place), share)));
+      const logTotal = lanes.add(lanes.log(total), lanes.sub(total, total)); // the difference is 0, or NaN where there is no sum
+      f.store(logSumExp, lanes.madd(best, scale, logTotal));
+      f.bump(logSumExp, bytesOfVector(module));
+    });
   });
 }
 
 /**
- * (p, ds, row, first, D, logSumExp): p holds q.k, ds the gradients dp of the weights; they become the weights, p = exp(q.k / sqrt(D) - logSumExp),
- * and the gradients of q.k, p (dp - sum(p dp)) / sqrt(D). What a row does not see up to key first + 3 becomes 0.
+ * p holds q.k of four rows, ds the gradients dp of the weights; they become the weights, p = exp(q.k / sqrt(D) -
+ * logSumExp), and the gradients of q.k, p (dp - sum(p dp)) / sqrt(D). What a row does not see up to key first + 3
+ * becomes 0.
  */
-export function gradientRows(module: WasmModule): Callable {
+export function gradientRows(module: WasmModule) {
   return module.function('attentionGradientOfFour', ['p', 'ds', 'row', 'first', 'D', 'logSumExp'], (f, { p, ds, row, first, D, logSumExp }) => {
-    const scale = scaleOf(f, D), [at, other, delta, logTotal] = [...f.locals('i32', 2), ...f.locals('v128', 2)] as [Int, Int, Local<'v128'>, Local<'v128'>];
-    overRows(f, p, first, (end) => {
-      f.set(delta, v128.zero);
-      f.set(logTotal, v128.sub(v128.zero, v128.load(logSumExp)));
+    const lanes = widest(f);
+    const scale = scaleOf(f, D);
+    const [place, other, end] = f.locals('i32', 3);
+    const [delta, logTotal] = f.locals(lanes.type, 2);
+    eachOfFour(f, { first, row, end, rows: [p, ds] }, () => {
+      f.set(delta, lanes.zero);
+      f.set(logTotal, lanes.sub(lanes.zero, lanes.load(logSumExp)));
       f.set(other, ds);
-      each(f, at, p, end, () => {
-        const weight = exp(f, f.madd(v128.load(at), scale, logTotal));
-        f.store(at, weight);
-        f.set(delta, f.madd(weight, v128.load(other), delta));
-        f.bump(other, VECTOR);
+      each(f, place, p, end, () => {
+        const weight = f.keep(lanes.exp(lanes.madd(lanes.load(place), scale, logTotal)));
+        f.store(place, weight);
+        f.set(delta, lanes.madd(weight, lanes.load(other), delta));
+        f.bump(other, bytesOfVector(module));
       });
       f.set(other, ds);
-      each(f, at, p, end, () => {
-        f.store(other, v128.mul(v128.mul(v128.load(at), scale), v128.sub(v128.load(other), delta)));
-        f.bump(other, VECTOR);
+      each(f, place, p, end, () => {
+        f.store(other, lanes.mul(lanes.mul(lanes.load(place), scale), lanes.sub(lanes.load(other), delta)));
+        f.bump(other, bytesOfVector(module));
       });
-      f.bump(logSumExp, VECTOR);
-    }, [p, ds], row);
+      f.bump(logSumExp, bytesOfVector(module));
+    });
   });
 }
 
 /** 1 / sqrt(D), in every lane. */
-function scaleOf(f: FunctionBuilder, D: Int): Local<'v128'> {
-  return f.keep(v128.splat(f32.div(f32.of(1), f32.sqrt(f32.fromInt(D)))));
+function scaleOf(f: FunctionBuilder, D: Int): Local<Wide> {
+  return f.keep(widest(f).splat(f32.div(f32.of(1), f32.sqrt(f32.fromInt(D)))));
 }
 
-/** Runs `body` for each of four rows, with the end of what it sees of the first of `arrays`; then fills up each array's row with zeros. */
-function overRows(f: FunctionBuilder, rows: Int, first: Int, body: (end: Int) => void, arrays: readonly Int[], row: Int): void {
-  const end = f.keep(i32.add(rows, i32.mul(first, VECTOR)));
+/** The first of the four queries, and the places of their rows in one array or more, `row` bytes apart. */
+interface FourRows {
+  readonly first: Int;
+  readonly row: Int;
+  readonly rows: readonly [Int, ...Int[]];
+  /** Set for `body`: the end of what its query sees of the first array. */
+  readonly end: Int;
+}
+
+/** Runs `body` for each of four rows, whose places move on; then fills up each array's row with zeros. */
+function eachOfFour(f: FunctionBuilder, { first, row, rows, end }: FourRows, body: () => void): void {
+  const bytes = bytesOfVector(f.module);
+  const { zero } = widest(f);
+  const unseen = f.local('i32');
+  f.set(end, at(rows[0], [first, bytes]));
   for (let r = 0; r < ROWS; r++) {
-    f.bump(end, VECTOR);
-    body(end);
-    for (const array of arrays) {
-      for (let unseen = r + 1; unseen < ROWS; unseen++) f.store(i32.add(array, i32.mul(first, VECTOR)), v128.zero, unseen * VECTOR);
+    f.bump(end, bytes);
+    body();
+    for (const array of rows) {
+      f.set(unseen, at(array, [first, bytes]));
+      for (let key = r + 1; key < ROWS; key++) f.store(unseen, zero, key * bytes);
       f.bump(array, row);
     }
     f.bump(end, row);
@@ -80,7 +98,10 @@ function overRows(f: FunctionBuilder, rows: Int, first: Int, body: (end: Int) =>
 }
 
 /** For each vector from `start` to `end`, of which there is one at least. */
-function each(f: FunctionBuilder, at: Int, start: Expr<'i32'>, end: Int, body: () => void): void {
-  f.set(at, start);
-  f.doWhile(i32.ne(at, end), () => (body(), f.bump(at, VECTOR)));
+function each(f: FunctionBuilder, place: Int, start: Expr<'i32'>, end: Int, body: () => void): void {
+  f.set(place, start);
+  f.doWhile(i32.ne(place, end), () => {
+    body();
+    f.bump(place, bytesOfVector(f.module));
+  });
 }

@@ -1,77 +1,108 @@
-// Heads four at a time, for the CPU: lane l of a vector belongs to the l-th of four heads, so what is a number in the formulas is a vector
-// here, sums never cross lanes, and causality costs nothing. A head's rows become rows of vectors; a matrix product is a tile of 4 x 2
-// vectors. Read after: ../wasm/assembler.ts, ../matmul/tile.wasm.ts. Used by: attention.wasm.ts.
+// Heads side by side, for the CPU: lane l of a vector belongs to the l-th of 4 heads, of a pair of vectors to the l-th
+// of 8. What is a number in the formulas is a vector here, sums never cross lanes, and causality costs nothing. A
+// head's rows become rows of vectors; a matrix product is a tile of 4 x 2 vectors.
+//
+//   memory, one batch row, T = 3 tokens of D = 2 channels, 4 heads         interleaved, at `to`: a vector for every (token, channel)
+//   token 0:  A00 A01 | B00 B01 | C00 C01 | D00 D01                        row 0:  [A00 B00 C00 D00] [A01 B01 C01 D01]  padding
+//   token 1:  A10 A11 | B10 B11 | C10 C11 | D10 D11            ---->       row 1:  [A10 B10 C10 D10] [A11 B11 C11 D11]  padding
+//   token 2:  A20 A21 | B20 B21 | C20 C21 | D20 D21                        row 2:  [A20 B20 C20 D20] [A21 B21 C21 D21]  padding
+//
+// So the score of query 2 against key 1 of all four heads is q[2][0] k[1][0] + q[2][1] k[1][1]: two multiply-adds of
+// vectors. Where each float of this case lies is checked in tests/kernels/attention.test.ts, which also has the whole
+// algorithm over arrays of lanes.
+// Read after: ../wasm/lanes.ts, ../matmul/tile.wasm.ts. Used by: attention.wasm.ts.
 
-import type { Callable, FunctionBuilder, WasmModule } from '../wasm/assembler.ts';
-import { f32, i32, v128, type Expr, type Local } from '../wasm/instructions.ts';
+import type { FunctionBuilder, WasmModule } from '../wasm/assembler.ts';
+import { at, f32, i32, type Expr, type I32, type Int } from '../wasm/instructions.ts';
+import { widest, type Wide } from '../wasm/lanes.ts';
 import { transpose } from '../matmul/tile.wasm.ts';
 
-type Int = Local<'i32'>;
-type Vector = Local<'v128'>;
-type Step = (places: readonly Int[], at: Int) => void;
-
-/** Heads side by side, bytes of a vector, and rows and columns of a tile. */
-export const LANES = 4, VECTOR = 16, ROWS = 4;
+/** Most heads side by side, bytes of that many floats, and rows and columns of a tile. */
+export const MOST_LANES = 8;
+export const MOST_BYTES = 4 * MOST_LANES;
+export const ROWS = 4;
 const COLUMNS = 2;
 
-const rowsOf = ['a0', 'a1', 'a2', 'a3', 'row', 'to', 'toRow', 'rows', 'n'] as const;
+/** Heads that are brought side by side at a time: a vector's. A pair takes two such calls. */
+const FOUR = 4;
 
-/** (a0, a1, a2, a3, row, to, toRow, rows, n): rows of n floats at four places, `row` bytes apart, become rows of n vectors at `to`. */
-export function interleave(module: WasmModule): Callable {
-  return module.function('attentionInterleave', rowsOf, (f, { a0, a1, a2, a3, row, to, toRow, rows, n }) => {
-    eachRow(f, [a0, a1, a2, a3], row, to, toRow, rows, n,
-      (places, at) => transpose(f, places).forEach((column, q) => f.store(at, column, q * VECTOR)),
-      (places, at) => places.forEach((place, lane) => f.store(at, f32.load(place), 4 * lane)));
-  });
+/** Bytes of a vector of heads in this module. */
+export const bytesOfVector = ({ wide }: WasmModule): number => (wide ? MOST_BYTES : MOST_BYTES / 2);
+
+const places = ['a0', 'a1', 'a2', 'a3', 'row', 'to', 'toRow', 'rows', 'n'] as const;
+type Places = Readonly<Record<(typeof places)[number], Int>>;
+
+/** Rows of n floats at four places, `row` bytes apart, become rows of n vectors (or halves of pairs) at `to`. */
+export function interleave(module: WasmModule) {
+  const step = bytesOfVector(module);
+  return module.function('attentionInterleave', places, (f, p) => eachRow(f, p, {
+    four: (from, to) => transpose(f, from).forEach((column, q) => f.store(to, column, q * step)),
+    one: (from, to) => from.forEach((place, lane) => f.store(to, f32.load(place), 4 * lane)),
+  }));
 }
 
-/** (a0, a1, a2, a3, row, from, fromRow, rows, n): the way back. */
-export function spread(module: WasmModule): Callable {
-  return module.function('attentionSpread', rowsOf, (f, { a0, a1, a2, a3, row, to: from, toRow: fromRow, rows, n }) => {
-    eachRow(f, [a0, a1, a2, a3], row, from, fromRow, rows, n,
-      (places, at) => transpose(f, [0, 1, 2, 3].map((q) => i32.add(at, q * VECTOR))).forEach((lane, l) => f.store(places[l]!, lane)),
-      (places, at) => places.forEach((place, lane) => f.store(place, f32.load(at, 4 * lane))));
-  });
+/** The way back: rows of vectors at `to` become rows of floats at four places. */
+export function spread(module: WasmModule) {
+  const step = bytesOfVector(module);
+  return module.function('attentionSpread', places, (f, p) => eachRow(f, p, {
+    four(to, from) {
+      const columns = [0, 1, 2, 3].map((q) => at(from, [q, step]));
+      transpose(f, columns).forEach((lane, l) => f.store(to[l]!, lane));
+    },
+    one: (to, from) => to.forEach((place, lane) => f.store(place, f32.load(from, 4 * lane))),
+  }));
 }
+
+/** What to do with four floats of each place, and with one. */
+type Steps = Readonly<Record<'four' | 'one', (places: readonly Int[], vectors: Int) => void>>;
 
 /** Walks rows of floats at four places and rows of vectors: four floats of each place at a time, then one. */
-function eachRow(f: FunctionBuilder, starts: readonly Int[], row: Int, vectors: Int, vectorsRow: Int, rows: Int, n: Int, four: Step, one: Step): void {
-  const r = f.local('i32'), left = f.local('i32'), at = f.local('i32'), places = f.locals('i32', LANES);
+function eachRow(f: FunctionBuilder, { a0, a1, a2, a3, row, to, toRow, rows, n }: Places, { four, one }: Steps): void {
+  const starts = [a0, a1, a2, a3];
+  const [r, left, vectors] = f.locals('i32', 3);
+  const floats = f.locals('i32', FOUR);
+  const walk = (count: number, step: Steps['one']): void => f.while(i32.ge(left, count), () => {
+    step(floats, vectors);
+    for (const place of floats) f.bump(place, 4 * count);
+    f.bump(vectors, bytesOfVector(f.module) * count);
+    f.bump(left, -count);
+  });
   f.loop(r, rows, 1, () => {
-    places.forEach((place, lane) => f.set(place, starts[lane]!));
-    f.set(at, vectors);
+    floats.forEach((place, lane) => f.set(place, starts[lane]!));
+    f.set(vectors, to);
     f.set(left, n);
-    for (const [count, step] of [[4, four], [1, one]] as const) {
-      f.while(i32.ge(left, count), () => {
-        step(places, at);
-        for (const place of places) f.bump(place, 4 * count);
-        f.bump(at, VECTOR * count);
-        f.bump(left, -count);
-      });
-    }
+    walk(4, four);
+    walk(1, one);
     for (const start of starts) f.bump(start, row);
-    f.bump(vectors, vectorsRow);
+    f.bump(to, toRow);
   });
 }
 
-/** (x, row, rows, D, table, back): turns rows of D vectors in place by the angles at table, D floats a row (kernels/rope), or back. */
-export function rotate(module: WasmModule): Callable {
+/** Turns rows of D vectors at x in place by the angles at table, D floats a row (kernels/rope), or back. */
+export function rotate(module: WasmModule) {
   return module.function('attentionRotate', ['x', 'row', 'rows', 'D', 'table', 'back'], (f, { x, row, rows, D, table, back }) => {
-    const [r, at, angle, end] = f.locals('i32', 4) as [Int, Int, Int, Int], half = f.keep(i32.shiftRight(D, 1)), second = f.keep(i32.add(x, i32.mul(half, VECTOR)));
-    const distance = f.keep(i32.sub(second, x)), toSine = f.keep(i32.mul(half, 4)), sign = f.keep(v128.of(1)), sine = f.local('v128'), other = f.local('i32');
-    f.if(back, () => f.set(sign, v128.of(-1)));
+    const lanes = widest(f);
+    const step = 4 * lanes.floats;
+    const [r, first, second, angle, end] = f.locals('i32', 5);
+    const half = f.keep(i32.shiftRight(D, 1));
+    const distance = f.keep(i32.mul(half, step)); // from a channel to the one that it is turned with
+    const sign = f.keep(f32.of(1));
+    f.if(back, () => f.set(sign, f32.of(-1)));
     f.loop(r, rows, 1, () => {
-      f.set(at, x);
-      f.set(other, i32.add(x, distance));
-      f.set(end, other);
+      f.set(first, x);
+      f.set(second, i32.add(x, distance));
+      f.set(end, second);
       f.set(angle, table);
-      f.while(i32.ne(at, end), () => {
-        const a = f.keep(v128.load(at)), b = f.keep(v128.load(other)), cosine = f.keep(v128.loadSplat(angle));
-        f.set(sine, v128.mul(sign, v128.loadSplat(i32.add(angle, toSine))));
-        f.store(at, v128.sub(v128.mul(a, cosine), v128.mul(b, sine)));
-        f.store(other, v128.add(v128.mul(b, cosine), v128.mul(a, sine)));
-        f.bump(at, VECTOR);
-        f.bump(other, VECTOR);
+      f.while(i32.ne(first, end), () => {
+        const a = f.keep(lanes.load(first));
+        const b = f.keep(lanes.load(second));
+        const cosine = f.keep(lanes.loadSplat(angle));
+        const sine = f.keep(lanes.mul(lanes.splat(sign), lanes.loadSplat(at(angle, [half, 4]))));
+        const turned = f.keep(lanes.sub(lanes.mul(a, cosine), lanes.mul(b, sine)));
+        f.store(second, lanes.add(lanes.mul(b, cosine), lanes.mul(a, sine)));
+        f.store(first, turned);
+        f.bump(first, step);
+        f.bump(second, step);
         f.bump(angle, 4);
       });
       f.bump(x, row);
@@ -80,40 +111,53 @@ export function rotate(module: WasmModule): Callable {
   });
 }
 
+/** A matrix of vectors: its address, and the bytes from row to row and from column to column. */
+export interface Matrix {
+  readonly at: Int;
+  readonly row: I32;
+  readonly column: I32;
+}
+
+export const transposed = ({ at, row, column }: Matrix): Matrix => ({ at, row: column, column: row });
+
 /**
- * (a, aRow, aK, b, bColumn, bK, out, outRow, outColumn, N, K, adds): four rows of a product of matrices of vectors, out [4,N] = A [4,K] B [K,N],
- * or out += with adds = 1. Element (m,k) of A lies at a + m aRow + k aK, (k,n) of B at b + n bColumn + k bK; N is even, K > 0.
+ * Four rows of a product of matrices of vectors, out [4,N] = A [4,K] B [K,N], or out += with adds = 1. Element (m,k) of
+ * A lies at a + m aRow + k aK, (k,n) of B at b + n bColumn + k bK; N is even, K > 0.
  */
-export function product(module: WasmModule): Callable {
+export function product(module: WasmModule) {
   const names = ['a', 'aRow', 'aK', 'b', 'bColumn', 'bK', 'out', 'outRow', 'outColumn', 'N', 'K', 'adds'] as const;
   return module.function('attentionProduct', names, (f, { a, aRow, aK, b, bColumn, bK, out, outRow, outColumn, N, K, adds }) => {
-    const j = f.local('i32'), pa = f.locals('i32', ROWS), pb = f.locals('i32', COLUMNS), to = f.local('i32'), end = f.keep(i32.add(a, i32.mul(K, aK)));
-    const sums = f.locals('v128', ROWS * COLUMNS), [b0, b1, av] = f.locals('v128', 3) as [Vector, Vector, Vector];
+    const lanes = widest(f);
+    const [j, to, next] = f.locals('i32', 3);
+    const end = f.keep(at(a, [K, aK]));
+    const pa = f.locals('i32', ROWS);
+    const pb = f.locals('i32', COLUMNS);
+    const sums = f.locals(lanes.type, ROWS * COLUMNS);
     f.loop(j, N, COLUMNS, () => {
       pa.forEach((p, r) => f.set(p, r === 0 ? a : i32.add(pa[r - 1]!, aRow)));
       f.set(pb[0]!, b);
       f.set(pb[1]!, i32.add(b, bColumn));
-      for (const sum of sums) f.set(sum, v128.zero);
+      for (const sum of sums) f.set(sum, lanes.zero);
       f.doWhile(i32.ne(pa[0]!, end), () => {
-        f.set(b0, v128.load(pb[0]!));
-        f.set(b1, v128.load(pb[1]!));
+        const [b0, b1] = pb.map((p) => f.keep(lanes.load(p)));
         pa.forEach((p, r) => {
-          f.set(av, v128.load(p));
-          f.set(sums[2 * r]!, f.madd(av, b0, sums[2 * r]!));
-          f.set(sums[2 * r + 1]!, f.madd(av, b1, sums[2 * r + 1]!));
+          const element = f.keep(lanes.load(p));
+          f.set(sums[2 * r]!, lanes.madd(element, b0!, sums[2 * r]!));
+          f.set(sums[2 * r + 1]!, lanes.madd(element, b1!, sums[2 * r + 1]!));
           f.bump(p, aK);
         });
         for (const p of pb) f.bump(p, bK);
       });
       f.set(to, out);
-      const store = (value: (sum: Vector, at: Expr<'i32'>) => Expr<'v128'>) => (): void => {
+      const store = (value: (sum: Expr<Wide>, place: Int) => Expr<Wide>) => (): void => {
         for (let r = 0; r < ROWS; r++) {
+          f.set(next, i32.add(to, outColumn));
           f.store(to, value(sums[2 * r]!, to));
-          f.store(i32.add(to, outColumn), value(sums[2 * r + 1]!, i32.add(to, outColumn)));
+          f.store(next, value(sums[2 * r + 1]!, next));
           f.bump(to, outRow);
         }
       };
-      f.if(adds, store((sum, at) => v128.add(v128.load(at), sum)), store((sum) => sum));
+      f.if(adds, store((sum, place) => lanes.add(lanes.load(place), sum)), store((sum) => sum));
       f.bump(b, i32.mul(bColumn, COLUMNS));
       f.bump(out, i32.mul(outColumn, COLUMNS));
     });

@@ -2,10 +2,10 @@
 // for the parameters over a group of rows; its second part adds up the groups, in order. Read after: norm.ts, ../wasm/program.ts.
 
 import type { FunctionBuilder } from '../wasm/assembler.ts';
-import { f32, i32, v128, type Expr, type Local } from '../wasm/instructions.ts';
+import { f32, i32, type Expr, type Local } from '../wasm/instructions.ts';
 import { overFloats, type Lanes, type Number } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
-import { MANY, sumOfRow } from '../reduce/long-sum.wasm.ts';
+import { MANY, sumOfRow, sumsOfRow } from '../reduce/long-sum.wasm.ts';
 
 const GROUP = 32; // rows per partial sum: a constant, so that sums do not depend on the threads
 const COLUMNS = 16; // floats that are added up at a time: a cache line
@@ -167,21 +167,18 @@ export const layerNormBackwardWasm = program({
   cost: ({ C }) => 4 * C * GROUP,
   emit: (f, { x, weight, mean, rstd, dOut, dx, rows, C }, { first, last, shared }) => overGroups(f, first, last, rows, C, shared, 2, (from, to, partial) => {
     const [px, pg, pdx, pm, pr] = [x, dOut, dx, mean, rstd].map((pointer) => f.keep(pointer)) as [Int, Int, Int, Int, Int];
-    const forBias = f.keep(i32.add(partial, i32.mul(C, 4))), total = f.local('v128'), totalRest = f.local('f32');
+    const forBias = f.keep(i32.add(partial, i32.mul(C, 4)));
     overRows(f, from, to, C, [px, pg, pdx], [pm, pr], () => {
       const scale = f.keep(f32.load(pr)), centre = f.keep(f32.load(pm));
-      f.set(total, v128.zero);
-      f.set(totalRest, f32.zero);
-      const dot = sumOfRow(f, C, (lanes, at) => {
+      const [dot, total] = sumsOfRow(f, C, 2, (lanes, at) => {
         const d = lanes.keep(lanes.load(i32.add(pg, at))), g = lanes.keep(lanes.mul(d, lanes.load(i32.add(weight, at))));
         const normal = lanes.keep(lanes.mul(lanes.sub(lanes.load(i32.add(px, at)), lanes.splat(centre)), lanes.splat(scale)));
         f.store(i32.add(partial, at), lanes.madd(d, normal, lanes.load(i32.add(partial, at))));
         f.store(i32.add(forBias, at), lanes.add(lanes.load(i32.add(forBias, at)), d));
-        if (lanes.type === 'v128') f.set(total, v128.add(total, g as never));
-        else f.set(totalRest, f32.add(totalRest, g as never));
-        return lanes.mul(g, normal);
+        return [lanes.mul(g, normal), g];
       });
-      const shift = f.keep(f32.div(f32.add(v128.sum(total), totalRest), f32.fromInt(C))), pull = f.keep(f32.div(dot, f32.fromInt(C)));
+      const shift = f.keep(f32.div(total!, f32.fromInt(C)));
+      const pull = f.keep(f32.div(dot!, f32.fromInt(C)));
       overFloats(f, C, (lanes, at) => {
         const g = lanes.mul(lanes.load(i32.add(pg, at)), lanes.load(i32.add(weight, at)));
         const normal = lanes.mul(lanes.sub(lanes.load(i32.add(px, at)), lanes.splat(centre)), lanes.splat(scale));

@@ -4,9 +4,11 @@
 
 import type { FunctionBuilder } from '../wasm/assembler.ts';
 import { f32, i32, type Expr, type Local } from '../wasm/instructions.ts';
-import { sumOver, type Lanes, type Number } from '../wasm/lanes.ts';
+import { sumOver, sumsOver, type Lanes, type Number } from '../wasm/lanes.ts';
 
 type Term = <T extends Number>(lanes: Lanes<T>, at: Local<'i32'>) => Expr<T>;
+
+type Terms = <T extends Number>(lanes: Lanes<T>, at: Local<'i32'>) => readonly Expr<T>[];
 
 /** Sums of one level that make one of the next. */
 export const MANY = 512;
@@ -49,10 +51,20 @@ export function chain(f: FunctionBuilder, count: Expr<'i32'>, of: (k: Local<'i32
 
 /** The sum of a row of n terms: as sumOver() has it, unless the row is so long that it must be taken in blocks. */
 export function sumOfRow(f: FunctionBuilder, n: Local<'i32'>, term: Term): Local<'f32'> {
-  const total = f.local('f32');
-  f.if(i32.gt(n, LONG), () => f.set(total, longSum(f, n, BLOCK, term)), () => f.set(total, sumOver(f, n, term)));
-  return total;
+  return sumsOfRow(f, n, 1, (lanes, at) => [term(lanes, at)])[0]!;
 }
 
-const LONG = 1 << 16; // floats: lanes of 16384 additions, which lose some 1e-4 at the very worst
-const BLOCK = 4096;
+/** Several such sums over the same n. */
+export function sumsOfRow(f: FunctionBuilder, n: Local<'i32'>, count: number, terms: Terms): Local<'f32'>[] {
+  const totals = Array.from({ length: count }, () => f.keep(f32.zero));
+  const first = f.keep(i32.of(0));
+  const end = f.local('i32');
+  f.doWhile(i32.lt(first, n), () => {
+    f.set(end, i32.add(first, i32.min(i32.sub(n, first), LONG)));
+    sumsOver(f, end, count, terms, first).forEach((sum, i) => f.set(totals[i]!, f32.add(totals[i]!, sum)));
+    f.bump(first, LONG);
+  });
+  return totals;
+}
+
+const LONG = 1 << 16; // floats: lanes of 8192 additions

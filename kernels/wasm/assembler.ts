@@ -1,22 +1,39 @@
 // A small WebAssembly assembler. Code is built from expressions, so that a kernel reads like the loop it is:
-//   f.loop(i, n, 4, () => f.store(add(out, i4), v128.mul(v128.load(x), v128.load(y))));
-// Here are the statements: locals, loops, branches, stores, calls; and the module. Functions take integers and return nothing.
-// Source: the WebAssembly core specification 2.0, chapters 5.4 and 5.5. Read after: instructions.ts. Read next: program.ts.
+//   f.loop(i, n, 4, () => f.store(at(out, [i, 4]), v128.mul(v128.load(x), v128.load(y))));
+// Here are the statements: locals, loops, branches, stores, calls; and the module. Functions take integers, by name,
+// and return nothing.
+// Source: the WebAssembly core specification 2.0, chapters 5.4 and 5.5. Read after: instructions.ts. Read next:
+// program.ts.
 
-import { atomic, expr, i32, int, unsigned, v128, vector, type Expr, type I32, type Local, type Type } from './instructions.ts';
+import {
+  expr, i32, int, lower, memory, pairOf, unsigned, upper, v128, type Code, type Expr, type I32, type Int, type Local, type Type,
+} from './instructions.ts';
+import { op } from './opcodes.ts';
 
-const TYPE_CODES: Readonly<Record<Type, number>> = { i32: 0x7f, f32: 0x7d, v128: 0x7b };
+const TYPE_CODES = { i32: 0x7f, f32: 0x7d, v128: 0x7b } as const;
+const NO_RESULT = 0x40; // a block that leaves nothing
+const FUNCTION = 0x60;
+const TABLE = 0x70; // of functions
+const STORES = { i32: 'i32.store', f32: 'f32.store', v128: 'v128.store' } as const;
 
-/** A function of a module, to be called from another. */
-export interface Callable {
+/** Kinds of what a module takes from outside, and its sections, as the binary format numbers them. */
+const IMPORTED = { table: 1, memory: 2 } as const;
+const SECTIONS = { types: 1, imports: 2, functions: 3, exports: 7, elements: 9, code: 10 } as const;
+
+/** A function of a module, to be called from another. P names its parameters. */
+export interface Callable<P extends string = string> {
   readonly index: number;
-  readonly parameters: number;
+  readonly parameters: readonly P[];
 }
+
+/** As many as N says, where that is known. */
+type Several<T, N extends number> = number extends N ? T[] : Exactly<T, N>;
+type Exactly<T, N extends number, Made extends T[] = []> = Made['length'] extends N ? Made : Exactly<T, N, [...Made, T]>;
 
 /** The body of one function, statement by statement. */
 export class FunctionBuilder {
   readonly module: WasmModule;
-  readonly #types: Type[] = [];
+  readonly #types: (keyof typeof TYPE_CODES)[] = [];
   readonly #parameters: number;
   #code: number[] = [];
 
@@ -27,64 +44,84 @@ export class FunctionBuilder {
 
   /** a b + c; rounded once where relaxed SIMD is there and the machine can, else twice. */
   madd(a: Expr<'v128'>, b: Expr<'v128'>, c: Expr<'v128'>): Expr<'v128'> {
-    return this.module.relaxed ? expr('v128', a.code, b.code, c.code, vector(0x105)) : v128.add(c, v128.mul(a, b));
+    return this.module.relaxed ? expr('v128', a.code, b.code, c.code, op('f32x4.relaxed_madd')) : v128.add(c, v128.mul(a, b));
   }
 
   /** Computes a value once, to be used several times. */
   keep<T extends Type>(value: Expr<T>): Local<T> {
     const local = this.local(value.type);
-    this.#emit(value.code, 0x21, unsigned(local.index));
+    this.set(local, value as never);
     return local;
   }
 
-  call(callee: Callable, ...values: readonly I32[]): void {
-    if (values.length !== callee.parameters) throw new Error(`internal: ${values.length} arguments for a function of ${callee.parameters}`);
-    this.#emit(...values.map(int), 0x10, unsigned(callee.index));
+  /** Calls a function with its arguments by name. */
+  call<P extends string>(callee: Callable<P>, values: Readonly<Record<NoInfer<P>, I32>>): void {
+    this.#emit(callee.parameters.map((name) => int(values[name])), op('call'), unsigned(callee.index));
   }
 
   /** Calls the task of this number (WasmModule.task). */
   callTask(task: I32, ...values: readonly [I32, I32, I32, I32]): void {
-    this.#emit(...values.map(int), int(task), 0x11, unsigned(values.length), 0);
+    this.#emit(values.map(int), int(task), op('call_indirect'), unsigned(values.length), 0);
   }
 
   /** Evaluates for the effect. */
   drop(value: Expr<Type>): void {
-    this.#emit(value.code, 0x1a);
+    this.#emit(value.code, op('drop'));
   }
 
   return(): void {
-    this.#emit(0x0f);
+    this.#emit(op('return'));
   }
 
   atomicStore(address: I32, value: I32): void {
-    this.#emit(int(address), int(value), atomic(0x17));
+    this.#emit(int(address), int(value), op('i32.atomic.store'), memory(0));
   }
 
   local<T extends Type>(type: T): Local<T> {
-    this.#types.push(type);
-    return variable(type, this.#parameters + this.#types.length - 1);
+    const index = this.#parameters + this.#types.length;
+    if (type !== 'pair') {
+      this.#types.push(type as never);
+      return variable(type, index);
+    }
+    this.#types.push('v128', 'v128');
+    return { ...pairOf(variable('v128', index), variable('v128', index + 1)), index } as Local<'pair'> as never;
   }
 
-  locals<T extends Type>(type: T, count: number): Local<T>[] {
-    return Array.from({ length: count }, () => this.local(type));
+  /** Several at once: const [i, j, k] = f.locals('i32', 3). */
+  locals<T extends Type, const N extends number>(type: T, count: N): Several<Local<T>, N> {
+    return Array.from({ length: count }, () => this.local(type)) as Several<Local<T>, N>;
   }
 
   set<T extends Type>(to: Local<T>, value: Expr<T> | (T extends 'i32' ? number : never)): void {
-    this.#emit(typeof value === 'number' ? int(value) : value.code, 0x21, unsigned(to.index));
+    if (typeof value === 'number') this.#emit(int(value), op('local.set'), unsigned(to.index));
+    else this.#emit(value.code, op('local.set'), unsigned(to.index));
+    if (typeof value !== 'number' && value.upper) this.#emit(value.upper, op('local.set'), unsigned(to.index + 1));
   }
 
   /** to += by. */
-  bump(to: Local<'i32'>, by: I32): void {
+  bump(to: Int, by: I32): void {
     this.set(to, i32.add(to, by));
   }
 
+  /** An address as a local: V8 joins the halves of a pair only if one and the same value is the address of both. */
+  place(address: I32): Int {
+    return typeof address === 'object' && 'index' in address ? (address as Int) : this.keep(i32.of(address));
+  }
+
+  /** A pair is computed whole before its first half is stored. */
   store(address: I32, value: Expr<Type>, offset = 0): void {
-    const opcode = { i32: [0x36], f32: [0x38], v128: vector(0x0b) }[value.type];
-    this.#emit(int(address), value.code, opcode, 2, unsigned(offset));
+    if (value.type === 'pair') {
+      const place = this.place(address).code;
+      const pair = value as Expr<'pair'>;
+      const store = op('v128.store');
+      this.#emit(place, lower(pair).code, place, upper(pair).code, store, memory(offset + 16), store, memory(offset));
+    } else {
+      this.#emit(int(address), value.code, op(STORES[value.type]), memory(offset));
+    }
   }
 
   /** for (counter = 0; counter < limit; counter += step) body() */
-  loop(counter: Local<'i32'>, limit: I32, step: I32, body: () => void): void {
+  loop(counter: Int, limit: I32, step: I32, body: () => void): void {
     this.set(counter, 0);
     this.while(i32.lt(counter, limit), () => {
       body();
@@ -94,9 +131,9 @@ export class FunctionBuilder {
 
   /** do body() while (condition): for loops known to run at least once. */
   doWhile(condition: Expr<'i32'>, body: () => void): void {
-    this.#emit(0x03, 0x40);
+    this.#emit(op('loop'), NO_RESULT);
     body();
-    this.#emit(condition.code, 0x0d, 0, 0x0b);
+    this.#emit(condition.code, op('br_if'), 0, op('end'));
   }
 
   while(condition: Expr<'i32'>, body: () => void): void {
@@ -104,25 +141,25 @@ export class FunctionBuilder {
   }
 
   if(condition: Expr<'i32'>, then: () => void, otherwise?: () => void): void {
-    this.#emit(condition.code, 0x04, 0x40);
+    this.#emit(condition.code, op('if'), NO_RESULT);
     then();
     if (otherwise) {
-      this.#emit(0x05);
+      this.#emit(op('else'));
       otherwise();
     }
-    this.#emit(0x0b);
+    this.#emit(op('end'));
   }
 
   /** Locals, code, end: as the code section holds it. */
   bytes(): number[] {
     const locals = this.#types.flatMap((type) => [1, TYPE_CODES[type]]);
-    return sized([...unsigned(this.#types.length), ...locals, ...this.#code, 0x0b]);
+    return sized([...unsigned(this.#types.length), ...locals, ...this.#code, ...op('end')]);
   }
 
-  #emit(...parts: (number | readonly number[])[]): void {
+  #emit(...parts: Code): void {
     for (const part of parts) {
       if (typeof part === 'number') this.#code.push(part);
-      else for (const byte of part) this.#code.push(byte);
+      else this.#emit(...part);
     }
   }
 }
@@ -137,57 +174,79 @@ interface ModuleOptions {
   readonly maximumPages: number;
   /** Whether fused multiply-add is available. */
   readonly relaxed: boolean;
+  /** Whether programs are emitted in pairs of vectors, for V8 to join. */
+  readonly wide?: boolean;
+  /** The number of its first task. */
+  readonly firstTask?: number;
 }
 
-/** A module of exported functions from integers to nothing, over one imported memory (`env.memory`). */
+/**
+ * A module of exported functions from integers to nothing, over an imported memory and table (`env.memory`,
+ * `env.table`).
+ */
 export class WasmModule {
   readonly relaxed: boolean;
+  readonly wide: boolean;
   readonly #functions = new Map<string, EmittedFunction>();
   readonly #tasks: Callable[] = [];
+  readonly #firstTask: number;
   readonly #memory: { readonly shared: boolean; readonly maximumPages: number };
 
-  constructor({ relaxed, ...memory }: ModuleOptions) {
+  constructor({ relaxed, wide = false, firstTask = 0, ...memory }: ModuleOptions) {
     this.relaxed = relaxed;
+    this.wide = wide;
+    this.#firstTask = firstTask;
     this.#memory = memory;
   }
 
   /** Adds a function, unless one of its name is there; `build` gets the body and its integer parameters, by name. */
-  function<P extends string>(name: string, parameters: readonly P[], build: (f: FunctionBuilder, p: Readonly<Record<P, Local<'i32'>>>) => void): Callable {
+  function<const P extends string>(
+    name: string, parameters: readonly P[], build: (f: FunctionBuilder, p: Readonly<Record<P, Int>>) => void,
+  ): Callable<P> {
     const before = this.#functions.get(name);
-    if (before) return before;
+    if (before) return before as Callable<string> as Callable<P>;
     const body = new FunctionBuilder(this, parameters.length);
-    build(body, Object.fromEntries(parameters.map((p, i) => [p, variable('i32', i)])) as Record<P, Local<'i32'>>);
-    const made = { name, index: this.#functions.size, parameters: parameters.length, body }; // after those that build() has added
+    build(body, Object.fromEntries(parameters.map((p, i) => [p, variable('i32', i)])) as Record<P, Int>);
+    const made = { name, index: this.#functions.size, parameters, body }; // after those that build() has added
     this.#functions.set(name, made);
     return made;
   }
 
   /** A number by which threads call a function of four parameters. */
   task(callee: Callable): number {
-    return this.#tasks.push(callee) - 1;
+    return this.#firstTask + this.#tasks.push(callee) - 1;
+  }
+
+  /** Every function by name, and its body as bytes. */
+  bodies(): ReadonlyMap<string, readonly number[]> {
+    return new Map([...this.#functions].map(([name, { body }]) => [name, body.bytes()]));
   }
 
   bytes(): Uint8Array<ArrayBuffer> {
-    const functions = [...this.#functions.values()], { shared, maximumPages } = this.#memory;
-    const most = functions.reduce((n, { parameters }) => Math.max(n, parameters), 4);
-    const types = Array.from({ length: most + 1 }, (_, n) => [0x60, ...unsigned(n), ...new Array<number>(n).fill(TYPE_CODES.i32), 0]); // type n takes n integers
-    const memory = [...text('env'), ...text('memory'), 2, shared ? 3 : 1, 1, ...unsigned(maximumPages)];
+    const functions = [...this.#functions.values()];
+    const { shared, maximumPages } = this.#memory;
+    const most = functions.reduce((n, { parameters }) => Math.max(n, parameters.length), 4);
+    const types = Array.from({ length: most + 1 }, (_, n) => [FUNCTION, ...unsigned(n), ...new Array<number>(n).fill(TYPE_CODES.i32), 0]);
+    const imports = [[...text('env'), ...text('memory'), IMPORTED.memory, shared ? 3 : 1, 1, ...unsigned(maximumPages)]];
     const indices = this.#tasks.flatMap(({ index }) => unsigned(index));
-    return Uint8Array.from([
-      0, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
-      ...section(1, types),
-      ...section(2, [memory]),
-      ...section(3, functions.map(({ parameters }) => unsigned(parameters))),
-      ...section(4, [[0x70, 0, ...unsigned(this.#tasks.length)]]),
-      ...section(7, functions.map(({ name, index }) => [...text(name), 0, ...unsigned(index)])),
-      ...section(9, [[0, 0x41, 0, 0x0b, ...unsigned(this.#tasks.length), ...indices]]),
-      ...section(10, functions.map(({ body }) => body.bytes())),
-    ]);
+    if (indices.length > 0) imports.push([...text('env'), ...text('table'), IMPORTED.table, TABLE, 0, 0]);
+    const first = int(this.#firstTask).flat() as number[];
+    const elements = indices.length === 0 ? [] : [[0, ...first, ...op('end'), ...unsigned(this.#tasks.length), ...indices]];
+    const parts = [
+      [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0], // "\0asm", version 1
+      section(SECTIONS.types, types), // type n takes n integers
+      section(SECTIONS.imports, imports),
+      section(SECTIONS.functions, functions.map(({ parameters }) => unsigned(parameters.length))),
+      section(SECTIONS.exports, functions.map(({ name, index }) => [...text(name), 0, ...unsigned(index)])),
+      section(SECTIONS.elements, elements),
+      section(SECTIONS.code, functions.map(({ body }) => body.bytes())),
+    ];
+    return Uint8Array.from(parts.flat());
   }
 }
 
 function variable<T extends Type>(type: T, index: number): Local<T> {
-  return { type, index, code: [0x20, ...unsigned(index)] };
+  return { type, index, code: [op('local.get'), unsigned(index)] };
 }
 
 /** Bytes with their count before them. */

@@ -1,141 +1,181 @@
-// WebAssembly's instructions, as expressions that leave a value: 32-bit integers, single floats, vectors of four, and the atomic operations
-// that threads meet by. Only what the kernels need is here.
-// Source: the WebAssembly core specification 2.0, chapter 5.4; relaxed SIMD and threads proposals. Read next: assembler.ts.
+// WebAssembly's instructions, as expressions that leave a value: 32-bit integers, single floats, vectors of four, pairs
+// of vectors, and the atomic operations that threads meet by. Only what the kernels need is here.
+// Source: the WebAssembly core specification 2.0, chapter 5.4; relaxed SIMD and threads proposals.
+// Read after: opcodes.ts. Read next: assembler.ts.
 
-export type Type = 'i32' | 'f32' | 'v128';
+import { op, unsigned, type Opcode } from './opcodes.ts';
 
-/** Code that leaves one value of type T on the stack. */
+/**
+ * A pair is two vectors side by side, eight floats: what V8 may join into one of 256 bits (docs/cpu.md). WebAssembly
+ * knows no such type.
+ */
+export type Type = 'i32' | 'f32' | 'v128' | 'pair';
+
+/** Bytes, in pieces. */
+export type Code = readonly (number | Code)[];
+
+/** Code that leaves one value of type T on the stack; of a pair, its lower half. */
 export interface Expr<T extends Type> {
   readonly type: T;
-  readonly code: readonly number[];
+  readonly code: Code;
+  /** Of a pair alone: code that leaves its upper half. */
+  readonly upper?: Code;
 }
 
-/** A local variable or parameter; reading it is an expression. */
+/** A local variable or parameter; reading it is an expression. The upper half of a pair is the local after this one. */
 export interface Local<T extends Type> extends Expr<T> {
   readonly index: number;
 }
 
 export type I32 = Expr<'i32'> | number;
+export type Int = Local<'i32'>;
+export type Float = Local<'f32'>;
+export type Vector = Local<'v128'>;
 
-/** Bytes of an unsigned number, seven bits each, least significant first. */
-export function unsigned(n: number): number[] {
-  const bytes: number[] = [];
-  do {
-    const rest = n >>> 7;
-    bytes.push((n & 0x7f) | (rest ? 0x80 : 0));
-    n = rest;
-  } while (n);
-  return bytes;
-}
+export { unsigned };
 
-/** The same for a signed 32-bit number: the last byte's bit 6 is the sign. */
+/** Bytes of a signed 32-bit number, seven bits each, least significant first: the last byte's bit 6 is the sign. */
 export function signed(n: number): number[] {
   const bytes: number[] = [];
   for (;;) {
-    const low = n & 0x7f, rest = n >> 7, done = rest === (low & 0x40 ? -1 : 0);
+    const low = n & 0x7f;
+    const rest = n >> 7;
+    const done = rest === (low & 0x40 ? -1 : 0);
     bytes.push(done ? low : low | 0x80);
     if (done) return bytes;
     n = rest;
   }
 }
 
-export function expr<T extends Type>(type: T, ...parts: (number | readonly number[])[]): Expr<T> {
-  return { type, code: parts.flat() };
+export function expr<T extends Type>(type: T, ...code: Code): Expr<T> {
+  return { type, code };
 }
 
-export const int = (x: I32): readonly number[] => (typeof x === 'number' ? [0x41, ...signed(x)] : x.code);
+export function pairOf(lower: Expr<'v128'>, upper: Expr<'v128'>): Expr<'pair'> {
+  return { type: 'pair', code: lower.code, upper: upper.code };
+}
 
-const int2 = (opcode: number) => (a: I32, b: I32): Expr<'i32'> => expr('i32', int(a), int(b), opcode);
+export const lower = ({ code }: Expr<'pair'>): Expr<'v128'> => expr('v128', code);
+export const upper = (pair: Expr<'pair'>): Expr<'v128'> => expr('v128', pair.upper!);
 
-/** Integers; numbers stand for constants. Comparisons give 0 or 1; lt, gt, ge and min are signed: for counts, not for addresses (4 GiB). */
+export const int = (x: I32): Code => (typeof x === 'number' ? [op('i32.const'), signed(x)] : x.code);
+
+/** base + index stride + index stride + ...: an address, or any sum of products. */
+export function at(base: I32, ...steps: readonly (readonly [index: I32, stride: I32])[]): Expr<'i32'> {
+  return steps.reduce<Expr<'i32'>>((sum, [index, stride]) => i32.add(sum, i32.mul(index, stride)), i32.of(base));
+}
+
+/** Alignment, as a power of two, and offset: what follows the opcode of a load or store. */
+export const memory = (offset: number): Code => [2, unsigned(offset)];
+
+type Binary<A, T extends Type> = (a: A, b: A) => Expr<T>;
+
+const int2 = (name: Opcode): Binary<I32, 'i32'> => (a, b) => expr('i32', int(a), int(b), op(name));
+
+/**
+ * Integers; numbers stand for constants. Comparisons give 0 or 1; lt, gt, ge and min are signed: for counts, not for
+ * addresses (4 GiB).
+ */
 export const i32 = {
-  of: (n: number) => expr('i32', int(n)),
-  add: int2(0x6a), sub: int2(0x6b), mul: int2(0x6c), and: int2(0x71), or: int2(0x72), xor: int2(0x73),
+  of: (n: I32): Expr<'i32'> => (typeof n === 'number' ? expr('i32', int(n)) : n),
+  add: int2('i32.add'), sub: int2('i32.sub'), mul: int2('i32.mul'),
+  and: int2('i32.and'), or: int2('i32.or'), xor: int2('i32.xor'),
   /** Unsigned: quotient and rest. */
-  div: int2(0x6e), rem: int2(0x70),
-  eq: int2(0x46), ne: int2(0x47), lt: int2(0x48), gt: int2(0x4a), ge: int2(0x4e),
-  shiftLeft: int2(0x74), shiftRight: int2(0x75),
-  min: (a: I32, b: I32) => expr('i32', int(a), int(b), int(a), int(b), 0x48, 0x1b),
-  load: (address: I32, offset = 0) => expr('i32', int(address), 0x28, 2, unsigned(offset)),
+  div: int2('i32.div_u'), rem: int2('i32.rem_u'),
+  eq: int2('i32.eq'), ne: int2('i32.ne'), lt: int2('i32.lt_s'), gt: int2('i32.gt_s'), ge: int2('i32.ge_s'),
+  shiftLeft: int2('i32.shl'), shiftRight: int2('i32.shr_s'),
+  min: (a: I32, b: I32) => expr('i32', int(a), int(b), int(a), int(b), op('i32.lt_s'), op('select')),
+  load: (address: I32, offset = 0) => expr('i32', int(address), op('i32.load'), memory(offset)),
 } as const;
 
-const float2 = (opcode: number) => (a: Expr<'f32'>, b: Expr<'f32'>): Expr<'f32'> => expr('f32', a.code, b.code, opcode);
+type F32 = Expr<'f32'>;
+
+const float2 = (name: Opcode): Binary<F32, 'f32'> => (a, b) => expr('f32', a.code, b.code, op(name));
+const floatCompare = (name: Opcode): Binary<F32, 'i32'> => (a, b) => expr('i32', a.code, b.code, op(name));
 
 export const f32 = {
-  of: (x: number) => expr('f32', 0x43, floatBytes(x)),
-  zero: expr('f32', 0x43, 0, 0, 0, 0),
-  add: float2(0x92), sub: float2(0x93), mul: float2(0x94), div: float2(0x95), min: float2(0x96), max: float2(0x97),
-  sqrt: (x: Expr<'f32'>) => expr('f32', x.code, 0x91),
-  eq: (a: Expr<'f32'>, b: Expr<'f32'>) => expr('i32', a.code, b.code, 0x5b),
-  ge: (a: Expr<'f32'>, b: Expr<'f32'>) => expr('i32', a.code, b.code, 0x60),
-  gt: (a: Expr<'f32'>, b: Expr<'f32'>) => expr('i32', a.code, b.code, 0x5e),
-  select: (condition: Expr<'i32'>, yes: Expr<'f32'>, no: Expr<'f32'>) => expr('f32', yes.code, no.code, condition.code, 0x1b),
-  fromInt: (x: I32) => expr('f32', int(x), 0xb2),
-  load: (address: I32, offset = 0) => expr('f32', int(address), 0x2a, 2, unsigned(offset)),
+  of: (x: number) => expr('f32', op('f32.const'), floatBytes(x)),
+  zero: expr('f32', op('f32.const'), [0, 0, 0, 0]),
+  add: float2('f32.add'), sub: float2('f32.sub'), mul: float2('f32.mul'), div: float2('f32.div'),
+  min: float2('f32.min'), max: float2('f32.max'),
+  sqrt: (x: F32) => expr('f32', x.code, op('f32.sqrt')),
+  eq: floatCompare('f32.eq'), ge: floatCompare('f32.ge'), gt: floatCompare('f32.gt'),
+  select: (condition: Expr<'i32'>, yes: F32, no: F32) => expr('f32', yes.code, no.code, condition.code, op('select')),
+  fromInt: (x: I32) => expr('f32', int(x), op('f32.convert_i32_s')),
+  load: (address: I32, offset = 0) => expr('f32', int(address), op('f32.load'), memory(offset)),
 } as const;
 
-export const vector = (opcode: number): readonly number[] => [0xfd, ...unsigned(opcode)];
+type V128 = Expr<'v128'>;
 
-const vector2 = (opcode: number) => (a: Expr<'v128'>, b: Expr<'v128'>): Expr<'v128'> => expr('v128', a.code, b.code, vector(opcode));
+const vector1 = (name: Opcode) => (v: V128): V128 => expr('v128', v.code, op(name));
+const vector2 = (name: Opcode): Binary<V128, 'v128'> => (a, b) => expr('v128', a.code, b.code, op(name));
+const shift = (name: Opcode) => (v: V128, by: number): V128 => expr('v128', v.code, int(by), op(name));
 
 /** Vectors of four floats. */
 export const v128 = {
-  zero: expr('v128', vector(0x0c), new Array<number>(16).fill(0)),
-  load: (address: I32, offset = 0) => expr('v128', int(address), vector(0x00), 2, unsigned(offset)),
+  zero: expr('v128', op('v128.const'), new Array<number>(16).fill(0)),
+  load: (address: I32, offset = 0) => expr('v128', int(address), op('v128.load'), memory(offset)),
   /** One float from memory in all four lanes. */
-  loadSplat: (address: I32, offset = 0) => expr('v128', int(address), vector(0x09), 2, unsigned(offset)),
+  loadSplat: (address: I32, offset = 0) => expr('v128', int(address), op('v128.load32_splat'), memory(offset)),
   /** The same float in all four lanes. */
-  of: (x: number) => expr('v128', vector(0x0c), floatBytes(x), floatBytes(x), floatBytes(x), floatBytes(x)),
-  splat: (x: Expr<'f32'>) => expr('v128', x.code, vector(0x13)),
-  add: vector2(0xe4), sub: vector2(0xe5), mul: vector2(0xe6), div: vector2(0xe7), min: vector2(0xe8), max: vector2(0xe9),
-  /** b < a ? b : a, and a < b ? b : a: one instruction, where min and max take several; not a number stays so if it is a. */
-  lesser: vector2(0xea), greater: vector2(0xeb),
-  sqrt: (v: Expr<'v128'>) => expr('v128', v.code, vector(0xe3)),
+  of: (x: number) => expr('v128', op('v128.const'), floatBytes(x), floatBytes(x), floatBytes(x), floatBytes(x)),
+  splat: (x: F32) => expr('v128', x.code, op('f32x4.splat')),
+  add: vector2('f32x4.add'), sub: vector2('f32x4.sub'), mul: vector2('f32x4.mul'), div: vector2('f32x4.div'),
+  min: vector2('f32x4.min'), max: vector2('f32x4.max'),
+  /**
+   * b < a ? b : a, and a < b ? b : a: one instruction, where min and max take several; not a number stays so if it is
+   * a.
+   */
+  lesser: vector2('f32x4.pmin'), greater: vector2('f32x4.pmax'),
+  sqrt: vector1('f32x4.sqrt'),
   /** Lanes of ones where true, of zeros where not. */
-  gt: vector2(0x44), ge: vector2(0x46),
+  gt: vector2('f32x4.gt'), ge: vector2('f32x4.ge'),
   /** a where the mask's bits are 1, b where they are 0. */
-  select: (mask: Expr<'v128'>, a: Expr<'v128'>, b: Expr<'v128'>) => expr('v128', a.code, b.code, mask.code, vector(0x52)),
+  select: (mask: V128, a: V128, b: V128) => expr('v128', a.code, b.code, mask.code, op('v128.bitselect')),
   /** Lanes by number, 0 to 3 from a and 4 to 7 from b. */
-  shuffle: (a: Expr<'v128'>, b: Expr<'v128'>, ...lanes: readonly [number, number, number, number]) =>
-    expr('v128', a.code, b.code, vector(0x0d), lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3])),
+  shuffle: (a: V128, b: V128, ...lanes: readonly [number, number, number, number]) =>
+    expr('v128', a.code, b.code, op('i8x16.shuffle'), lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3])),
   /** Rounds to the nearest whole number, halves to even. */
-  nearest: (v: Expr<'v128'>) => expr('v128', v.code, vector(0x6a)),
-  lane: (v: Expr<'v128'>, i: number) => expr('f32', v.code, vector(0x1f), i),
+  nearest: vector1('f32x4.nearest'),
+  lane: (v: V128, i: number) => expr('f32', v.code, op('f32x4.extract_lane'), i),
   /** Largest of the four lanes. */
-  largest: (v: Local<'v128'>): Expr<'f32'> => f32.max(f32.max(v128.lane(v, 0), v128.lane(v, 1)), f32.max(v128.lane(v, 2), v128.lane(v, 3))),
+  largest: (v: Vector): F32 => f32.max(f32.max(v128.lane(v, 0), v128.lane(v, 1)), f32.max(v128.lane(v, 2), v128.lane(v, 3))),
   /** (lane 0 + lane 1) + (lane 2 + lane 3). */
-  sum: (v: Local<'v128'>): Expr<'f32'> => f32.add(f32.add(v128.lane(v, 0), v128.lane(v, 1)), f32.add(v128.lane(v, 2), v128.lane(v, 3))),
+  sum: (v: Vector): F32 => f32.add(f32.add(v128.lane(v, 0), v128.lane(v, 1)), f32.add(v128.lane(v, 2), v128.lane(v, 3))),
 } as const;
 
 /** The same 128 bits seen as four 32-bit integers. */
 export const i32x4 = {
-  of: (x: number) => expr('v128', vector(0x0c), ...Array.from({ length: 4 }, () => wordBytes(x))),
-  add: vector2(0xae), sub: vector2(0xb1), and: vector2(0x4e), or: vector2(0x50), xor: vector2(0x51),
-  words: (...four: readonly [number, number, number, number]) => expr('v128', vector(0x0c), ...four.map(wordBytes)),
-  splat: (x: I32) => expr('v128', int(x), vector(0x11)),
-  lane: (v: Expr<'v128'>, i: number) => expr('i32', v.code, vector(0x1b), i),
-  shiftLeft: (v: Expr<'v128'>, by: number) => expr('v128', v.code, int(by), vector(0xab)),
+  of: (x: number) => expr('v128', op('v128.const'), wordBytes(x), wordBytes(x), wordBytes(x), wordBytes(x)),
+  add: vector2('i32x4.add'), sub: vector2('i32x4.sub'),
+  and: vector2('v128.and'), or: vector2('v128.or'), xor: vector2('v128.xor'),
+  words: (...four: readonly [number, number, number, number]) => expr('v128', op('v128.const'), ...four.map(wordBytes)),
+  splat: (x: I32) => expr('v128', int(x), op('i32x4.splat')),
+  lane: (v: V128, i: number) => expr('i32', v.code, op('i32x4.extract_lane'), i),
+  shiftLeft: shift('i32x4.shl'),
   /** Fills with zeros. */
-  shiftRight: (v: Expr<'v128'>, by: number) => expr('v128', v.code, int(by), vector(0xad)),
+  shiftRight: shift('i32x4.shr_u'),
   /** Copies the sign. */
-  shiftRightSigned: (v: Expr<'v128'>, by: number) => expr('v128', v.code, int(by), vector(0xac)),
-  fromFloats: (v: Expr<'v128'>) => expr('v128', v.code, vector(0xf8)),
-  toFloats: (v: Expr<'v128'>) => expr('v128', v.code, vector(0xfa)),
+  shiftRightSigned: shift('i32x4.shr_s'),
+  fromFloats: vector1('i32x4.trunc_sat_f32x4_s'),
+  toFloats: vector1('f32x4.convert_i32x4_s'),
 } as const;
 
-export const atomic = (opcode: number): readonly number[] => [0xfe, opcode, 2, 0];
+const FOREVER = -1; // as a time-out
 
 /** Operations on integers in shared memory that all threads see happen in one order. */
 export const atomics = {
-  load: (address: I32) => expr('i32', int(address), atomic(0x10)),
+  load: (address: I32) => expr('i32', int(address), op('i32.atomic.load'), memory(0)),
   /** Adds; the value before. */
-  add: (address: I32, by: I32) => expr('i32', int(address), int(by), atomic(0x1e)),
+  add: (address: I32, by: I32) => expr('i32', int(address), int(by), op('i32.atomic.rmw.add'), memory(0)),
   /** Writes `next` if the value is `expected`; the value before. */
-  exchange: (address: I32, expected: I32, next: I32) => expr('i32', int(address), int(expected), int(next), atomic(0x48)),
+  exchange: (address: I32, expected: I32, next: I32) =>
+    expr('i32', int(address), int(expected), int(next), op('i32.atomic.rmw.cmpxchg'), memory(0)),
   /** Sleeps until woken, unless the value is another than `expected`. */
-  wait: (address: I32, expected: I32) => expr('i32', int(address), int(expected), 0x42, 0x7f, atomic(0x01)),
+  wait: (address: I32, expected: I32) =>
+    expr('i32', int(address), int(expected), op('i64.const'), signed(FOREVER), op('memory.atomic.wait32'), memory(0)),
   /** Wakes all who sleep; their number. */
-  notify: (address: I32) => expr('i32', int(address), int(-1), atomic(0x00)),
+  notify: (address: I32) => expr('i32', int(address), int(-1), op('memory.atomic.notify'), memory(0)),
 } as const;
 
 function floatBytes(x: number): number[] {

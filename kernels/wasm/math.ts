@@ -1,7 +1,8 @@
-// Exponentials and logarithms for four floats at a time.
-// Both functions reduce their argument to a short interval and use a polynomial there: within 3 (exp) and 4 (log) units of 2^-24,
-// relative; tests/kernels/assembler.test.ts measures it.
-// Source of the reductions: Cody and Waite, "Software manual for the elementary functions" (1980); the coefficients are fits of our own.
+// Exponentials and logarithms for four floats at a time. Both functions reduce their argument to a short interval and
+// use a polynomial there: within 3 (exp) and 4 (log) units of 2^-24, relative; tests/kernels/assembler.test.ts measures
+// it.
+// Source of the reductions: Cody and Waite, "Software manual for the elementary functions" (1980); the coefficients are
+// fits of our own.
 // Read next: lanes.ts.
 
 import type { FunctionBuilder } from './assembler.ts';
@@ -22,7 +23,10 @@ export function exp(f: FunctionBuilder, x: Expr<'v128'>): Local<'v128'> {
   return f.keep(v128.mul(power, i32x4.shiftLeft(i32x4.add(i32x4.fromFloats(n), i32x4.of(127)), 23))); // times 2^n
 }
 
-/** P with log(1 + r) = r - r²/2 + r³ P(r) on sqrt(1/2) - 1 <= r <= sqrt(2) - 1, lowest power first: the logarithm to 6e-9, relative. */
+/**
+ * P with log(1 + r) = r - r²/2 + r³ P(r) on sqrt(1/2) - 1 <= r <= sqrt(2) - 1, lowest power first: the logarithm to
+ * 6e-9, relative.
+ */
 const LOG = [0.3333333162, -0.2500082404, 0.2000123806, -0.166232517, 0.1420140255, -0.131609096, 0.1276462923, -0.07636440227];
 
 /** log(x) for normal x > 0. */

@@ -1,10 +1,12 @@
-// A kernel's program for the CPU: one or more parts, each a WASM function that does units first .. last-1 of the kernel's work. Threads
-// share out the units of a part as they like; the next part begins when all of them are done. A unit's result does not depend on who
-// computes it, nor on which units go together, so the bits do not depend on the number of threads.
-// Read after: lanes.ts. Read next: engine/cpu/wasm/compile.ts (which runs programs), kernels/activation/activation.wasm.ts.
+// A kernel's program for the CPU: one or more parts, each a WASM function that does units first .. last-1 of the
+// kernel's work. Threads share out the units of a part as they like; the next part begins when all of them are done. A
+// unit's result does not depend on who computes it, nor on which units go together, so the bits do not depend on the
+// number of threads.
+// Read after: lanes.ts. Read next: engine/cpu/wasm/compile.ts (which runs programs),
+// kernels/activation/activation.wasm.ts.
 
 import type { FunctionBuilder } from './assembler.ts';
-import { f32, i32, type Expr, type Local } from './instructions.ts';
+import { f32, i32, type Expr, type Int, type Local } from './instructions.ts';
 import { overFloats, type Lanes, type Number } from './lanes.ts';
 
 /** Which units to do, and memory to do it with. */
@@ -56,8 +58,32 @@ export interface WasmPart<P extends string> {
   cost(params: Readonly<Record<P, number>>): number;
   scratch(params: Readonly<Record<P, number>>): number;
   readonly setup: boolean;
-  /** The function's body: `args` is the address of the arguments: buffers, counts, derived, floats, then the shared memory. */
+  /**
+   * The function's body: `args` is the address of the arguments: buffers, counts, derived, floats, then the shared
+   * memory.
+   */
   emit(f: FunctionBuilder, args: Local<'i32'>, range: Omit<Range, 'shared'>): void;
+}
+
+/** Arrays that lie one behind the other in scratch memory: name -> the derived number that is its size in bytes. */
+export type Layout<S extends string, D extends string> = Readonly<Record<S, D>>;
+
+/** How many bytes they take together. */
+export function bytesOf<D extends string, P>(layout: Layout<string, D>, derived: Readonly<Record<D, (params: P) => number>>, params: P): number {
+  return Object.values<D>(layout).reduce((sum, size) => sum + derived[size](params), 0);
+}
+
+/** Their addresses. */
+export function carve<S extends string, D extends string>(
+  f: FunctionBuilder, start: Int, layout: Layout<S, D>, sizes: Readonly<Record<D, Int>>,
+): Record<S, Int> {
+  const places: Partial<Record<S, Int>> = {};
+  let place = start;
+  for (const [name, size] of Object.entries<D>(layout) as [S, D][]) {
+    places[name] = place;
+    place = f.keep(i32.add(place, sizes[size]));
+  }
+  return places as Record<S, Int>;
 }
 
 /** Makes a program from its signature and its parts. */
@@ -82,7 +108,10 @@ export function program<const B extends string, const N extends string, const F 
 
 const BLOCK = 1024; // floats: a unit of an elementwise kernel
 
-/** A program that does the same to each of n floats. `body` gets the places of this one in every buffer, and the numbers. */
+/**
+ * A program that does the same to each of n floats. `body` gets the places of this one in every buffer, and the
+ * numbers.
+ */
 export function elementwise<const B extends string, const F extends string = never>({ name, buffers, floats = [], cost, body }: {
   readonly name: string;
   readonly buffers: readonly B[];

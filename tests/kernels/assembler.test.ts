@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import fc from 'fast-check';
-import { relaxedSimd } from '../../engine/cpu/wasm/compile.ts';
+import { relaxedSimd } from '../../engine/cpu/wasm/relaxed.ts';
 import { WasmModule, type FunctionBuilder } from '../../kernels/wasm/assembler.ts';
 import { f32, i32, i32x4, signed, unsigned, v128, type Local } from '../../kernels/wasm/instructions.ts';
 import { exp, log } from '../../kernels/wasm/math.ts';

@@ -6,7 +6,9 @@ import type { Storage } from '../../engine/backend.ts';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import { Heap, type Block } from '../../engine/cpu/memory.ts';
 import { startWorkers } from '../../engine/cpu/threads.ts';
-import { compileKernels, relaxedSimd } from '../../engine/cpu/wasm/compile.ts';
+import { compileKernels } from '../../engine/cpu/wasm/compile.ts';
+import { relaxedSimd } from '../../engine/cpu/wasm/relaxed.ts';
+import { width } from '../../engine/cpu/wasm/width.ts';
 import { rotaryTable } from '../../engine/ops/attention.ts';
 import { rng } from '../../engine/rng.ts';
 import { swigluBackwardKernel, swigluKernel } from '../../kernels/activation/activation.ts';
@@ -31,9 +33,15 @@ let scratch: Block | null = null;
 const kept: Block[] = []; // what the programs hold by address alone: it would be collected, and used again, as soon as a test waits
 const scratchAt = (bytes: number): number => ((scratch?.size ?? 0) * 4 >= bytes ? scratch! : (scratch = heap.alloc(bytes / 4 + 1, 'f32'))).address;
 
-/** All programs, by variant; those with several threads share out even the smallest work. */
-const machines = [{ relaxed: false, threads: 1 }, { relaxed: false, threads: 3 }, ...(relaxedSimd() ? [1, 2, 3].map((threads) => ({ relaxed: true, threads })) : [])].map(({ relaxed, threads }) => {
-  const compiled = compileKernels(kernelsWithWasm, { ...heapOptions(), relaxed, threads, worthSharing: 0, scratch: scratchAt }, (bytes) => kept[kept.push(heap.alloc(bytes / 4, 'i32')) - 1]!.address);
+/** All programs, by variant; those with several threads share out even the smallest work. Wide ones where this Node makes them. */
+const variants = [
+  { relaxed: false, threads: 1, wide: false }, { relaxed: false, threads: 3, wide: false },
+  ...(relaxedSimd() ? [1, 2, 3].map((threads) => ({ relaxed: true, threads, wide: false })) : []),
+  ...(width().wide ? [{ relaxed: true, threads: 1, wide: true }, { relaxed: true, threads: 2, wide: true }, { relaxed: false, threads: 1, wide: true }] : []),
+];
+const machines = variants.map(({ relaxed, threads, wide }) => {
+  const options = { ...heapOptions(), relaxed, wide, threads, worthSharing: 0, scratch: scratchAt };
+  const compiled = compileKernels(kernelsWithWasm, options, (bytes) => kept[kept.push(heap.alloc(bytes / 4, 'i32')) - 1]!.address);
   startWorkers(threads, heap.memory, compiled);
   return { relaxed, threads, runners: compiled.runners };
 });
@@ -70,7 +78,7 @@ function runEverywhere(kernel: Kernel, buffers: Readonly<Record<string, HostArra
     const [first, ...others] = [mine[0]!, ...mine].map(({ runners }) => runOn(runners, kernel, buffers, params)) as [Results, ...Results[]];
     for (const [name, values] of Object.entries(first)) {
       const label = `${kernel.name}.${name} ${JSON.stringify(params)}`;
-      for (const other of others) expect(Buffer.compare(bits(values), bits(other[name]!)), `${label}: the same bits again, and on more threads`).toBe(0);
+      for (const other of others) expect(Buffer.compare(bits(values), bits(other[name]!)), `${label}: the same bits again, on more threads, and as wide as they get`).toBe(0);
       expect([...values.subarray(-GUARD)].every((x) => x === (values instanceof Int32Array ? Math.trunc(MARK) : MARK)), `${label}: guard band`).toBe(true);
       first[name] = values.subarray(0, -GUARD);
       if (kernel.bindings[name] === 'read') expect(Buffer.compare(bits(first[name]), bits(buffers[name]!)), `${label}: as it was`).toBe(0);

@@ -1,12 +1,16 @@
-// Turns the kernels' programs into one compiled module on the CPU backend's memory, and runs them: writes the arguments of a dispatch to
-// memory, and does each part at once or, where that pays, with all threads.
+// Turns the kernels' programs into compiled code on the CPU backend's memory, and runs them: writes the arguments of a
+// dispatch to memory, and does each part at once or, where that pays, with all threads. Programs are wide where that is
+// worth it (width.ts). If the wide variant of any is found wrong (self-check.ts), there are two modules, and that one
+// is taken from the narrow; a table that both fill lets the crew call either's parts.
 // Read after: kernels/wasm/program.ts, crew.ts. Read next: ../threads.ts.
 
 import type { Kernel } from '../../../kernels/kernel.ts';
 import { WasmModule } from '../../../kernels/wasm/assembler.ts';
-import { v128 } from '../../../kernels/wasm/instructions.ts';
-import type { WasmProgram } from '../../../kernels/wasm/program.ts';
+import type { WasmPart, WasmProgram } from '../../../kernels/wasm/program.ts';
 import { emitCrew, PLACE, PLACE_BYTES } from './crew.ts';
+import { relaxedSimd } from './relaxed.ts';
+import { CHECK_BYTES, programsToDistrust } from './self-check.ts';
+import { compileWide, width } from './width.ts';
 
 export type WasmRunner = (buffers: Readonly<Record<string, number>>, params: Readonly<Record<string, number>>) => void;
 
@@ -16,101 +20,238 @@ export interface CompileOptions {
   readonly maximumPages: number;
   /** Use fused multiply-add; default: where the engine has it. */
   readonly relaxed?: boolean;
+  /** Make programs in pairs of vectors; default: where these are faster. */
+  readonly wide?: boolean;
   /** Threads that will share the work, the calling one included. */
   readonly threads: number;
   /** Told once, when the first work is to be shared: the time to start the others. */
-  readonly onShare?: (compiled: CompiledKernels) => void;
+  readonly onShare?: (compiled: Compiled) => void;
   /** Cost of a part from which on they share it, in multiply-adds of four floats. */
   readonly worthSharing?: number;
   /** Byte address of at least `bytes` bytes, 64-byte aligned, whose contents last only until the next call. */
   scratch(bytes: number): number;
 }
 
-export interface CompiledKernels {
-  readonly module: WebAssembly.Module;
+/** What a thread needs to take part. */
+export interface Compiled {
+  readonly modules: readonly WebAssembly.Module[];
+  /** How many parts of programs they hold: the size of the table. */
+  readonly tasks: number;
   /** Where threads meet: crew.ts. */
   readonly place: number;
+}
+
+export interface CompiledKernels extends Compiled {
   readonly runners: ReadonlyMap<Kernel, WasmRunner>;
+  readonly width: ProgramWidth;
+}
+
+/** How wide the programs of a module are. */
+export interface ProgramWidth {
+  readonly wide: boolean;
+  /** Kernels whose wide program differed from the narrow one, which was taken. */
+  readonly distrusted: readonly string[];
 }
 
 const WORTH_SHARING = 40_000; // cost of a part, in multiply-adds of four floats: some 10 us, where meeting takes 1 to 2
 const SMALLEST_RANGE = 10_000;
 const RANGES_PER_THREAD = 4; // so that a thread that was held up does not hold up the others
 
-/** Compiles every program among `kernels` and returns what runs each. Synchronous: the module is a few tens of kilobytes. */
+/**
+ * Compiles every program among `kernels` and returns what runs each. Synchronous: a module is a few tens of kilobytes.
+ */
 export function compileKernels(kernels: readonly Kernel[], options: CompileOptions, alloc: (bytes: number) => number): CompiledKernels {
-  const { memory, shared, maximumPages, relaxed = relaxedSimd(), threads, onShare, worthSharing = WORTH_SHARING, scratch } = options;
-  const emitted = new WasmModule({ shared, maximumPages, relaxed });
-  const programs = kernels.flatMap((kernel) => (kernel.wasm ? [{ kernel, program: kernel.wasm as WasmProgram<string, string> }] : []));
-  const tasks = programs.map(({ program }) => program.parts.map((part) => emitted.task(
-    emitted.function(part.name, ['args', 'first', 'last', 'scratch'], (f, { args, ...range }) => part.emit(f, args, range)),
-  )));
-  emitCrew(emitted);
-  const module = new WebAssembly.Module(emitted.bytes()), { exports } = new WebAssembly.Instance(module, { env: { memory } });
-  const functions = exports as Readonly<Record<string, (...integers: number[]) => void>>, fork = functions.crewFork!, maySleep = 'document' in globalThis ? 0 : 1; // a page's main thread may only spin
+  const { memory, shared, maximumPages, relaxed = relaxedSimd(), wide = width().wide } = options;
+  const programs = kernels.filter((kernel) => kernel.wasm);
+  const place = alloc(PLACE_BYTES);
+  const build = { shared, maximumPages, relaxed };
+  const { variants, distrusted } = wide ? wideVariants(programs, build, { ...options, place, alloc }) : narrowVariant(programs, build);
+  const compiled = {
+    modules: variants.map(({ module }) => module),
+    tasks: variants.reduce((sum, { tasks }) => sum + tasks.size, 0),
+    place,
+  };
+  const instances = instantiate(compiled, memory);
+  const site = siteOf(options, compiled, instances[0]!);
+  const runners = programs.map((kernel) => {
+    const i = distrusted.includes(kernel.name) ? 1 : 0;
+    return [kernel, runnerOf(kernel, variants[i]!.tasks, instances[i]!, site)] as const;
+  });
+  return { ...compiled, runners: new Map(runners), width: { wide, distrusted } };
+}
 
-  const place = alloc(PLACE_BYTES), args = place + PLACE.args;
-  let words = new Int32Array(memory.buffer, place, PLACE_BYTES / 4), floats = new Float32Array(memory.buffer, place, PLACE_BYTES / 4);
+type Build = Readonly<{ shared: boolean; maximumPages: number; relaxed: boolean }>;
+
+/** A compiled module, with the numbers by which a crew calls the parts that it holds. */
+interface Variant {
+  readonly module: WebAssembly.Module;
+  readonly tasks: ReadonlyMap<WasmPart<string>, number>;
+}
+
+/** The first variant, and for the distrusted a second. */
+interface Choice {
+  readonly variants: readonly Variant[];
+  readonly distrusted: readonly string[];
+}
+
+function narrowVariant(kernels: readonly Kernel[], build: Build): Choice {
+  const { bytes, tasks } = emit(kernels, build, { wide: false, firstTask: 0 });
+  return { variants: [{ module: new WebAssembly.Module(bytes), tasks }], distrusted: [] };
+}
+
+/** Where a self-check can run. */
+type Bench = CompileOptions & { readonly place: number; alloc(bytes: number): number };
+
+const choices = new Map<string, { readonly kernels: readonly Kernel[]; readonly choice: Choice }>();
+
+/** Wide programs, compiled and checked once per process; the narrow ones with them if any is distrusted. */
+function wideVariants(kernels: readonly Kernel[], build: Build, bench: Bench): Choice {
+  const key = JSON.stringify([build, kernels.map(({ name }) => name)]);
+  const before = choices.get(key);
+  if (before?.kernels.every((kernel, i) => kernel === kernels[i])) return before.choice;
+  const wide = emit(kernels, build, { wide: true, firstTask: 0 });
+  const narrow = emit(kernels, build, { wide: false, firstTask: wide.tasks.size });
+  const variants = [
+    { module: compileWide(wide.bytes), tasks: wide.tasks },
+    { module: new WebAssembly.Module(narrow.bytes), tasks: narrow.tasks },
+  ] as const;
+  const distrusted = check(kernels, variants, bench);
+  const choice = { variants: distrusted.length === 0 ? [variants[0]] : variants, distrusted };
+  choices.set(key, { kernels, choice });
+  return choice;
+}
+
+/** The kernels whose program in one variant differs from that in the other, on one thread. */
+function check(kernels: readonly Kernel[], variants: readonly [Variant, Variant], { alloc, place, ...options }: Bench): string[] {
+  const modules = variants.map(({ module }) => module);
+  const compiled = { modules, tasks: variants[0].tasks.size + variants[1].tasks.size, place };
+  const instances = instantiate(compiled, options.memory);
+  const site = siteOf({ ...options, threads: 1 }, compiled, instances[0]!);
+  const twins = kernels.map((kernel) => {
+    const [wide, narrow] = variants.map(({ tasks }, i) => runnerOf(kernel, tasks, instances[i]!, site)) as [WasmRunner, WasmRunner];
+    return { kernel, wide, narrow };
+  });
+  return programsToDistrust(twins, options.memory, alloc(CHECK_BYTES));
+}
+
+interface Emitted {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly tasks: ReadonlyMap<WasmPart<string>, number>;
+}
+
+/** All programs of one width, and the crew, as one module. */
+function emit(kernels: readonly Kernel[], build: Build, { wide, firstTask }: { readonly wide: boolean; readonly firstTask: number }): Emitted {
+  const module = new WasmModule({ ...build, wide, firstTask });
+  const tasks = new Map<WasmPart<string>, number>();
+  for (const kernel of kernels) {
+    for (const part of kernel.wasm!.parts) {
+      const made = module.function(part.name, ['args', 'first', 'last', 'scratch'], (f, { args, ...range }) => part.emit(f, args, range));
+      tasks.set(part, module.task(made));
+    }
+  }
+  emitCrew(module);
+  return { bytes: module.bytes(), tasks };
+}
+
+type Functions = Readonly<Record<string, (...integers: number[]) => void>>;
+
+function instantiate({ modules, tasks }: Compiled, memory: WebAssembly.Memory): Functions[] {
+  const table = new WebAssembly.Table({ element: 'anyfunc', initial: tasks });
+  return modules.map((module) => new WebAssembly.Instance(module, { env: { memory, table } }).exports as Functions);
+}
+
+/** Where the programs of one backend run: its memory, its threads, and the place where these meet. */
+interface Site {
+  readonly place: number;
+  /** Bytes from `place` to the arguments of a dispatch. */
+  readonly args: number;
+  readonly threads: number;
+  readonly worthSharing: number;
+  /** The place as words and as floats; made anew when unshared memory has grown under them. */
+  views(): { readonly words: Int32Array; readonly floats: Float32Array };
+  scratch(bytes: number): number;
+  /** Does the job that lies at `place`, with all threads. */
+  fork(): void;
+}
+
+function siteOf(options: CompileOptions, compiled: Compiled, { crewFork }: Functions): Site {
+  const { memory, threads, worthSharing = WORTH_SHARING, scratch, onShare } = options;
+  const { place } = compiled;
+  const maySleep = 'document' in globalThis ? 0 : 1; // a page's main thread may only spin
+  const viewsOf = () => ({
+    words: new Int32Array(memory.buffer, place, PLACE_BYTES / 4),
+    floats: new Float32Array(memory.buffer, place, PLACE_BYTES / 4),
+  });
+  let views = viewsOf();
   let alone = true;
-  const put = (name: keyof typeof PLACE, value: number): void => void (words[PLACE[name] / 4] = value);
-
-  const runnerOf = ({ buffers, counts, derived, floats: numbers, shared: sharedBytes, parts }: WasmProgram<string, string>, partTasks: readonly number[]): WasmRunner => (addresses, params) => {
-    let own = 0;
-    for (const part of parts) own = Math.max(own, aligned(part.scratch(params)));
-    const common = aligned(sharedBytes(params)), start = common + own > 0 ? scratch(common + threads * own) : 0;
-    if (words.length === 0) [words, floats] = [new Int32Array(memory.buffer, place, PLACE_BYTES / 4), new Float32Array(memory.buffer, place, PLACE_BYTES / 4)]; // unshared memory has grown
-    let at = PLACE.args / 4;
-    for (const name of buffers) words[at++] = addresses[name]!;
-    for (const name of counts) words[at++] = params[name]!;
-    for (const of of derived) words[at++] = of(params);
-    for (const name of numbers) floats[at++] = params[name]!;
-    words[at] = start;
-    for (let i = 0; i < parts.length; i++) {
-      const { name, units: unitsOf, cost: costOf, setup } = parts[i]!, units = unitsOf(params), cost = units * costOf(params);
-      if (threads === 1 || units < 2 || cost < worthSharing) {
-        functions[name]!(args, 0, units, start + common);
-        continue;
-      }
+  return {
+    place, args: PLACE.args, threads, worthSharing, scratch,
+    views() {
+      if (views.words.length === 0) views = viewsOf();
+      return views;
+    },
+    fork() {
       if (alone) onShare?.(compiled);
       alone = false;
-      const most = setup ? threads : Math.max(threads, Math.min(threads * RANGES_PER_THREAD, Math.floor(cost / Math.min(worthSharing, SMALLEST_RANGE) || 0)));
-      const perRange = Math.ceil(units / most);
-      put('task', partTasks[i]!);
-      put('units', units);
-      put('perRange', perRange);
-      put('ranges', Math.ceil(units / perRange));
-      put('scratch', start + common);
-      put('scratchStride', own);
-      fork(place, maySleep);
+      crewFork!(place, maySleep);
+    },
+  };
+}
+
+/** What runs a kernel's program: part after part, each at once or, where that pays, with all threads. */
+function runnerOf(kernel: Kernel, tasks: Variant['tasks'], functions: Functions, site: Site): WasmRunner {
+  const program = kernel.wasm as WasmProgram<string, string>;
+  const parts = program.parts.map((part) => ({ part, run: functions[part.name]!, task: tasks.get(part as WasmPart<string>)! }));
+  const { place, args, threads, worthSharing } = site;
+  return (addresses, params) => {
+    let own = 0;
+    for (const { part } of parts) own = Math.max(own, aligned(part.scratch(params)));
+    const common = aligned(program.shared(params));
+    const start = common + own > 0 ? site.scratch(common + threads * own) : 0;
+    writeArguments(program, site, addresses, params, start);
+    for (const { part, run, task } of parts) {
+      const units = part.units(params);
+      const cost = units * part.cost(params);
+      if (threads === 1 || units < 2 || cost < worthSharing) {
+        run(place + args, 0, units, start + common);
+        continue;
+      }
+      const perRange = Math.ceil(units / rangesOf(part, cost, site));
+      const { words } = site.views();
+      words[PLACE.task / 4] = task;
+      words[PLACE.units / 4] = units;
+      words[PLACE.perRange / 4] = perRange;
+      words[PLACE.ranges / 4] = Math.ceil(units / perRange);
+      words[PLACE.scratch / 4] = start + common;
+      words[PLACE.scratchStride / 4] = own;
+      site.fork();
     }
   };
-  const compiled = { module, place, runners: new Map(programs.map(({ kernel, program }, i) => [kernel, runnerOf(program, tasks[i]!)])) };
-  return compiled;
+}
+
+type Values = Readonly<Record<string, number>>;
+
+/** Buffers, counts, what is derived from them, floats, and the address of the memory that all parts share. */
+function writeArguments(program: WasmProgram<string, string>, site: Site, addresses: Values, params: Values, shared: number): void {
+  const { words, floats } = site.views();
+  let at = site.args / 4;
+  for (const name of program.buffers) words[at++] = addresses[name]!;
+  for (const name of program.counts) words[at++] = params[name]!;
+  for (const of of program.derived) words[at++] = of(params);
+  for (const name of program.floats) floats[at++] = params[name]!;
+  words[at] = shared;
+}
+
+/**
+ * Into how many ranges a part is cut: one per thread, or a few if they are worth it and none has work before its units.
+ */
+function rangesOf({ setup }: WasmPart<string>, cost: number, { threads, worthSharing }: Site): number {
+  if (setup) return threads;
+  const worthwhile = Math.floor(cost / Math.min(worthSharing, SMALLEST_RANGE) || 0);
+  return Math.max(threads, Math.min(threads * RANGES_PER_THREAD, worthwhile));
 }
 
 /** Whole cache lines. */
 function aligned(bytes: number): number {
   return Math.ceil(bytes / 64) * 64;
-}
-
-let detected: boolean | undefined;
-
-/** Whether the engine has relaxed SIMD (fused multiply-add). Node 20 has it behind a flag, which is set here before it compiles any. */
-export function relaxedSimd(): boolean {
-  return (detected ??= hasRelaxedSimd() || (switchOn() && hasRelaxedSimd()));
-}
-
-/** A module with one fused multiply-add: does it validate? */
-function hasRelaxedSimd(): boolean {
-  const probe = new WasmModule({ shared: false, maximumPages: 1, relaxed: true });
-  probe.function('probe', [], (f) => f.drop(f.madd(v128.zero, v128.zero, v128.zero)));
-  return WebAssembly.validate(probe.bytes());
-}
-
-/** Only Node 20 knows the flag; a later one would print a complaint. */
-function switchOn(): boolean {
-  const { process } = globalThis;
-  if (!process?.versions?.node?.startsWith('20.')) return false;
-  process.getBuiltinModule('node:v8').setFlagsFromString('--experimental-wasm-relaxed-simd');
-  return true;
 }
