@@ -2,7 +2,7 @@
 
 /** Words that people bring from elsewhere, by what they are called here. */
 const synonyms: Readonly<Record<string, string>> = {
-  lr: 'rate', learningrate: 'rate', dim: 'width', embd: 'width', batchsize: 'batch', blocksize: 'context', epochs: 'steps', iterations: 'steps', eps: 'epsilon', alpha: 'distil',
+  lr: 'rate', learningrate: 'rate', dim: 'width', embd: 'width', batchsize: 'batch', blocksize: 'context', epochs: 'steps', iterations: 'steps', eps: 'epsilon', alpha: 'distil', gpu: 'webgpu', cuda: 'webgpu', metal: 'webgpu',
 };
 
 /** `: did you mean train?`, or nothing where no name is near. `mark` is what a name is written with, such as `--`. */

@@ -5,8 +5,19 @@
 const [major, minor] = process.versions.node.split('.').map(Number) as [number, number];
 
 if (major > 20 || (major === 20 && minor >= 19)) {
-  const [{ main, report }, { outliveReaders }] = await Promise.all([import('./main.ts'), import('./streams.ts')]);
-  const { exitCode } = await import('./exit.ts');
+  try {
+    await start();
+  } catch (error) { // of this program's own files, one cannot be read
+    console.error(`error: ${(error as Error).message.split('\n')[0]}`);
+    process.exitCode = 1;
+  }
+} else {
+  console.error(`remit-mini: Node ${process.versions.node}: needs 20.19 or newer: see https://nodejs.org`);
+  process.exitCode = 1;
+}
+
+async function start(): Promise<void> {
+  const { outliveReaders } = await import('./streams.ts'), { main, report } = await import('./main.ts'), { exitCode } = await import('./exit.ts');
   outliveReaders();
   process.on('uncaughtException', (error) => { // also of a promise that nobody waits for
     report(error);
@@ -14,7 +25,4 @@ if (major > 20 || (major === 20 && minor >= 19)) {
   });
   const code = await main(process.argv.slice(2));
   process.exitCode ||= code; // a result that could not be written has said so
-} else {
-  console.error(`remit-mini: Node ${process.versions.node}: needs 20.19 or newer: see https://nodejs.org`);
-  process.exitCode = 1;
 }

@@ -37,11 +37,14 @@ describe('a run', () => {
   test('goes through all seven stages, prints their comparison on stdout and the rest on stderr', () => {
     expect(trained.code).toBe(0);
     const lines = trained.stdout.split('\n'), rows = lines.slice(1, 8);
-    expect(lines[0]).toMatch(/^ +cued +sampled +greedy +thinks +less \.\.\. +cued +sampled +greedy +thinks$/);
+    expect(lines[0]).toMatch(/^ +cued +sampled +greedy +thinks +cued +sampled +greedy +thinks$/);
     expect(rows.map((line) => line.split(' ')[0])).toEqual(STAGES);
     for (const line of rows.slice(0, 4)) expect(line).toMatch(/^[a-z]+( +\d+\.\d){4}$/);
-    for (const line of rows.slice(4)) expect(line).toMatch(/^remit\S*( +\d+\.\d){4} {3}(midtrain|sft|rl)( +[+-]\d+\.\d){4}$/);
+    for (const line of rows.slice(4)) expect(line).toMatch(/^remit\S*( +\d+\.\d){4} {2}less (midtrain|sft|rl)( +[+-]\d+\.\d){4}$/);
     expect(trained.stdout).toContain('One seed shows how the choice to think moved');
+    expect(trained.stdout.match(new RegExp(`^ {2}(${STAGES.join('|')}) +\\S.* (right|wrong)$`, 'gm'))).toHaveLength(2 * STAGES.length); // what each answers to two questions
+    for (const line of trained.stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+    expect(trained.stderr).toMatch(/^next: .* sample --model /m);
     expect(trained.stderr).toContain(`${runA}: `);
     expect(trained.stderr).toMatch(new RegExp(STAGES.map((stage) => `phase=${stage} step=${stage === 'pretrain' ? '3/3' : '2/2'} .*`).join('\n(?:.*\n)*')));
     expect(readdirSync(runA).sort()).toEqual(['checkpoints', 'config.json', 'env.json', 'evaluation.json', 'metrics.jsonl', 'timing.jsonl']);
@@ -228,6 +231,9 @@ describe('what is wrong is one line, and an exit code', () => {
     [one('train', '--data', '/no/such.txt'), 2, 'data: /no/such.txt: no such file or folder'],
     [one('evaluate', '--model', 'x', '--questions', '0'), 2, 'evaluate: --questions 0: must be a whole number from 1 to 200'],
     [one('evaluate', '--model', 'x', '--split', 'train'), 2, 'evaluate: --split train: must be test or validation'],
+    [one('sample', '--model', 'x', '--prompt', 'y', '--device', 'gpu'), 2, 'sample: --device gpu: must be one of auto, cpu, webgpu: did you mean webgpu?'],
+    ...['evaluate', 'score'].map((name): [string[], number, string] => [one(name, '--model', 'x', '--data', 'y', '--device', 'cup').filter((word) => name !== 'evaluate' || (word !== '--data' && word !== 'y')), 2, `${name}: --device cup: must be one of auto, cpu, webgpu: did you mean cpu?`]),
+    [one('export', 'x', '--device', ''), 2, 'export: --device : must be one of auto, cpu, webgpu'],
     [one('evaluate', '--model', '/no/such'), 2, 'model: /no/such: no such file or folder'],
     [one('sample'), 2, 'sample: --model is missing: give a run folder, a checkpoint, or a Hugging Face folder'],
     [one('sample', '--model', 'x', '--prompt', 'y', '--temperature=-1'), 2, 'sample: --temperature -1: must be a number of at least 0'],
@@ -319,7 +325,7 @@ describe('text', () => {
     const scores = { cued: 0.5, samp: 0.25, free: 1, thinkRate: 0 };
     const evaluation = { ...scores, tasks: [{ name: 'SUM', group: 'math', ...scores }] };
     expect(evaluationTable([{ name: 'start', evaluation }, { name: 'midtrain', evaluation }]).split('\n').slice(0, 4)).toEqual([
-      '               cued             sampled           greedy            thinks',
+      '              cued            sampled          greedy           thinks',
       'task group   start midtrain   start midtrain   start midtrain   start midtrain',
       'SUM  math     50.0     50.0    25.0     25.0   100.0    100.0     0.0      0.0',
       'mean          50.0     50.0    25.0     25.0   100.0    100.0     0.0      0.0',

@@ -250,9 +250,24 @@ describe('progress', () => {
   });
 
   test('the line is never as wide as the terminal', () => {
-    for (const columns of [10, 40, 60, 80, 200]) {
+    for (const columns of [1, 2, 10, 40, 60, 80, 200]) {
       for (const frame of show({ seconds: 1, isTTY: true, columns }).split('\r\x1b[2K')) expect(frame.replace('\n', '').length).toBeLessThan(columns);
     }
+  });
+
+  test('a terminal of 0 columns has 80; where there is little room, the speed goes first, then the times', () => {
+    const last = (columns: number): string => show({ seconds: 1, isTTY: true, columns }).split('\r\x1b[2K').at(-1)!.trimEnd();
+    expect(last(0)).toBe(last(80));
+    expect(last(40)).toBe('pretrain 10/10  loss 2.000  0:09 < 0:00');
+    expect(last(30)).toBe('pretrain 10/10 ██  loss 2.000');
+    expect(last(16)).toBe('pretrain 10/10');
+  });
+
+  test('of reinforcement learning, the reward', () => {
+    let text = '';
+    const progress = new Progress({ write: (part: string) => { text += part; }, isTTY: false }, () => 0);
+    progress.update({ ...record(10, 10), reward: 0.5 });
+    expect(text).toContain(' reward=0.5000 ');
   });
 
   test.each([[{ CI: 'true' }], [{ TERM: 'dumb' }]])('with %o there are no control codes', (env) => {

@@ -1,11 +1,12 @@
 // What is said, as a terminal shows it: control characters, words for a shell, text in so many columns.
 
 import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { layout, wrap } from '../../remit/cli/layout.ts';
 import { fitMarkdown } from '../../remit/cli/markdown.ts';
-import { printable, quoted } from '../../remit/cli/terminal.ts';
+import { columns, print, printable, quoted, say } from '../../remit/cli/terminal.ts';
 
 describe('control characters', () => {
   test('are shown as their codes; tabs, newlines and letters of any script stay', () => {
@@ -71,5 +72,42 @@ describe('a report in Markdown', () => {
       'arm      cued       less vanilla', '-------  ---------  -----------------', 'vanilla   1.0 ±0.1', 'remit.2  10.0 ±0.1  +1.0 [-0.1, +2.1]', '',
       'arm      sampled   less vanilla', '-------  --------  -----------------', 'vanilla  2.0 ±0.1', 'remit.2  2.0 ±0.1  +0.0 [-0.1, +0.1]',
     ]);
+  });
+});
+
+describe('on its way out', () => {
+  const terminal = (isTTY: boolean, columnCount = 80): void => {
+    vi.spyOn(process.stdout, 'write').mockImplementation((text) => written.push(String(text)) > 0);
+    vi.spyOn(process.stderr, 'write').mockImplementation((text) => written.push(String(text)) > 0);
+    Object.defineProperties(process.stdout, { isTTY: { value: isTTY, configurable: true }, columns: { value: columnCount, configurable: true } });
+  };
+  const before = Object.getOwnPropertyDescriptors(process.stdout), written: string[] = [];
+  afterEach(() => {
+    vi.restoreAllMocks();
+    for (const name of ['isTTY', 'columns'] as const) {
+      if (before[name]) Object.defineProperty(process.stdout, name, before[name]);
+      else Reflect.deleteProperty(process.stdout, name);
+    }
+    written.length = 0;
+  });
+
+  test('a result is shown by a terminal, and raw in a pipe; what is said beside it never draws', () => {
+    terminal(true);
+    print('\u001b]0;title\u0007');
+    terminal(false);
+    print('\u001b]0;title\u0007');
+    say('\u001b[2J');
+    expect(written).toEqual(['\\u001b]0;title\\u0007\n', '\u001b]0;title\u0007\n', '\\u001b[2J\n']);
+  });
+
+  test.each([[true, 120, 120], [true, 0, 80], [true, 1, 1], [false, 120, 80]])('a terminal (%j) of %i columns has %i', (isTTY, given, expected) => {
+    terminal(isTTY, given);
+    expect(columns()).toBe(expected);
+  });
+
+  test('there is one way: no command writes to stdout or stderr by itself', () => {
+    const folder = new URL('../../remit/cli/', import.meta.url), own = ['terminal.ts', 'streams.ts', 'bin.ts'];
+    const direct = readdirSync(folder).filter((name) => !own.includes(name) && /process\.std(out|err)\.write|console\./.test(readFileSync(new URL(name, folder), 'utf8')));
+    expect(direct).toEqual([]);
   });
 });

@@ -33,10 +33,10 @@ export type RunProgram = (args: readonly string[], options?: RunOptions) => Prom
 /** The program's path, compiled as it stands: it starts in a third of the time that the sources take. */
 export function compiledProgram(): string {
   const folder = join(root, 'node_modules/.cache', `faults-${process.pid}`);
-  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json'), '--outDir', folder, '--declaration', 'false']);
+  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json'), '--outDir', join(folder, 'dist'), '--declaration', 'false', '--declarationMap', 'false', '--sourceMap', 'false']);
   copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  return join(folder, 'remit/cli/bin.js');
+  return join(folder, 'dist/remit/cli/bin.js');
 }
 
 export function compiled(): RunProgram {
