@@ -7,7 +7,8 @@
 
 import { threefry2x32 } from '../kernels/random/threefry.ts';
 import { ConfigError } from './errors.ts';
-import { instance } from './options.ts';
+import { describe } from './describe.ts';
+import { anything, checkArguments, instance, list, real } from './options.ts';
 
 export { threefry2x32 };
 
@@ -19,7 +20,7 @@ const UNIT = 2 ** -24;
 
 /** The root of all random numbers of a run. Throws ConfigError unless seed is a whole number from 0 to 2^53 - 1. */
 export function rng(seed: number): Rng {
-  if (!Number.isSafeInteger(seed) || seed < 0) throw new ConfigError(`rng: seed ${seed}: must be a whole number from 0 to 2^53 - 1`);
+  if (!Number.isSafeInteger(seed) || seed < 0) throw new ConfigError(`rng: seed ${describe(seed)}: must be a whole number from 0 to 2^53 - 1`);
   return new Rng(seed >>> 0, Math.floor(seed / 2 ** 32));
 }
 
@@ -28,24 +29,29 @@ export class Rng {
   readonly k0: number;
   readonly k1: number;
 
+  /** Two whole numbers from 0 to 2^32 - 1: ConfigError otherwise. Most keys come from rng(), fold() and at(). */
   constructor(k0: number, k1: number) {
-    this.k0 = k0 >>> 0;
-    this.k1 = k1 >>> 0;
+    checkWord('key', k0);
+    checkWord('key', k1);
+    this.k0 = k0;
+    this.k1 = k1;
   }
 
   /** The key for the thing called `name`. Names are told apart by a 32-bit hash: meant for a handful of words, not for data. */
   fold(name: string): Rng {
+    if (typeof name !== 'string') throw new ConfigError(`rng: fold(${describe(name)}): must be a name`);
     return this.child(hash(name), FOLD);
   }
 
   /** The key for step, row or item `index`, from 0 to 2^32 - 1; ConfigError beyond. */
   at(index: number): Rng {
-    if (index >>> 0 !== index) throw new ConfigError(`rng: at(${index}): must be a whole number from 0 to 2^32 - 1`);
+    checkWord('at', index);
     return this.child(index, AT);
   }
 
   /** 32 random bits, as a whole number from 0 to 2^32 - 1: what the `bits` kernel writes at `index` under the same key. */
   bits(index: number): number {
+    checkWord('bits', index);
     return threefry2x32(this.k0, this.k1, index, BITS)[0];
   }
 
@@ -59,6 +65,9 @@ export class Rng {
    * Box-Muller: two uniforms make a radius and an angle, which make two independent normals.
    */
   normals(n: number, deviation = 1): Float64Array {
+    checkArguments('rng: normals', arguments, { n: anything, deviation: anything });
+    checkWord('normals', n);
+    if (!Number.isFinite(deviation) || deviation < 0) throw new ConfigError(`rng: normals(${n}, ${describe(deviation)}): the deviation must be a finite number of at least 0`);
     const out = new Float64Array(n);
     for (let i = 0; i < n; i += 2) {
       const [a, b] = threefry2x32(this.k0, this.k1, i / 2, NORMALS);
@@ -83,6 +92,8 @@ export class Rng {
 
 /** An argument that is a key. */
 export const anRng = instance('an Rng, as rng(seed) makes it', Rng);
+
+const totals = list('a list of running totals', real());
 
 /** Numbers in sequence under one key. The only state is how far it has got. Up to 2^33 draws. */
 export class Stream {
@@ -115,7 +126,7 @@ export class Stream {
 
   /** A whole number from 0 to n - 1, each exactly as likely: the last, incomplete round of n within 2^32 is drawn again. 1 <= n <= 2^32. */
   int(n: number): number {
-    if (!(Number.isInteger(n) && n >= 1 && n <= 2 ** 32)) throw new ConfigError(`rng: int(${n}): must be a whole number from 1 to 2^32`);
+    if (!(Number.isInteger(n) && n >= 1 && n <= 2 ** 32)) throw new ConfigError(`rng: int(${describe(n)}): must be a whole number from 1 to 2^32`);
     const rounds = 2 ** 32 - (2 ** 32 % n);
     let bits = this.bits();
     while (bits >= rounds) bits = this.bits();
@@ -124,11 +135,15 @@ export class Stream {
 
   /** One of the items (or characters of a string), each as likely. ConfigError when there is none. */
   choice<T>(items: ArrayLike<T>): T {
+    checkItems('choice', items);
     return items[this.int(items.length)] as T;
   }
 
   /** n of the items, without putting back, in random order. ConfigError when there are fewer than n. */
   sample<T>(items: ArrayLike<T>, n: number): T[] {
+    checkArguments('rng: sample', arguments, { items: anything, n: anything });
+    checkItems('sample', items);
+    checkWord('sample', n);
     if (n > items.length) throw new ConfigError(`rng: sample(${n}): there are only ${items.length} items`);
     const pool = Array.from(items);
     for (let i = 0; i < n; i++) {
@@ -140,8 +155,9 @@ export class Stream {
 
   /** An index, drawn in proportion to weights that are given as running totals: [1, 1.5, 2] draws 0 half of the time. */
   weighted(cumulative: readonly number[]): number {
-    const target = this.uniform() * (cumulative.at(-1) ?? 0);
-    const index = cumulative.findIndex((total) => total > target);
+    checkArguments('rng: weighted', arguments, { cumulative: totals });
+    const target = this.uniform() * (cumulative[cumulative.length - 1] ?? 0);
+    const index = cumulative.findIndex((total: number) => total > target);
     if (index < 0) throw new ConfigError(`rng: weighted([${cumulative.join(', ')}]): the last total must be above 0`);
     return index;
   }
@@ -149,6 +165,16 @@ export class Stream {
 
 /** An argument that is a stream. */
 export const aStream = instance('a Stream, as rng(seed).stream() makes it', Stream);
+
+/** Throws ConfigError for what is no whole number from 0 to 2^32 - 1. Called for every key and draw, so no rule of options.ts. */
+function checkWord(where: string, value: number): void {
+  if (typeof value !== 'number' || value >>> 0 !== value) throw new ConfigError(`rng: ${where}(${describe(value)}): must be a whole number from 0 to 2^32 - 1`);
+}
+
+function checkItems(where: string, items: ArrayLike<unknown>): void {
+  const isList = typeof items === 'string' || (typeof items === 'object' && items !== null && Number.isSafeInteger(items.length));
+  if (!isList) throw new ConfigError(`rng: ${where}(${describe(items)}): must be a list or a text`);
+}
 
 /** FNV-1a over the UTF-16 code units of a name (http://www.isthe.com/chongo/tech/comp/fnv/). Threefry does the mixing afterwards. */
 function hash(name: string): number {
