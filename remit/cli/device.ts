@@ -10,10 +10,9 @@ import { readTuning } from './tune-cache.ts';
 
 let current: Backend | undefined;
 
-/** Makes it current, in place of the last one. Throws DeviceError when there is no such device. */
-export async function openDevice(wanted: Config['device']): Promise<Backend> {
+/** Makes it current, in place of the last one. `threads`: of the CPU. Throws DeviceError when there is no such device. */
+export async function openDevice(wanted: Config['device'], threads = chosenThreads()): Promise<Backend> {
   await closeDevice();
-  const threads = chosenThreads();
   return (current = await createDevice(wanted, { ...(threads && { threads }), notice: (why) => say(`computing on the CPU: ${why}`), tuned: readTuning }));
 }
 

@@ -7,17 +7,19 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../../engine/errors.ts';
 import { tinyWorldTokenizer } from '../data/tokenizer.ts';
+import type { Config } from '../config/config.ts';
 import { checkRead } from '../config/reads.ts';
 import { newModel } from '../phases/pretrain.ts';
 import { clock } from '../run/progress.ts';
 import { STUDY_ARMS } from '../study/arms.ts';
 import { configOf, phasesOfCell, runCell } from '../study/cell.ts';
+import { estimate, measure } from '../study/estimate.ts';
 import { StudyFolder } from '../study/folder.ts';
 import { allCells, parseArms, parseSeeds, type Cell, type StudyOptions } from '../study/plan.ts';
 import { writeReport } from '../study/report.ts';
 import { runCells } from '../study/schedule.ts';
 import { readArguments, wholeNumber, type Arguments, type Flags } from './arguments.ts';
-import { openDevice } from './device.ts';
+import { closeDevice, openDevice } from './device.ts';
 import { EXIT } from './exit.ts';
 import { fitMarkdown } from './markdown.ts';
 import { command, commandLine, programWords } from './program.ts';
@@ -60,13 +62,16 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (config.data.path !== undefined) throw new ConfigError('study: --data: a study is about the tiny world, whose answers can be checked: leave it out');
   checkRead(resolved, { reader: 'study', arms: options.arms.map(({ method }) => method) });
   const jobs = wholeNumber('study', args, 'jobs', { min: 1, max: 1024, fallback: availableParallelism() });
-  const folder = StudyFolder.claim(out, config), cells = allCells(options), started = performance.now();
-  const before = cells.filter((one) => folder.isDone(one)).length;
+  const folder = StudyFolder.claim(out, config), cells = allCells(options);
+  const before = cells.filter((one) => folder.isDone(one)).length, threads = Math.max(1, Math.floor(availableParallelism() / jobs));
   say(`${out}: ${cells.length} runs, ${before} of them done, ${jobs} at a time`);
+  const left = cells.filter((one) => !folder.isDone(one));
+  if (left.length > 0) await sayHowLong(left, config, { ...options, jobs, threads });
+  const started = performance.now();
   const signal = await runCells(cells, {
     jobs,
     isDone: (one) => folder.isDone(one),
-    start: (one) => startCell(folder, one, args, Math.max(1, Math.floor(availableParallelism() / jobs))),
+    start: (one) => startCell(folder, one, args, threads),
     explain: (one) => lastLine(folder.log(one)),
     onDone: ({ name }, done, seconds) => {
       const perCell = (performance.now() - started) / 1000 / (done - before), left = perCell * (cells.length - done);
@@ -81,6 +86,14 @@ export async function run(argv: readonly string[]): Promise<number> {
   print(fitMarkdown(markdown, columns()));
   say(`the same as Markdown, JSON and CSV: ${['md', 'json', 'csv'].map((end) => join(folder.path, `report.${end}`)).join(', ')}`);
   return args.has('check') && outside.length > 0 ? EXIT.failed : EXIT.ok;
+}
+
+/** Measures a few steps, and says what the cells come to. */
+async function sayHowLong(cells: readonly Cell[], config: Config, { jobs, threads, light }: { readonly jobs: number; readonly threads: number; readonly light?: boolean }): Promise<void> {
+  await openDevice(config.device, threads);
+  const seconds = estimate(cells, config, await measure(config), { jobs, light: light === true });
+  await closeDevice();
+  say(`about ${clock(seconds)} to go, by a few steps measured just now; more when this machine has other work, or its cores share what they need`);
 }
 
 function readOptions(args: Arguments): StudyOptions {

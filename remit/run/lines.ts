@@ -1,8 +1,9 @@
 // Files of lines that only grow, one JSON object each, and that a resumed run takes up where its checkpoint left them. Used by: folder.ts.
 
 import { closeSync, ftruncateSync, openSync, readSync, writeFileSync } from 'node:fs';
-import { FormatError } from '../../engine/errors.ts';
+import { FormatError, RemitError } from '../../engine/errors.ts';
 import { flush } from './atomic.ts';
+import { reason } from './reason.ts';
 
 const BLOCK = 65_536, NEWLINE = 0x0a, LONGEST = 2 ** 20;
 
@@ -13,7 +14,11 @@ export class Lines {
   /** Opens the file; makes it when it is not there. */
   constructor(path: string) {
     this.path = path;
-    this.#file = openSync(path, 'a+');
+    try {
+      this.#file = openSync(path, 'a+');
+    } catch (error) {
+      throw new RemitError(`run: ${path}: cannot be written: ${reason(error)}`, { cause: error });
+    }
   }
 
   append(value: unknown): void {

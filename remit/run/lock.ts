@@ -1,7 +1,7 @@
 // One process at a time writes a run folder. The file `lock` names it; when that process is gone, however it went, the lock is open.
 // Used by: folder.ts.
 
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ConfigError, RemitError } from '../../engine/errors.ts';
 import { reason } from './reason.ts';
@@ -66,6 +66,7 @@ export function isLocked(folder: string): boolean {
 function breakOpen(path: string, held: string): void {
   const aside = `${path}.${process.pid}.tmp`;
   try {
+    if (statSync(path).isDirectory()) throw new RemitError(`run: ${path}: is a folder: the lock of a run is a file: remove it`);
     renameSync(path, aside); // only one process can
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;

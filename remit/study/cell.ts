@@ -56,7 +56,11 @@ export interface CellFolder extends Run {
   steps(phase: string): readonly StepRecord[];
 }
 
-const PRETRAIN_SNAPSHOTS = 8, CURVE_POINTS = 10, WEIGHT_KEYS = ['weightMean', 'weightDeviation', 'weightsHigh', 'weightsLow', 'gap'] as const;
+/** Points of a learning curve, and questions per task at each. */
+export const CURVE_POINTS = 10;
+export const CURVE_QUESTIONS = 50;
+
+const PRETRAIN_SNAPSHOTS = 8, WEIGHT_KEYS = ['weightMean', 'weightDeviation', 'weightsHigh', 'weightsLow', 'gap'] as const;
 
 /** The configuration of a cell: the study's, with the cell's seed and the settings of its arm. */
 export function configOf({ seed, work }: Cell, study: Config): Config {
@@ -89,7 +93,7 @@ export async function runCell(cell: Cell, config: Config, folder: CellFolder, { 
   const { arm, turn } = work, at = (other: string): string => `seed-${seed}/${other}`, every = Math.max(1, Math.floor(config.midtrain.steps / CURVE_POINTS));
   folder.watch = async (phase, step, model) => {
     if (light || phase !== 'midtrain' || step % every !== 0) return;
-    const look = { questions: 50, split: 'validation', seed } as const;
+    const look = { questions: CURVE_QUESTIONS, split: 'validation', seed } as const;
     folder.curve.set(step, { step, cued: await accuracy(model, 'cued', look), samp: await accuracy(model, 'samp', look) });
     folder.saveCurve();
     if (arm.name === 'vanilla') await folder.snapshot(phase, step, model);

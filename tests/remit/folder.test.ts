@@ -117,6 +117,31 @@ describe('claiming a folder', () => {
     expect(() => makeFolder(join(scratch, 'checkpoints'))).toThrow(new RemitError(`${join(scratch, 'checkpoints')}: cannot be made: is a file: a folder of this name is needed`));
   });
 
+  test.each([
+    ['checkpoints', 'checkpoints: cannot be made: is a file: a folder of this name is needed', 'file'],
+    ['metrics.jsonl', 'metrics.jsonl: cannot be written: is a folder, not a file', 'folder'],
+    ['lock', 'lock: is a folder: the lock of a run is a file: remove it', 'folder'],
+    ['config.json', 'config.json: is a folder: give a file', 'folder'],
+  ])('a run whose %s is another thing', async (name, message, kind) => {
+    const folder = join(scratch, `odd-${name}`);
+    cpSync(base, folder, { recursive: true });
+    rmSync(join(folder, name), { recursive: true, force: true });
+    if (kind === 'folder') mkdirSync(join(folder, name));
+    else writeFileSync(join(folder, name), '');
+    const { code, stderr } = await inProcess(['train', '--resume', folder]);
+    expect([code === 0, stderr.endsWith(`${folder}/${message}\n`), stderr]).toEqual([false, true, stderr]);
+  });
+
+  test('a line that was cut off in the middle at the end of a finished run changes nothing', async () => {
+    const folder = join(scratch, 'cut-off');
+    cpSync(base, folder, { recursive: true });
+    writeFileSync(join(folder, 'metrics.jsonl'), '{"phase":"pre', { flag: 'a' });
+    rmSync(join(folder, 'evaluation.json'));
+    expect((await inProcess(['train', '--resume', folder])).code).toBe(0);
+    expect(evaluation(folder)).toBe(evaluation(base));
+    expect((await inProcess(['verify', folder])).code).toBe(0);
+  });
+
   test('a link to a folder is that folder', async () => {
     mkdirSync(join(scratch, 'elsewhere'));
     symlinkSync(join(scratch, 'elsewhere'), join(scratch, 'link'));

@@ -90,7 +90,7 @@ describe('a study', () => {
 
   test('ends with a report of every arm and seed', () => {
     const { code, stdout, stderr } = remitMini(study(whole));
-    expect(stderr).toMatch(/6 runs, 0 of them done, 2 at a time\n( +\d\/6 +seed-[12]\/(base|vanilla|remit\.2) .*\n){6}$/);
+    expect(stderr).toMatch(/6 runs, 0 of them done, 2 at a time\nabout \d+:\d\d to go, by a few steps measured just now; .*\n( +\d\/6 +seed-[12]\/(base|vanilla|remit\.2) .*\n){6}$/);
     expect(code).toBe(0);
     expect(stdout).toContain('## After mid-training, SFT and RL');
     expect(stdout).toMatch(/^\| remit\.2 \| .*\[/m);
