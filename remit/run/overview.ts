@@ -66,12 +66,12 @@ function ofRun(path: string): Overview {
   const phases = phasesHere(path, config, spans), states = new States(join(path, 'checkpoints'));
   const stages = storedStages(path), last = phases.at(-1), tested = stages.at(-1);
   const isTested = config.data.path === undefined ? tested?.name === last : existsSync(join(path, 'evaluation.json'));
-  const isDone = isTested && phases.every((phase) => existsSync(states.result(phase)));
+  const steps = spans.reduce((total, span) => total + span.steps, 0), ofSteps = phases.reduce((total, phase) => total + stepsOf(phase, config), 0);
+  const isDone = isTested && steps === ofSteps && phases.every((phase) => existsSync(states.result(phase)));
   const scores = tested === undefined ? undefined : { cued: tested.evaluation.cued, samp: tested.evaluation.samp };
   return {
     path, kind: 'run', stage: spans.at(-1)?.phase ?? '', seed: config.seed,
-    steps: spans.reduce((total, { steps }) => total + steps, 0), ofSteps: phases.reduce((total, phase) => total + stepsOf(phase, config), 0),
-    scores, bits: bitsOf(path), loss: spans.length > 0 ? lastLoss(metrics) : undefined, date: lastWritten(path),
+    steps, ofSteps, scores, bits: bitsOf(path), loss: spans.length > 0 ? lastLoss(metrics) : undefined, date: lastWritten(path),
     state: isLocked(path) ? 'running' : isDone ? 'done' : 'interrupted',
   };
 }

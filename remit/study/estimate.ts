@@ -43,10 +43,19 @@ const now = (): number => performance.now() / 1000;
 const START = 1;       // seconds until a process trains
 const REFERENCE = 4 / 3; // a step with a reference model, in steps without
 
-/** Seconds that the cells take with so many processes at a time. */
+/** Seconds that the cells take with so many processes at a time: no fewer than the longest of their chains, where each needs the one before. */
 export function estimate(cells: readonly Cell[], study: Config, measured: Measured, { jobs, light = false }: { readonly jobs: number; readonly light?: boolean }): number {
-  const total = cells.reduce((sum, cell) => sum + secondsOf(cell, study, measured, light), 0);
-  return total / Math.max(1, Math.min(jobs, cells.length));
+  const ends = new Map<string, number>(); // of a cell that never waits for a process
+  let total = 0;
+  let longest = 0;
+  for (const cell of cells) { // in an order that needs nothing that comes later
+    const seconds = secondsOf(cell, study, measured, light);
+    const end = seconds + cell.needs.reduce((latest, name) => Math.max(latest, ends.get(name) ?? 0), 0);
+    ends.set(cell.name, end);
+    longest = Math.max(longest, end);
+    total += seconds;
+  }
+  return Math.max(total / jobs, longest);
 }
 
 function secondsOf(cell: Cell, study: Config, { step, iteration, test }: Measured, light: boolean): number {

@@ -19,7 +19,9 @@ test('by hand', () => {
   const base = 1 + 10 + 2, vanilla = 1 + 300 * 2 * 0.01 + 2 + 40 * 0.01 + 20 * 0.1 + 2 * 2, guided = 1 + 300 * 2 * 0.01 * (4 / 3) + 2;
   expect(light.map(({ name }) => name)).toEqual(['seed-1/base', 'seed-1/vanilla', 'seed-1/remit.2']);
   expect(estimate(light, config, measured, { jobs: 1, light: true })).toBeCloseTo(base + vanilla + guided, 9);
-  expect(estimate(light, config, measured, { jobs: 2, light: true })).toBeCloseTo((base + vanilla + guided) / 2, 9);
+  expect(estimate(light, config, measured, { jobs: 2, light: true })).toBeCloseTo(base + vanilla + guided, 9); // each needs the one before
+  const three = allCells({ arms: parseArms('remit.2'), seeds: [1, 2, 3], turns: 1, light: true });
+  expect(estimate(three, config, measured, { jobs: 2, light: true })).toBeCloseTo(3 * (base + vanilla + guided) / 2, 9);
   expect(estimate(light.slice(0, 1), config, measured, { jobs: 8, light: true })).toBeCloseTo(base, 9); // one cell is one process
   expect(estimate(allCells({ arms: parseArms('remit.2'), seeds: [1], turns: 1 }), config, measured, { jobs: 1 })).toBeGreaterThan(base + vanilla + guided);
 });
