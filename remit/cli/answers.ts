@@ -1,6 +1,7 @@
 // What each stage of a run answers to the same few questions: scores say how often it is right, this says what it does.
 // Used by: train-world.ts. Read next: remit/data/evaluation-set.ts, nn/generate.ts.
 
+import { highest } from '../../engine/extremes.ts';
 import { rng } from '../../engine/rng.ts';
 import { generate } from '../../nn/generate.ts';
 import type { Transformer } from '../../nn/transformer.ts';
@@ -30,7 +31,7 @@ export async function ask(name: string, model: Transformer, { split }: Pick<Eval
 
 /** Under each question, a line per stage. */
 export function answersTable(stages: readonly Answers[], split: EvaluateOptions['split']): string {
-  const { prompts, answers } = questions(split), width = Math.max(...stages.map(({ name }) => name.length)) + 2;
+  const { prompts, answers } = questions(split), width = highest(stages.map(({ name }) => name.length)) + 2;
   return answers.map((answer, i) => {
     const lines = stages.map(({ name, said }) => `  ${name.padEnd(width)}${said[i]!.text.padEnd(RESPONSE + 2)}${said[i]!.right ? 'right' : 'wrong'}`);
     return [`To ${decode(prompts.subarray(i * PROMPT, (i + 1) * PROMPT))} which is ${answer}:`, ...lines].join('\n');

@@ -1,6 +1,7 @@
 // What `remit-mini train` ends with: every stage's scores, those of the flywheel's turns beside those of the ordinary pipeline, and what
 // one seed can show. Read after: table.ts.
 
+import { highest } from '../../engine/extremes.ts';
 import type { Config } from '../config/config.ts';
 import type { Scores } from '../phases/evaluate.ts';
 import { layout } from './layout.ts';
@@ -13,7 +14,7 @@ const GAP = 2;
 export function comparison(stages: readonly Stage[], settings: Config['remit'], width: number): string {
   const byName = new Map(stages.map(({ name, evaluation }) => [name, evaluation]));
   const turns = stages.filter(({ name }) => byName.has(counterpart(name) ?? ''));
-  const nameWidth = Math.max(...stages.map(({ name }) => name.length)), otherWidth = 'less midtrain'.length;
+  const nameWidth = highest(stages.map(({ name }) => name.length)), otherWidth = 'less midtrain'.length;
   const cells = (values: readonly string[]): string => values.map((value, i) => value.padStart(WIDTHS[i]!)).join('');
   const titles = cells(VIEWS.map(([, title]) => title));
   const own = ({ name, evaluation }: Stage): string => `${name.padEnd(nameWidth)}${cells(VIEWS.map(([key]) => percent(evaluation[key])))}`;
@@ -45,7 +46,7 @@ export function counterpart(name: string): string | undefined {
 function oneSeed(stages: ReadonlyMap<string, Scores>, { arm, epsilon }: Config['remit']): string[] {
   const [vanilla, guided] = [stages.get('midtrain'), stages.get('remit')];
   if (vanilla === undefined || guided === undefined) return [];
-  const ceiling = arm === 'remit' && epsilon < 1 ? ` (weights within 1 ± ${epsilon} bound it at about ${percent(highest(vanilla.thinkRate, epsilon))})` : '';
+  const ceiling = arm === 'remit' && epsilon < 1 ? ` (weights within 1 ± ${epsilon} bound it at about ${percent(bound(vanilla.thinkRate, epsilon))})` : '';
   return [
     '',
     `One seed shows how the choice to think moved, ${percent(vanilla.thinkRate)} -> ${percent(guided.thinkRate)}%${ceiling}, but not a gain in skill: between seeds, `
@@ -54,7 +55,7 @@ function oneSeed(stages: ReadonlyMap<string, Scores>, { arm, epsilon }: Config['
 }
 
 /** The share p with odds (1 + epsilon) / (1 - epsilon) times as large: where weights at both bounds would take it. */
-function highest(p: number, epsilon: number): number {
+function bound(p: number, epsilon: number): number {
   const odds = (p / (1 - p)) * (1 + epsilon) / (1 - epsilon);
   return odds / (1 + odds);
 }

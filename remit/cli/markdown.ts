@@ -1,6 +1,7 @@
 // A report in Markdown, as a terminal of so many columns shows it: paragraphs filled, tables with their columns under each other, and those
 // that are too wide in several parts, each with the first column. Used by: study.ts. Read next: layout.ts, remit/study/report.ts.
 
+import { highest } from '../../engine/extremes.ts';
 import { hanging, layout, wrap } from './layout.ts';
 
 const GAP = '  ';
@@ -40,7 +41,7 @@ function parts(rows: readonly Row[], width: number): Row[][] {
       found.push([]);
       used = least[0]!;
     }
-    found.at(-1)!.push(...columns);
+    for (const column of columns) found.at(-1)!.push(column);
     used += more;
   }
   return found.length === 0 ? [[...rows]] : found.map((columns) => rows.map((row) => [0, ...columns].map((i) => row[i] ?? '')));
@@ -59,7 +60,7 @@ function together(titles: Row): number[][] {
 
 /** The width below which a column cannot be read: an interval or a name stays on one line. */
 function leastWidth(rows: readonly Row[], i: number): number {
-  return Math.max(...rows.map((row) => (isWords(row[i] ?? '') ? READABLE : (row[i] ?? '').length)));
+  return highest(rows.map((row) => (isWords(row[i] ?? '') ? READABLE : (row[i] ?? '').length)));
 }
 
 /** Cells of words can be wrapped, numbers with their intervals cannot. */
@@ -69,10 +70,10 @@ function isWords(cell: string): boolean {
 
 /** The widths of columns: as wide as they want to be, or the widest of words less until all fit. */
 function squeezed(rows: readonly Row[], width: number): number[] {
-  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length))), least = widths.map((_, i) => leastWidth(rows, i));
+  const widths = rows[0]!.map((_, i) => highest(rows.map((row) => (row[i] ?? '').length))), least = widths.map((_, i) => leastWidth(rows, i));
   const total = (): number => widths.reduce((sum, each) => sum + each, GAP.length * (widths.length - 1));
   while (total() > width) {
-    const slack = widths.map((each, i) => each - least[i]!), widest = slack.indexOf(Math.max(...slack));
+    const slack = widths.map((each, i) => each - least[i]!), widest = slack.indexOf(highest(slack));
     if (slack[widest]! <= 0) break;
     widths[widest]!--;
   }
@@ -81,7 +82,7 @@ function squeezed(rows: readonly Row[], width: number): number[] {
 
 /** The lines of a row; a cell that begins with a number stands at the right. */
 function cells(row: Row, widths: readonly number[]): string[] {
-  const wrapped = row.map((cell, i) => (cell.length <= widths[i]! ? [cell] : wrap(cell, widths[i]!))), height = Math.max(...wrapped.map(({ length }) => length));
+  const wrapped = row.map((cell, i) => (cell.length <= widths[i]! ? [cell] : wrap(cell, widths[i]!))), height = highest(wrapped.map(({ length }) => length));
   return Array.from({ length: height }, (_, line) => wrapped.map((lines, i) => {
     const text = lines[line] ?? '';
     return /^[-+]?\d/.test(text) ? text.padStart(widths[i]!) : text.padEnd(widths[i]!);

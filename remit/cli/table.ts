@@ -1,5 +1,6 @@
 // Results as text for stdout: scores per task, a column for each stage of the run.
 
+import { highest } from '../../engine/extremes.ts';
 import type { Evaluation, Scores } from '../phases/evaluate.ts';
 
 export interface Stage {
@@ -21,7 +22,7 @@ const GAP = 2; // between views
 /** One row per task and their mean, in percent; under each view, the stages from left to right. */
 export function evaluationTable(stages: readonly Stage[]): string {
   const first = stages[0]!.evaluation, widths = stages.map(({ name }) => Math.max(name.length, NUMBER) + 1), total = widths.reduce((sum, width) => sum + width, 0);
-  const tasks = first.tasks.map(({ name, group }) => `${name}  ${group}`), nameWidth = Math.max(...['task group', ...tasks].map(({ length }) => length));
+  const tasks = first.tasks.map(({ name, group }) => `${name}  ${group}`), nameWidth = highest(['task group', ...tasks].map(({ length }) => length));
   const line = (label: string, cell: (key: keyof Scores, stage: Stage, title: string) => string): string =>
     `${label.padEnd(nameWidth)}${VIEWS.map(([key, title]) => ' '.repeat(GAP) + stages.map((stage, i) => cell(key, stage, title).padStart(widths[i]!)).join('')).join('')}`;
   const row = (label: string, scoresOf: (evaluation: Evaluation) => Scores): string => line(label, (key, { evaluation }) => percent(scoresOf(evaluation)[key]));

@@ -7,6 +7,7 @@
 
 import { columnsOf, ROWS, tiles } from '../../../kernels/matmul/tile.wasm.ts';
 import { WasmModule } from '../../../kernels/wasm/assembler.ts';
+import { lowest } from '../../extremes.ts';
 import { relaxedSimd } from './relaxed.ts';
 
 export interface Width {
@@ -96,5 +97,5 @@ function productTime(wide: boolean): number {
     run(...callee.parameters.map((name) => values[name]!));
     return performance.now() - start;
   });
-  return Math.min(...times);
+  return lowest(times);
 }
