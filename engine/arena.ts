@@ -5,13 +5,21 @@
 import type { Backend, Storage } from './backend.ts';
 import type { DType } from './shape.ts';
 
+/** Storages of one size class, in the order in which they are handed out. */
+interface List {
+  readonly size: number;
+  readonly storages: Storage[];
+  next: number;
+}
+
 /** Storages by size class, handed out in order and recycled all at once. */
 export class Arena {
   /** Number of the present call of the step that owns this arena. Tensors remember theirs, so that stale use is caught. */
   generation = 0;
   readonly backend: Backend;
   readonly #poison: boolean;
-  readonly #lists = new Map<string, { readonly storages: Storage[]; next: number }>();
+  readonly #lists = new Map<string, List>(); // by type and size class
+  readonly #listOf: Readonly<Record<DType, Map<number, List>>> = { f32: new Map(), i32: new Map(), u32: new Map() }; // by size: the same lists
 
   constructor(backend: Backend, poison: boolean) {
     this.backend = backend;
@@ -19,12 +27,10 @@ export class Arena {
   }
 
   alloc(size: number, dtype: DType): Storage {
-    const rounded = sizeClass(size), key = `${dtype}${rounded}`;
-    let list = this.#lists.get(key);
-    if (!list) this.#lists.set(key, (list = { storages: [], next: 0 }));
-    const storage = (list.storages[list.next] ??= this.backend.alloc(rounded, dtype));
+    const list = this.#listOf[dtype].get(size) ?? this.#find(size, dtype);
+    const storage = (list.storages[list.next] ??= this.backend.alloc(list.size, dtype));
     list.next++;
-    if (this.#poison) this.backend.write(storage, poisonOf(rounded, dtype));
+    if (this.#poison) this.backend.write(storage, poisonOf(list.size, dtype));
     return storage;
   }
 
@@ -38,7 +44,15 @@ export class Arena {
   free(): void {
     this.generation++;
     for (const list of this.#lists.values()) for (const storage of list.storages) this.backend.free(storage);
-    this.#lists.clear();
+    for (const lists of [this.#lists, ...Object.values(this.#listOf)]) lists.clear();
+  }
+
+  #find(size: number, dtype: DType): List {
+    const rounded = sizeClass(size), key = `${dtype}${rounded}`;
+    const list = this.#lists.get(key) ?? { size: rounded, storages: [], next: 0 };
+    this.#lists.set(key, list);
+    this.#listOf[dtype].set(size, list);
+    return list;
   }
 }
 

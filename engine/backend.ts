@@ -8,15 +8,21 @@ import type { DType } from './shape.ts';
 export interface Storage {
   readonly size: number;
   readonly dtype: DType;
+  /** The backend that handed it out, and that alone can use it; null once it was given back. */
+  readonly owner: Backend | null;
 }
 
+/**
+ * Every verb refuses a storage of another backend with DeviceError, and one that was given back with StepError; memory is handed out for
+ * whole, finite sizes only (ShapeError). See storage.ts.
+ */
 export interface Backend {
   readonly name: string;
   /** Fresh memory; its contents are undefined. */
   alloc(size: number, dtype: DType): Storage;
   /** Part of another storage, from element `offset` on. */
   view(of: Storage, offset: number, size: number): Storage;
-  /** Gives memory back. Using the storage afterwards is an error of the caller. */
+  /** Gives memory back. Using the storage afterwards, or a part of it, is an error. */
   free(storage: Storage): void;
   /** Copies from the host into the first data.length elements. */
   write(to: Storage, data: ArrayLike<number>): void;

@@ -1,7 +1,5 @@
 // How a value that somebody handed over reads in a message: short, on one line, whatever it is.
 
-import { show } from './shape.ts';
-
 const LONGEST = 40; // characters
 
 /** `3`, `"abc"`, `[1,2,3]`, `a promise`, `a tensor [2,3]`. Never throws. */
@@ -25,17 +23,25 @@ function inWords(value: unknown): string {
 
 function objectInWords(value: object): string {
   if ('then' in value && typeof value.then === 'function') return 'a promise: await it first';
-  if ('shape' in value && 'dtype' in value && Array.isArray(value.shape)) return `a tensor ${show(value.shape)}`;
+  if ('shape' in value && 'dtype' in value && Array.isArray(value.shape)) return `a tensor [${value.shape.join(',')}]`;
   if (ArrayBuffer.isView(value) && 'length' in value) return `a ${value[Symbol.toStringTag as never] as string} of ${value.length as number}`;
-  const name = Object.getPrototypeOf(value)?.constructor?.name as string | undefined;
-  if (Array.isArray(value) || name === 'Object' || name === undefined) return JSON.stringify(value, plain);
-  return `a ${name}`;
+  return isPlain(value) ? JSON.stringify(value, plain) : `a ${nameOf(value)}`;
 }
 
-/** JSON has no word for these. */
+/** JSON has no word for these, and would tell all that an object of somebody's class holds. */
 function plain(_key: string, value: unknown): unknown {
+  if (typeof value === 'object' && value !== null && !isPlain(value)) return inWords(value);
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
   return ['bigint', 'function', 'symbol', 'undefined'].includes(typeof value) ? String(value) : value;
+}
+
+function isPlain(value: object): boolean {
+  const name = nameOf(value);
+  return Array.isArray(value) || name === 'Object' || name === undefined;
+}
+
+function nameOf(value: object): string | undefined {
+  return Object.getPrototypeOf(value)?.constructor?.name as string | undefined;
 }
 
 function short(text: string): string {

@@ -4,8 +4,10 @@
 import './methods.ts';
 import type { Backend } from './backend.ts';
 import { CpuBackend } from './cpu/backend.ts';
-import { defaultThreads } from './cpu/threads.ts';
+import { defaultThreads, threadCount } from './cpu/threads.ts';
+import { describe } from './describe.ts';
 import { DeviceError } from './errors.ts';
+import { anything, callable, checkArguments, checkOptions, optional, such, type Rules } from './options.ts';
 import { useBackend } from './runtime.ts';
 import { mayHaveGpu, openGpu, type Gpu } from './webgpu/adapter.ts';
 import type { Tuned } from './webgpu/variants.ts';
@@ -23,18 +25,28 @@ export interface DeviceOptions {
   readonly tuned?: (adapter: string) => Tuned | undefined;
 }
 
+const rules: Rules<DeviceOptions> = {
+  threads: optional(threadCount),
+  notice: optional(callable('a function, told why')),
+  budgetBytes: optional(such('a number of bytes above 0', (value) => typeof value === 'number' && value > 0)),
+  tuned: optional(callable('a function of the adapter\'s key')),
+};
+
 /**
  * Makes a device and makes it current. 'auto' takes a real GPU if there is one, else the CPU. 'webgpu' takes any adapter, also one that is
- * really the CPU (to try the shaders; it is slow). Throws DeviceError when 'webgpu' finds none.
+ * really the CPU (to try the shaders; it is slow). Throws DeviceError when 'webgpu' finds none and for a kind that is none of these,
+ * ConfigError for an unknown option.
  */
 export async function createDevice(kind: DeviceKind = 'auto', options: DeviceOptions = {}): Promise<Backend> {
-  const device = await open(kind, options);
+  checkArguments('createDevice', arguments, { kind: anything, options: anything });
+  const device = await open(kind, checkOptions('createDevice', options, rules));
   useBackend(device);
   return device;
 }
 
 async function open(kind: DeviceKind, options: DeviceOptions): Promise<Backend> {
-  const { threads = defaultThreads(), notice } = options, cpu = (): Backend => new CpuBackend({ threads, ...(notice && { notice }) });
+  const { threads = defaultThreads(), notice } = options;
+  const cpu = (): Backend => new CpuBackend({ threads, ...(notice && { notice }) });
   switch (kind) {
     case 'cpu':
       return cpu();
@@ -51,7 +63,7 @@ async function open(kind: DeviceKind, options: DeviceOptions): Promise<Backend> 
       return cpu();
     }
     default:
-      throw new DeviceError(`device: ${kind satisfies never}: must be auto, cpu or webgpu`);
+      throw new DeviceError(`device: ${typeof kind === 'string' ? kind : describe(kind satisfies never)}: must be auto, cpu or webgpu`);
   }
 }
 

@@ -2,6 +2,8 @@
 // They are added to Tensor here, and not written in tensor.ts, because ops need Tensor first. Loaded with device.ts and ops/index.ts;
 // code inside the project uses the ops themselves.
 
+import { describe } from './describe.ts';
+import { ConfigError } from './errors.ts';
 import { add, affine, div, mul, sub } from './ops/arithmetic.ts';
 import { matmul } from './ops/matmul.ts';
 import { sum } from './ops/reduce.ts';
@@ -41,4 +43,13 @@ const methods: Methods & ThisType<Tensor> = {
   mean(axis) { return affine(this.sum(axis), { factor: 1 / (axis === undefined ? this.size : this.shape.at(axis)!) }); },
 };
 
-Object.assign(Tensor.prototype, methods);
+/** Each as it is, refusing more than it takes: sum(0, true) is a mistake. */
+for (const [name, method] of Object.entries(methods) as [string, (this: Tensor, ...given: unknown[]) => Tensor][]) {
+  const most = name === 'reshape' ? Infinity : method.length;
+  Object.assign(Tensor.prototype, {
+    [name](this: Tensor, ...given: unknown[]): Tensor {
+      if (given.length <= most) return method.apply(this, given);
+      throw new ConfigError(`${name}: ${describe(given[most])}: an argument too many: x.${name}() takes ${most || 'none'}`);
+    },
+  });
+}

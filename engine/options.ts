@@ -38,6 +38,12 @@ export interface RealRange {
   readonly below?: number;
 }
 
+/** Any whole number, negative ones included. */
+export const integer: Rule<number> = { kind: 'number', range: 'a whole number', accepts: (value): value is number => Number.isSafeInteger(value) };
+
+/** Any number but NaN. */
+export const anyNumber: Rule<number> = { kind: 'number', range: 'a number', accepts: (value): value is number => typeof value === 'number' && !Number.isNaN(value) };
+
 /** A finite number. */
 export function real({ above = -Infinity, from = -Infinity, to = Infinity, below = Infinity }: RealRange = {}): Rule<number> {
   const bounds = Object.entries({ above, 'at least': from, 'at most': to, below }).filter(([, bound]) => Number.isFinite(bound));
@@ -117,7 +123,8 @@ export function optional<T>(rule: Rule<T>, fallback?: T): OptionalRule<T> {
 export function checkOptions<T extends object>(where: string, given: unknown, rules: Rules<T>): T {
   const names = Object.keys(rules);
   if (given !== undefined && !isOptions(given)) {
-    throw new ConfigError(`${where}: ${describe(given)}: must be an object of options: { ${names.join(', ')} }`);
+    const wanted = names.length > 0 ? `must be an object of options: { ${names.join(', ')} }` : 'an argument too many: there are no options';
+    throw new ConfigError(`${where}: ${describe(given)}: ${wanted}`);
   }
   const options = (given ?? {}) as Readonly<Record<string, unknown>>;
   for (const name of Object.keys(options)) if (!Object.hasOwn(rules, name)) throw new ConfigError(unknown(where, name, names));
@@ -129,6 +136,29 @@ export function checkOptions<T extends object>(where: string, given: unknown, ru
     checked[name] = checkValue(`${where}: ${name}`, value, rule);
   }
   return checked as T;
+}
+
+/**
+ * The same check for what is called a thousand times a second: it fills in nothing, makes nothing, and leaves what is wrong to
+ * checkOptions() to say.
+ */
+export function checker<T extends object>(where: string, rules: Rules<T>): (given: T | undefined) => void {
+  const entries = Object.entries<Rule>(rules), names = entries.map(([name]) => name), list = entries.map(([, rule]) => rule);
+  const isOptional = list.map((rule) => 'fallback' in rule), needsNothing = isOptional.every(Boolean);
+  const isFine = (given: Readonly<Record<string, unknown>>): boolean => {
+    let known = 0, all = 0;
+    for (let i = 0; i < names.length; i++) {
+      const value = given[names[i]!];
+      if (value === undefined ? !isOptional[i] : !list[i]!.accepts(value)) return false;
+      if (value !== undefined) known++;
+    }
+    for (const _ in given) all++;
+    return known === all; // an option that is there and undefined, too, is left to the other
+  };
+  return (given) => {
+    if (given === undefined && needsNothing) return;
+    if (!isOptions(given) || !isFine(given as Readonly<Record<string, unknown>>)) checkOptions(where, given, rules);
+  };
 }
 
 /**

@@ -6,10 +6,12 @@
 
 import { copyKernel, fillKernel } from '../kernels/copy/copy.ts';
 import type { Storage } from './backend.ts';
-import { FormatError } from './errors.ts';
-import type { Rng } from './rng.ts';
+import { describe } from './describe.ts';
+import { ConfigError, FormatError, ShapeError, StepError } from './errors.ts';
+import { anything, checkArguments, checkOptions, instance, optional, real, such, text, type Rules } from './options.ts';
+import { Rng } from './rng.ts';
 import { backend } from './runtime.ts';
-import { sameShape, show, sizeOf, type Shape } from './shape.ts';
+import { checkShape, sameShape, show, sizeOf, type Shape } from './shape.ts';
 import { Tensor } from './tensor.ts';
 
 const ALIGNMENT = 64; // elements: 256 bytes, the offset that WebGPU bindings need
@@ -28,7 +30,7 @@ export interface Part {
   readonly initial: { readonly deviation: number } | { readonly constant: number };
 }
 
-/** A declared parameter. Its tensor exists once Parameters.allocate() has run. */
+/** A declared parameter. Its tensor exists once Parameters.allocate() has run: StepError before. */
 export interface Parameter {
   readonly shape: Shape;
   readonly parts: readonly Part[];
@@ -45,9 +47,32 @@ export interface FlatBuffers {
   readonly decayed: number;
 }
 
-interface Slot extends Parameter {
-  offset: number;
-  tensor: Tensor;
+const initialValues = such<Part['initial']>('{ deviation } or { constant }, of one finite number', (value) => {
+  const [[name, number] = [], ...more] = Object.entries(value ?? {});
+  return more.length === 0 && real().accepts(number) && (name === 'constant' || (name === 'deviation' && number >= 0));
+});
+
+const partRules: Rules<Part> = { name: text, shape: such('a list of sizes', Array.isArray), initial: initialValues };
+
+class Slot implements Parameter {
+  readonly shape: Shape;
+  readonly parts: readonly Part[];
+  offset = 0;
+  #tensor: Tensor | null = null;
+
+  constructor(shape: Shape, parts: readonly Part[]) {
+    this.shape = shape;
+    this.parts = parts;
+  }
+
+  get tensor(): Tensor {
+    if (!this.#tensor) throw new StepError(`parameters: "${this.parts[0]!.name}": used before allocate()`);
+    return this.#tensor;
+  }
+
+  set tensor(tensor: Tensor) {
+    this.#tensor = tensor;
+  }
 }
 
 export class Parameters {
@@ -60,20 +85,40 @@ export class Parameters {
   }
 
   get flat(): FlatBuffers {
-    if (!this.#flat) throw new Error('internal: parameters used before allocate()');
+    if (!this.#flat) throw new StepError('parameters: used before allocate(), or after free()');
     return this.#flat;
   }
 
-  /** Reserves a slot. Several parts are stacked along their first axis. */
+  /**
+   * Reserves a slot. Several parts are stacked along their first axis. Throws ConfigError for a name that is taken and after allocate(),
+   * ShapeError for parts that cannot be stacked.
+   */
   declare(...parts: readonly [Part, ...Part[]]): Parameter {
-    const [first] = parts, rows = parts.reduce((total, part) => total + part.shape[0]!, 0);
-    const slot = { shape: [rows, ...first.shape.slice(1)], parts, offset: 0 } as unknown as Slot;
+    if (this.#flat) throw new ConfigError(`declare: ${describe(parts[0]?.name)}: allocate() has run: declare everything before it`);
+    if (parts.length === 0) throw new ConfigError('declare: nothing: needs at least one part');
+    const [first] = parts, taken = new Set(this.entries().map(({ name }) => name));
+    for (const part of parts) {
+      const { name, shape } = checkOptions('declare', part, partRules);
+      checkShape(`declare: "${name}"`, shape);
+      if (taken.has(name)) throw new ConfigError(`declare: "${name}": there is a parameter of this name: each needs its own`);
+      taken.add(name);
+      const stackable = parts.length === 1 || (shape.length > 0 && sameShape(shape.slice(1), first.shape.slice(1)));
+      if (!stackable) throw new ShapeError(`declare: "${name}" ${show(shape)} beside "${first.name}" ${show(first.shape)}: all but the first size must agree`);
+    }
+    const rows = parts.reduce((total, part) => total + (part.shape[0] ?? 1), 0);
+    const slot = new Slot(parts.length === 1 ? [...first.shape] : [rows, ...first.shape.slice(1)], parts);
     this.#slots.push(slot);
     return slot;
   }
 
-  /** Allocates the flat buffers on the current backend, matrices first, and draws the initial values (none without `rng`: to be loaded). */
+  /**
+   * Allocates the flat buffers on the current backend, matrices first, and draws the initial values (none without `rng`: to be loaded).
+   * Throws ConfigError when nothing was declared, or when there is memory already.
+   */
   allocate(rng?: Rng): void {
+    checkArguments('allocate', arguments, { rng: optional(instance('a key, as rng(seed) makes', Rng)) });
+    if (this.#flat) throw new ConfigError('allocate: there is memory already: free() it first');
+    if (this.#slots.length === 0) throw new ConfigError('allocate: nothing was declared');
     const isMatrix = (slot: Slot): boolean => slot.shape.length > 1;
     let size = 0, decayed = 0;
     for (const slot of [...this.#slots.filter(isMatrix), ...this.#slots.filter((s) => !isMatrix(s))]) {
@@ -97,8 +142,15 @@ export class Parameters {
     backend().dispatch(fillKernel, { out: this.flat.gradients }, { n: this.flat.size, value: 0 });
   }
 
-  /** Takes over the values of parameters declared alike. */
+  /** Takes over the values of parameters declared alike; ConfigError otherwise. */
   copyFrom(other: Parameters): void {
+    checkArguments('copyFrom', arguments, { other: instance('Parameters', Parameters) });
+    const [mine, its] = [this.entries(), other.entries()];
+    const at = mine.findIndex(({ name, shape }, i) => its[i]?.name !== name || !sameShape(its[i].shape, shape));
+    if (at >= 0 || its.length > mine.length) {
+      const [here, there] = [mine[at], its[at < 0 ? mine.length : at]].map((entry) => (entry ? `"${entry.name}" ${show(entry.shape)}` : 'nothing'));
+      throw new ConfigError(`copyFrom: ${there} for ${here}: both must be declared alike`);
+    }
     backend().dispatch(copyKernel, { x: other.flat.values, out: this.flat.values }, { n: this.flat.size });
   }
 
@@ -123,11 +175,15 @@ export class Parameters {
    * come with their shapes.
    */
   load(tensors: ReadonlyMap<string, HostTensor>, where: string, into: Storage = this.flat.values): void {
+    checkArguments('load', arguments, { tensors: such('a Map of tensors by name', isMap), where: text, into: anything });
     const values = new Float64Array(this.flat.size), known = new Set<string>();
     for (const { part, offset } of this.#placed()) {
       const given = tensors.get(part.name);
       if (!given) throw new FormatError(`${where}: has no tensor "${part.name}" ${show(part.shape)}`);
-      if (!sameShape(given.shape, part.shape)) throw new FormatError(`${where}: tensor "${part.name}" is ${show(given.shape)}: the model needs ${show(part.shape)}`);
+      if (!Array.isArray(given.shape) || !sameShape(given.shape, part.shape)) throw new FormatError(`${where}: tensor "${part.name}" is ${describe(given.shape)}: the model needs ${show(part.shape)}`);
+      if (given.data?.length !== sizeOf(part.shape)) {
+        throw new FormatError(`${where}: tensor "${part.name}" has ${given.data?.length} values: ${show(part.shape)} needs ${sizeOf(part.shape)}`);
+      }
       values.set(given.data, offset);
       known.add(part.name);
     }
@@ -163,4 +219,9 @@ export class Parameters {
     }
     return values;
   }
+}
+
+/** Of any realm. */
+function isMap(value: unknown): boolean {
+  return Object.prototype.toString.call(value) === '[object Map]';
 }

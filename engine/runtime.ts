@@ -4,7 +4,9 @@
 
 import type { Arena } from './arena.ts';
 import type { Backend, Storage } from './backend.ts';
-import { DeviceError } from './errors.ts';
+import { DeviceError, StepError } from './errors.ts';
+import { callable, checkArguments } from './options.ts';
+import { Scope } from './scope.ts';
 import { sizeOf, type DType, type Shape } from './shape.ts';
 
 const current: { backend: Backend | null; arena: Arena | null; recording: boolean } = { backend: null, arena: null, recording: true };
@@ -20,9 +22,12 @@ export function useBackend(next: Backend): void {
   current.backend = next;
 }
 
-/** Makes a backend current for the length of a call: how tests move between backends. */
+/** Code whose noGrad() began earlier, and waited. */
+const unrecorded = new Scope();
+
+/** Makes a backend current for the length of a call. Throws StepError when the body is asynchronous. */
 export function withBackend<T>(next: Backend, body: () => T): T {
-  return during({ backend: next, arena: null }, body);
+  return synchronous('withBackend', during({ backend: next, arena: null }, body));
 }
 
 /** The arena of the step that is running, or null outside of one. */
@@ -31,17 +36,23 @@ export function currentArena(): Arena | null {
 }
 
 export function withArena<T>(arena: Arena, body: () => T): T {
-  return during({ arena, recording: true }, body);
+  return synchronous('step', unrecorded.leave(() => during({ arena, recording: true }, body)));
 }
 
 /** Whether ops leave a trace for backward(). */
 export function isRecording(): boolean {
-  return current.recording;
+  return current.recording && !unrecorded.isInside;
 }
 
-/** Runs without recording: for evaluation, generation, and reference models. */
+/**
+ * Runs without recording: for evaluation, generation, and reference models. The body may be asynchronous in Node, where it alone goes
+ * unrecorded until it ends; in a page, and within a step, that is a StepError.
+ */
 export function noGrad<T>(body: () => T): T {
-  return during({ recording: false }, body);
+  if (typeof body !== 'function' || arguments.length > 1) checkArguments('noGrad', arguments, { body: callable('a function') });
+  const isInStep = current.arena !== null; // which has no asynchronous body
+  const result = during({ recording: false }, () => (isInStep ? body() : unrecorded.enter(body)));
+  return isPromise(result) && !isInStep && unrecorded.follow() ? result : synchronous('noGrad', result);
 }
 
 /** Memory for a result: owned by the running step, or by whoever holds it when there is none. */
@@ -50,17 +61,24 @@ export function allocate(shape: Shape, dtype: DType): Storage {
 }
 
 function during<T>(change: Partial<typeof current>, body: () => T): T {
-  const before = { ...current };
+  const { backend: ownBackend, arena, recording } = current;
   Object.assign(current, change);
-  const restore = (): void => void Object.assign(current, before);
-  let result: T;
   try {
-    result = body();
-  } catch (error) {
-    restore();
-    throw error;
+    return body();
+  } finally {
+    current.backend = ownBackend;
+    current.arena = arena;
+    current.recording = recording;
   }
-  if (result instanceof Promise) return result.finally(restore) as T;
-  restore();
-  return result;
+}
+
+/** What is current changes for a call, never across an await: other code runs meanwhile. Throws StepError for a promise. */
+function synchronous<T>(where: string, result: T): T {
+  if (!isPromise(result)) return result;
+  result.then(undefined, () => {}); // nobody will wait for it: its failure must not end the process
+  throw new StepError(`${where}: the body is asynchronous: await before or after the ${where}, not inside`);
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

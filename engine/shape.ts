@@ -1,12 +1,16 @@
 // Shapes: what a tensor looks like, how two shapes broadcast, and how to print them.
 // Read after: nothing. Read next: backend.ts, tensor.ts.
 
+import { describe } from './describe.ts';
 import { ShapeError } from './errors.ts';
+import { such, type Rule } from './options.ts';
 
 export type Shape = readonly number[];
 
 /** Real numbers ('f32', held as f64 by the gradient checks' backend), or 32-bit integers. */
 export type DType = 'f32' | 'i32' | 'u32';
+
+export const dtypes: readonly DType[] = ['f32', 'i32', 'u32'];
 
 /** The least and the largest of some integers. */
 export interface Range {
@@ -24,7 +28,9 @@ export interface Spec {
 
 /** Number of elements; 1 for a scalar []. */
 export function sizeOf(shape: Shape): number {
-  return shape.reduce((product, d) => product * d, 1);
+  let product = 1;
+  for (let i = 0; i < shape.length; i++) product *= shape[i]!;
+  return product;
 }
 
 /** '[2,3]', as error messages and docs write it. */
@@ -33,7 +39,9 @@ export function show(shape: Shape): string {
 }
 
 export function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((d, i) => d === b[i]);
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /** Throws ShapeError when ids from the host are not all below `count`, or, unless they `mayBeNegative`, not all at least 0. */
@@ -55,9 +63,24 @@ export function rangeOf(values: ArrayLike<number>): Range {
   return { least, most };
 }
 
-/** Throws unless every size is a whole number >= 1. */
+/** Throws unless it is a list of whole numbers >= 1. */
 export function checkShape(where: string, shape: Shape): void {
-  if (!shape.every((d) => Number.isInteger(d) && d >= 1)) throw new ShapeError(`${where}: ${show(shape)}: every size must be a whole number of at least 1`);
+  if (!Array.isArray(shape)) throw new ShapeError(`${where}: shape ${describe(shape)}: must be a list of sizes: [2, 3]`);
+  for (let i = 0; i < shape.length; i++) {
+    if (Number.isInteger(shape[i]) && shape[i] >= 1) continue;
+    throw new ShapeError(`${where}: ${show(shape)}: every size must be a whole number of at least 1`);
+  }
+}
+
+/** A shape or an order of axes as an attribute: which numbers may be there, the op says. */
+export const wholeNumbers: Rule<readonly number[]> = such('a list of whole numbers: [2, 3]', (value) => Array.isArray(value) && Array.from(value).every(Number.isInteger));
+
+/** Throws ShapeError unless everything has the targets' shape. */
+export function checkTokens(where: string, given: Readonly<Record<string, Spec>>, targets: Spec): void {
+  if (targets.shape.length === 0) throw new ShapeError(`${where}: targets []: need a last axis, the tokens of a sequence`);
+  for (const [name, { shape }] of Object.entries(given)) {
+    if (!sameShape(shape, targets.shape)) throw new ShapeError(`${where}: ${name} ${show(shape)}, targets ${show(targets.shape)}: shapes differ`);
+  }
 }
 
 /** The shape that both broadcast to, aligned at the last dimension: [3,1] and [2] give [3,2]. */
@@ -75,7 +98,7 @@ export function reshaped(where: string, from: Shape, to: Shape): Shape {
   const unknown = to.indexOf(-1), size = sizeOf(from);
   if (to.indexOf(-1, unknown + 1) > unknown && unknown >= 0) throw new ShapeError(`${where}: ${show(from)} -> ${show(to)}: only one size may be -1`);
   const known = to.reduce((product, d) => (d === -1 ? product : product * d), 1);
-  const shape = unknown < 0 ? to : to.map((d) => (d === -1 ? size / known : d));
+  const shape = unknown < 0 ? [...to] : to.map((d) => (d === -1 ? size / known : d));
   if (sizeOf(shape) !== size || !Number.isInteger(size / known)) {
     throw new ShapeError(`${where}: ${show(from)} -> ${show(to)}: ${size} elements do not divide into ${unknown < 0 ? sizeOf(to) : `rows of ${known}`}`);
   }

@@ -5,8 +5,9 @@
 import { copyKernel } from '../kernels/copy/copy.ts';
 import { Arena } from './arena.ts';
 import { StepError } from './errors.ts';
+import { anything, callable, checkArguments, checkOptions, optional, toggle } from './options.ts';
 import { backend, currentArena, withArena } from './runtime.ts';
-import { Tensor } from './tensor.ts';
+import { aTensor, Tensor } from './tensor.ts';
 
 export interface StepOptions {
   /** Fill recycled memory with NaN, so that a kernel which leaves a gap in its output is seen. Default: REMIT_POISON=1. */
@@ -24,7 +25,8 @@ export interface Step<Args extends readonly unknown[], R> {
  * Throws StepError when the body is asynchronous, when a step is called inside a step, or on another device than at first.
  */
 export function step<Args extends readonly unknown[], R>(body: (...args: Args) => R, options: StepOptions = {}): Step<Args, R> {
-  const poison = options.poison ?? globalThis.process?.env?.REMIT_POISON === '1';
+  checkArguments('step', arguments, { body: callable('a function'), options: anything });
+  const { poison = globalThis.process?.env?.REMIT_POISON === '1' } = checkOptions<StepOptions>('step', options, { poison: optional(toggle) });
   let owner = null as Arena | null;
   const call = async (...args: Args): Promise<R> => {
     if (currentArena()) throw new StepError('step: called inside another step: call it between steps, or inline its body');
@@ -33,12 +35,7 @@ export function step<Args extends readonly unknown[], R>(body: (...args: Args) =
     arena.rewind();
     backend().beginStep(arena);
     try {
-      const result = withArena(arena, () => {
-        const made = body(...args);
-        if (!(made instanceof Promise)) return made;
-        made.catch(() => {}); // nobody will wait for it: its failure must not end the process
-        throw new StepError('step: the body is asynchronous: await before or after the step, not inside');
-      });
+      const result = withArena(arena, () => body(...args));
       await backend().endStep();
       return result;
     } catch (error) {
@@ -49,8 +46,9 @@ export function step<Args extends readonly unknown[], R>(body: (...args: Args) =
   return Object.assign(call, { free: () => { owner?.free(); owner = null; } });
 }
 
-/** A copy that outlives the step. */
+/** A copy that outlives the step. It is a constant: no gradient flows through. */
 export function keep(x: Tensor): Tensor {
+  checkArguments('keep', arguments, { x: aTensor });
   const storage = backend().alloc(x.size, x.dtype);
   backend().dispatch(copyKernel, { x: x.storage, out: storage }, { n: x.size });
   return new Tensor({ shape: x.shape, dtype: x.dtype, storage, arena: null });

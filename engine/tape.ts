@@ -6,9 +6,10 @@ import { accumulateKernel, fillKernel } from '../kernels/copy/copy.ts';
 import { binaryKernels } from '../kernels/elementwise/elementwise.ts';
 import { ShapeError } from './errors.ts';
 import type { OpDef, Outputs } from './op.ts';
+import { checkArguments, optional } from './options.ts';
 import { backend, isRecording, noGrad } from './runtime.ts';
 import { sameShape, show } from './shape.ts';
-import { empty, Tensor } from './tensor.ts';
+import { aTensor, empty, Tensor } from './tensor.ts';
 
 /** One op that was run. Ids grow with time, so a node's inputs always have smaller ids. */
 export interface TapeNode {
@@ -46,10 +47,15 @@ export interface Gradients {
 }
 
 /**
- * Differentiates a scalar (or, given `seed`, the sum of loss * seed). Parameters' gradients are added to their slots.
- * Throws ShapeError when the loss is no scalar and no seed of its shape is given.
+ * Differentiates a scalar (or, given `seed`, the sum of loss * seed). Parameters' gradients are added to their slots, as often as it is
+ * called. A loss of constants has no gradients, and is no error. Throws ShapeError when the loss is no scalar and no seed of its shape is
+ * given, and for integers.
  */
 export function backward(loss: Tensor, seed?: Tensor): Gradients {
+  checkArguments('backward', arguments, { loss: aTensor, seed: optional(aTensor) });
+  for (const [name, given] of Object.entries({ loss, seed })) {
+    if (given && given.dtype !== 'f32') throw new ShapeError(`backward: ${name} ${show(given.shape)} ${given.dtype}: must be f32`);
+  }
   if (!seed && loss.size !== 1) throw new ShapeError(`backward: loss ${show(loss.shape)}: must be a scalar, or come with a seed of its shape`);
   if (seed && !sameShape(seed.shape, loss.shape)) throw new ShapeError(`backward: seed ${show(seed.shape)} for ${show(loss.shape)}: shapes differ`);
   return noGrad(() => {
@@ -63,7 +69,12 @@ export function backward(loss: Tensor, seed?: Tensor): Gradients {
         if (g) accumulate(gradients, node.inputs[i]!, g);
       });
     }
-    return { of: (x) => x.gradient ?? gradients.get(keyOf(x)) };
+    return {
+      of(x) {
+        checkArguments('backward: of', arguments, { x: aTensor });
+        return x.gradient ?? gradients.get(keyOf(x));
+      },
+    };
   });
 }
 

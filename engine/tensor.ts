@@ -5,9 +5,12 @@
 import type { HostArray } from '../kernels/kernel.ts';
 import type { Arena } from './arena.ts';
 import type { Storage } from './backend.ts';
+import { describe } from './describe.ts';
 import { ShapeError, StepError } from './errors.ts';
+import { fromHost, type Numbers } from './host.ts';
+import { anything, checkArguments, instance, type Rule } from './options.ts';
 import { allocate, backend, currentArena } from './runtime.ts';
-import { checkShape, rangeOf, show, sizeOf, type DType, type Range, type Shape, type Spec } from './shape.ts';
+import { dtypes, rangeOf, show, sizeOf, type DType, type Range, type Shape, type Spec } from './shape.ts';
 import type { TapeNode } from './tape.ts';
 
 export interface TensorOptions extends Spec {
@@ -22,6 +25,8 @@ export interface TensorOptions extends Spec {
 
 export class Tensor implements Spec {
   readonly shape: Shape;
+  /** Number of elements. */
+  readonly size: number;
   readonly dtype: DType;
   readonly range: Range | undefined;
   readonly needsGrad: boolean;
@@ -31,8 +36,13 @@ export class Tensor implements Spec {
   readonly #storage: Storage;
   readonly #born: number;
 
-  constructor({ shape, dtype, range, storage, needsGrad = false, node = null, gradient = null, arena = currentArena() }: TensorOptions) {
+  /** Tensors are made by tensor(), variable() and ops; this is for those who have memory of their own. Throws ShapeError when it is too small. */
+  constructor(options: TensorOptions) {
+    if (!Array.isArray(options?.shape)) throw new ShapeError(`new Tensor: ${describe(options)}: make tensors with tensor() or variable()`);
+    const { shape, dtype, range, storage, needsGrad = false, node = null, gradient = null, arena = currentArena() } = options;
     this.shape = shape;
+    this.size = sizeOf(shape);
+    if (!(storage?.size >= this.size)) throw new ShapeError(`new Tensor: ${show(shape)} in memory of ${storage?.size} elements: needs ${this.size}`);
     this.dtype = dtype;
     this.range = range;
     this.#storage = storage;
@@ -41,10 +51,6 @@ export class Tensor implements Spec {
     this.gradient = gradient;
     this.arena = arena;
     this.#born = arena?.generation ?? 0;
-  }
-
-  get size(): number {
-    return sizeOf(this.shape);
   }
 
   /** The memory. Throws StepError when the step that owned it has begun again. */
@@ -73,13 +79,17 @@ export class Tensor implements Spec {
   }
 }
 
-/** Numbers from the host as a tensor: values are row-major; dtype f32 unless said. */
-export function tensor(values: ArrayLike<number>, shape: Shape = [values.length], dtype: DType = 'f32'): Tensor {
-  checkShape('tensor', shape);
-  if (values.length !== sizeOf(shape)) throw new ShapeError(`tensor: ${values.length} values for ${show(shape)}: needs ${sizeOf(shape)}`);
-  const storage = allocate(shape, dtype);
-  backend().write(storage, values);
-  return new Tensor({ shape, dtype, storage, ...(dtype !== 'f32' && { range: rangeOf(values) }) });
+/** What an argument that is a tensor must be. */
+export const aTensor: Rule<Tensor> = instance('a tensor: make one with tensor() or variable()', Tensor);
+
+/**
+ * Numbers from the host as a tensor: f32 unless said. A flat list is row-major and may come with a shape; of nested ones the shape is worked
+ * out: tensor([[1, 2], [3, 4]]) is [2,2]. Throws ShapeError for what is no number, and for rows of unlike lengths.
+ */
+export function tensor(values: Numbers, shape?: Shape, dtype: DType = 'f32'): Tensor {
+  checkArguments('tensor', arguments, { values: anything, shape: anything, dtype: anything });
+  if (!dtypes.includes(dtype)) throw new ShapeError(`tensor: dtype ${describe(dtype)}: must be one of ${dtypes.join(', ')}`);
+  return upload('tensor', values, shape, { dtype });
 }
 
 /** Memory for a result of the running step, or for whoever holds it outside of one. */
@@ -87,8 +97,15 @@ export function empty({ shape, dtype }: Spec): Tensor {
   return new Tensor({ shape, dtype, storage: allocate(shape, dtype) });
 }
 
-/** A leaf that wants its gradient: read it with backward(loss).of(leaf). */
-export function variable(values: ArrayLike<number>, shape: Shape = [values.length]): Tensor {
-  const { storage, arena } = tensor(values, shape);
-  return new Tensor({ shape, dtype: 'f32', storage, arena, needsGrad: true });
+/** A leaf that wants its gradient: read it with backward(loss).of(leaf). Always f32; values as tensor() takes them. */
+export function variable(values: Numbers, shape?: Shape): Tensor {
+  checkArguments('variable', arguments, { values: anything, shape: anything });
+  return upload('variable', values, shape, { dtype: 'f32', needsGrad: true });
+}
+
+function upload(where: string, given: Numbers, wanted: Shape | undefined, kind: { readonly dtype: DType; readonly needsGrad?: boolean }): Tensor {
+  const { values, shape } = fromHost(where, given, wanted, kind.dtype);
+  const storage = allocate(shape, kind.dtype);
+  backend().write(storage, values);
+  return new Tensor({ shape, storage, ...kind, ...(kind.dtype !== 'f32' && { range: rangeOf(values) }) });
 }

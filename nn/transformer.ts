@@ -12,7 +12,7 @@ import { Parameters } from '../engine/parameters.ts';
 import { backend } from '../engine/runtime.ts';
 import { anRng, type Rng } from '../engine/rng.ts';
 import { show } from '../engine/shape.ts';
-import { Tensor } from '../engine/tensor.ts';
+import { aTensor, Tensor } from '../engine/tensor.ts';
 import { Block } from './block.ts';
 import { checkConfig, type TransformerConfig } from './config.ts';
 import { Embedding } from './embedding.ts';
@@ -27,7 +27,6 @@ export interface DecodeState {
   readonly batch: number;
 }
 
-const aTensor = instance('a tensor', Tensor);
 const caches = list('a list of caches', having('a cache', { k: aTensor, v: aTensor }));
 const aState = having('what decodeState() made', { caches, batch: whole({ min: 1 }) });
 const decodeArguments = { tokens: aTensor, state: aState, position: whole({ min: 0 }) };

@@ -12,7 +12,6 @@ import { attention, rotaryTable } from '../engine/ops/attention.ts';
 import { crossEntropy } from '../engine/ops/cross-entropy.ts';
 import { sum } from '../engine/ops/reduce.ts';
 import { rng } from '../engine/rng.ts';
-import { withBackend } from '../engine/runtime.ts';
 import { sizeOf, type Shape } from '../engine/shape.ts';
 import { step } from '../engine/step.ts';
 import { backward } from '../engine/tape.ts';
@@ -22,7 +21,7 @@ import { binaryKernels } from '../kernels/elementwise/elementwise.ts';
 import { generate } from '../nn/generate.ts';
 import { Transformer, type TransformerConfig } from '../nn/transformer.ts';
 import { AdamW } from '../optim/adamw.ts';
-import { StrictBackend } from './support/backends.ts';
+import { onBackend, StrictBackend } from './support/backends.ts';
 import { caseOf, everyVariant, fillAll, largest, upload } from './support/fill.ts';
 import { relativeError } from './support/gradient.ts';
 
@@ -61,12 +60,12 @@ describe('ops', () => {
   };
 
   test.each(Object.entries(cases))('%s: values and gradients agree', async (_, [shapes, f]) => {
-    const onBackend = (backend: Backend): Promise<ArrayLike<number>[]> => withBackend(backend, async () => {
+    const valuesOn = (backend: Backend): Promise<ArrayLike<number>[]> => onBackend(backend, async () => {
       const inputs = shapes.map((shape, i) => variable(normals(shape, i), shape)), y = f(...inputs);
       const gradients = backward(y, tensor(normals(y.shape, 99), y.shape));
       return Promise.all([y, ...inputs.map((x) => gradients.of(x)!)].map((x) => x.read()));
     });
-    const [found, wanted] = [await onBackend(fast), await onBackend(plain)];
+    const [found, wanted] = [await valuesOn(fast), await valuesOn(plain)];
     for (const [i, values] of wanted.entries()) expect(distance(found[i]!, values)).toBeLessThan(1e-6); // float32 sums, in another order
   });
 
@@ -111,18 +110,18 @@ const prompts = Int32Array.from({ length: 15 }, (_, i) => (i * 11) % 70);
 
 describe.each(Object.entries(shapes))('a %s-shaped model', (_, config) => {
   test('trains the same with WASM programs as with references', async () => {
-    const [found, wanted] = [await withBackend(fast, () => train(config, 5)), await withBackend(plain, () => train(config, 5))];
+    const [found, wanted] = [await onBackend(fast, () => train(config, 5)), await onBackend(plain, () => train(config, 5))];
     for (const key of ['losses', 'norms'] as const) {
       found[key].forEach((value, i) => expect(relativeError(value, wanted[key][i]!)).toBeLessThan(1e-5));
     }
-    const read = async ({ model }: typeof found, backend: Backend): Promise<ArrayLike<number>> => withBackend(backend, () => backend.read(model.parameters.flat.values));
+    const read = async ({ model }: typeof found, backend: Backend): Promise<ArrayLike<number>> => onBackend(backend, () => backend.read(model.parameters.flat.values));
     // AdamW's first steps are nearly the gradient's sign, which rounding can turn where the gradient is nearly 0.
     expect(distance(await read(found, fast), await read(wanted, plain))).toBeLessThan(1e-3);
   });
 
   test('binds nothing that a GPU could not, in training and generation', async () => {
     const strict = new StrictBackend();
-    const tokens = await withBackend(strict, async () => {
+    const tokens = await onBackend(strict, async () => {
       const { model } = await train(config, 2), copy = model.clone();
       return generate(copy, prompts, { batch: 3, maxNew: 6, temperature: 1, topK: 9, seed: rng(3), stop: 1 });
     });
@@ -132,7 +131,7 @@ describe.each(Object.entries(shapes))('a %s-shaped model', (_, config) => {
 });
 
 test.each(everyVariant)('$title binds nothing that a GPU could not', async ({ op, variant }) => {
-  await withBackend(new StrictBackend(), async () => {
+  await onBackend(new StrictBackend(), async () => {
     const { fills, attrs } = caseOf(op, variant, largest(op)), inputs = fillAll(fills, 1);
     const leaves = inputs.map((input) => (input.dtype === 'f32' ? variable(input.values, input.shape) : upload(input)));
     const y = op(...leaves, attrs);

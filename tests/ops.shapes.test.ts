@@ -6,10 +6,10 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { CpuBackend } from '../engine/cpu/backend.ts';
 import { ShapeError } from '../engine/errors.ts';
 import * as ops from '../engine/ops/index.ts';
-import { useBackend } from '../engine/runtime.ts';
+import { backend, useBackend } from '../engine/runtime.ts';
 import { sizeOf, type Shape } from '../engine/shape.ts';
 import { backward } from '../engine/tape.ts';
-import { tensor, variable, type Tensor } from '../engine/tensor.ts';
+import { Tensor, tensor, variable } from '../engine/tensor.ts';
 import { caseOf, drawnSizes, everyOp, everyVariant, fillAll, upload } from './support/fill.ts';
 
 beforeAll(() => useBackend(new CpuBackend()));
@@ -165,7 +165,6 @@ const errors: readonly (readonly [message: string, call: () => unknown])[] = [
   ['slice: [2,3] axis 1 from 2 to 4: must lie within 0..3 and hold something', () => ops.slice(t(2, 3), { axis: 1, start: 2, end: 4 })],
   ['slice: [2,3] axis 0 from 1 to 1: must lie within 0..2 and hold something', () => ops.slice(t(2, 3), { axis: 0, start: 1, end: 1 })],
   ['slice: [2,3] axis -1 from -1 to 2: must lie within 0..3 and hold something', () => ops.slice(t(2, 3), { axis: -1, start: -1, end: 2 })],
-  ['slice: [2,3] axis 1 from 0.5 to 2: must lie within 0..3 and hold something', () => ops.slice(t(2, 3), { axis: 1, start: 0.5, end: 2 })],
   ['slice: [2,3]: has no axis 2', () => ops.slice(t(2, 3), { axis: 2, start: 0, end: 1 })],
   ['concat: no tensors: needs at least one', () => ops.concat({ axis: 0 })],
   ['concat: [2,3] and [2,4] along axis 0: their other sizes differ', () => ops.concat(t(2, 3), t(2, 4), { axis: 0 })],
@@ -181,19 +180,19 @@ const errors: readonly (readonly [message: string, call: () => unknown])[] = [
   ['layerNorm: x [2,3], bias [2]: bias must be [3]', () => ops.layerNorm(t(2, 3), t(3), t(2))],
   ['layerNorm: x []: needs a last axis to normalise', () => ops.layerNorm(t(), t(1), t(1))],
   ['embedding: table [6]: must be [V,C]', () => ops.embedding(t(6), ids(2))],
-  ['embedding: ids are f32: must be i32', () => ops.embedding(t(3, 2), t(2))],
+  ['embedding: ids [2] f32: must be i32', () => ops.embedding(t(3, 2), t(2))],
 
   ['weightedCrossEntropy: logits [2,5], targets [3]: targets must be [2]', () => ops.weightedCrossEntropy(t(2, 5), ids(3), t(3))],
-  ['weightedCrossEntropy: targets are f32: must be i32', () => ops.weightedCrossEntropy(t(2, 5), t(2), t(2))],
+  ['weightedCrossEntropy: targets [2] f32: must be i32', () => ops.weightedCrossEntropy(t(2, 5), t(2), t(2))],
   ['weightedCrossEntropy: weights [1] for targets [2]: shapes differ', () => ops.weightedCrossEntropy(t(2, 5), ids(2), t(1))],
   ['weightedCrossEntropy: logits [4,9], targets [2,2]: targets must be [4]', () => ops.crossEntropy(t(4, 9), ids(2, 2))],
   ['weightedCrossEntropy: logits []: need a last axis, one score per token of the vocabulary', () => ops.crossEntropy(t(), ids())],
   ['logProb: logits [2,3,5], targets [2,5]: targets must be [2,3]', () => ops.logProb(t(2, 3, 5), ids(2, 5))],
-  ['logProb: targets are f32: must be i32', () => ops.logProb(t(2, 5), t(2))],
+  ['logProb: targets [2] f32: must be i32', () => ops.logProb(t(2, 5), t(2))],
   ['logProb: logits []: need a last axis, one score per token of the vocabulary', () => ops.logProb(t(), ids())],
   ['tokenWeights: reference [3,2], targets [2,3]: shapes differ', () => ops.tokenWeights(t(3, 2), t(2, 3), ids(2, 3))],
   ['tokenWeights: model [6], targets [2,3]: shapes differ', () => ops.tokenWeights(t(2, 3), t(6), ids(2, 3))],
-  ['tokenWeights: targets are f32: must be i32', () => ops.tokenWeights(t(2), t(2), t(2))],
+  ['tokenWeights: targets [2] f32: must be i32', () => ops.tokenWeights(t(2), t(2), t(2))],
   ['tokenWeights: targets []: need a last axis, the tokens of a sequence', () => ops.tokenWeights(t(), t(), ids())],
   ['keepLargest: x [2], targets [3]: shapes differ', () => ops.keepLargest(t(2), ids(3), { keep: 1 })],
   ['policyLoss: old [3], targets [2]: shapes differ', () => ops.policyLoss(t(2), t(3), t(2), t(), ids(2))],
@@ -204,7 +203,6 @@ const errors: readonly (readonly [message: string, call: () => unknown])[] = [
     ['attention: qkv [1,2,13] with heads 2, kvHeads 2: must be [B,T,6 D]', () => ops[name](t(1, 2, 13), t(2, 2), { heads: 2 })],
     ['attention: qkv [2,12] with heads 2, kvHeads 2: must be [B,T,6 D]', () => ops[name](t(2, 12), t(2, 2), { heads: 2 })],
   ]),
-  ['attention: heads 2, kvHeads 0: heads must be a multiple of kvHeads', () => ops.attention(t(1, 2, 14), t(2, 2), { heads: 2, kvHeads: 0 })],
   ['attention: head size 3: must be even, channels are turned in pairs', () => ops.attention(t(1, 2, 9), t(2, 3), { heads: 1 })],
   ['attention: table [1,4] for 2 positions and head size 4: must be [2 or more,4]', () => ops.attention(t(1, 2, 12), t(1, 4), { heads: 1 })],
   ['attention: table [2,2] for 2 positions and head size 4: must be [2 or more,4]', () => ops.attention(t(1, 2, 12), t(2, 2), { heads: 1 })],
@@ -216,7 +214,6 @@ const errors: readonly (readonly [message: string, call: () => unknown])[] = [
   ['attentionCached: qkv [1,1,12], cache.k [1,1,8,2]: must be [1,1,context,4]', () => cached(t(1, 1, 12), t(1, 1, 8, 2), t(1, 1, 8, 4), 0)],
   ['attentionCached: qkv [1,1,12], cache.v [1,1,7,4]: must be [1,1,context,4]', () => cached(t(1, 1, 12), t(1, 1, 8, 4), t(1, 1, 7, 4), 0)],
   ['attentionCached: 2 tokens from position 7: do not fit in a cache of 8', () => cached(t(1, 2, 12), t(1, 1, 8, 4), t(1, 1, 8, 4), 7)],
-  ['attentionCached: 1 tokens from position -1: do not fit in a cache of 8', () => cached(t(1, 1, 12), t(1, 1, 8, 4), t(1, 1, 8, 4), -1)],
   ['attentionCached: table [8,4] for 9 positions and head size 4: must be [9 or more,4]', () => cached(t(1, 1, 12), t(1, 1, 9, 4), t(1, 1, 9, 4), 8)],
   ['attentionCached: heads 1, kvHeads 2: heads must be a multiple of kvHeads', () =>
     ops.attentionCached(t(1, 1, 10), t(8, 2), { k: t(1, 2, 8, 2), v: t(1, 2, 8, 2) }, { heads: 1, kvHeads: 2, position: 0 })],
@@ -224,6 +221,13 @@ const errors: readonly (readonly [message: string, call: () => unknown])[] = [
   ['tensor: 3 values for [2,2]: needs 4', () => tensor([1, 2, 3], [2, 2])],
   ['tensor: [0]: every size must be a whole number of at least 1', () => tensor([])],
   ['tensor: [2,-1]: every size must be a whole number of at least 1', () => tensor([1, 2], [2, -1])],
+  ['tensor: shape 4: must be a list of sizes: [2, 3]', () => tensor([1, 2, 3, 4], 4 as never)],
+  ['tensor: dtype "f64": must be one of f32, i32, u32', () => tensor([1], [1], 'f64' as never)],
+  ['new Tensor: [1,2]: make tensors with tensor() or variable()', () => new Tensor([1, 2] as never)],
+  ['new Tensor: [3] in memory of 2 elements: needs 3', () => new Tensor({ shape: [3], dtype: 'f32', storage: backend().alloc(2, 'f32') })],
+  ['sumTo: [3] -> [2,3]: the second does not broadcast to the first', () => ops.sumTo(t(3), [2, 3])],
+  ['backward: loss [] i32: must be f32', () => backward(ids())],
+  ['backward: seed [1] i32: must be f32', () => backward(variable([1]), ids(1))],
   ['item: [2]: has 2 elements, item() reads tensors of one', () => t(2).item()],
   ['backward: loss [2]: must be a scalar, or come with a seed of its shape', () => backward(variable([1, 2]))],
   ['backward: seed [2] for [1,2]: shapes differ', () => backward(variable([1, 2], [1, 2]), t(2))],

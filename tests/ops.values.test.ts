@@ -5,11 +5,12 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { CpuBackend } from '../engine/cpu/backend.ts';
 import * as ops from '../engine/ops/index.ts';
-import { useBackend, withBackend } from '../engine/runtime.ts';
+import { useBackend } from '../engine/runtime.ts';
 import { broadcast, sizeOf, type Shape } from '../engine/shape.ts';
 import { backward } from '../engine/tape.ts';
 import { tensor, variable, type Tensor } from '../engine/tensor.ts';
 import { expectClose, numbers } from './ops/oracle.ts';
+import { onBackend } from './support/backends.ts';
 
 beforeAll(() => useBackend(new CpuBackend({ precision: 'f64' })));
 
@@ -256,7 +257,7 @@ describe('sums of very many floats, in single precision', () => {
     const bits: number[][] = [];
     for (const threads of [1, 2]) {
       const backend = new CpuBackend({ threads });
-      await withBackend(backend, async () => {
+      await onBackend(backend, async () => {
         const x = tensor(tenth.subarray(0, sizeOf(shape)), shape), found = await ops.sum(x, axis === undefined ? {} : { axis }).read();
         const right = Math.fround(0.1) * sizeOf(shape) / found.length;
         for (const value of found) expect(Math.abs(value / right - 1)).toBeLessThan(5e-5); // 4096 additions of rounded tenths; in one chain it is 1e-3 and more

@@ -6,9 +6,11 @@ import type { HostArray, Kernel } from '../../kernels/kernel.ts';
 import { kernelsWithWasm } from '../../kernels/index.ts';
 import type { Backend, Storage } from '../backend.ts';
 import type { DType } from '../shape.ts';
+import { checkValue } from '../options.ts';
+import { checkFree, checkOwner, checkPart, checkRequest, checkWrite, OwnedStorage, refuse } from '../storage.ts';
 import { Heap, type Block } from './memory.ts';
 import { compileKernels, type WasmRunner } from './wasm/compile.ts';
-import { startWorkers } from './threads.ts';
+import { startWorkers, threadCount } from './threads.ts';
 
 export interface CpuOptions {
   /** 'f32' to work in, 'f64' to check gradients in. */
@@ -33,6 +35,16 @@ interface CpuStorage extends Storage {
   readonly address?: number;
 }
 
+/** ... when it does not. */
+class HostStorage extends OwnedStorage {
+  readonly data: HostArray;
+
+  constructor(owner: Backend, dtype: DType, data: HostArray, parent: HostStorage | null = null) {
+    super(owner, data.length, dtype, parent);
+    this.data = data;
+  }
+}
+
 const BREATH_MS = 50; // the event loop gets a turn this often, or signals would never arrive
 
 export class CpuBackend implements Backend {
@@ -46,38 +58,45 @@ export class CpuBackend implements Backend {
   #stopWorkers: () => Promise<void> = async () => {};
 
   constructor({ precision = 'f32', wasm = true, threads = 1, notice }: CpuOptions = {}) {
+    checkValue('cpu: threads', threads, threadCount);
     this.name = precision === 'f32' ? 'cpu' : 'cpu-f64';
-    this.#heap = precision === 'f32' ? new Heap() : null;
+    this.#heap = precision === 'f32' ? new Heap(this) : null;
     this.#programs = this.#heap && wasm ? this.#compile(this.#heap, threads, notice) : new Map();
   }
 
   alloc(size: number, dtype: DType): CpuStorage {
+    checkRequest(this, size, dtype);
     if (this.#heap) return this.#heap.alloc(size, dtype);
-    const data = dtype === 'f32' ? new Float64Array(size) : dtype === 'i32' ? new Int32Array(size) : new Uint32Array(size);
-    return { size, dtype, data };
+    return new HostStorage(this, dtype, dtype === 'f32' ? new Float64Array(size) : dtype === 'i32' ? new Int32Array(size) : new Uint32Array(size));
   }
 
   view(of: Storage, offset: number, size: number): CpuStorage {
+    checkPart(this, of, offset, size);
     if (this.#heap) return this.#heap.part(of as Block, offset, size);
-    return { size, dtype: of.dtype, data: (of as CpuStorage).data.subarray(offset, offset + size) };
+    const whole = of as HostStorage;
+    return new HostStorage(this, whole.dtype, whole.data.subarray(offset, offset + size), whole);
   }
 
   free(storage: Storage): void {
-    this.#heap?.free(storage as Block);
+    checkFree(this, storage);
+    if (this.#heap) this.#heap.free(storage as Block);
+    else (storage as HostStorage).disown();
   }
 
   write(to: Storage, data: ArrayLike<number>): void {
+    checkWrite(this, to, data);
     (to as CpuStorage).data.set(data);
   }
 
   dispatch<B extends string, P extends string>(kernel: Kernel<B, P>, buffers: Readonly<Record<B, Storage>>, params: Readonly<Record<P, number>>): void {
     const program = this.#programs.get(kernel as unknown as Kernel);
+    if (program) program(this.#pick(kernel, buffers, addressOf), params);
+    else kernel.reference(this.#pick(kernel, buffers, dataOf), params);
     this.#count(kernel.name, program ? 'wasm' : 'reference');
-    if (program) program(pick(kernel, buffers, (storage) => storage.address!), params);
-    else kernel.reference(pick(kernel, buffers, (storage) => storage.data), params);
   }
 
   async read(from: Storage): Promise<HostArray> {
+    checkOwner(this, from, 'read');
     return (from as CpuStorage).data.slice(); // of shared memory, slice() makes an unshared copy
   }
 
@@ -120,11 +139,18 @@ export class CpuBackend implements Backend {
     if (!this.#scratch || this.#scratch.size * 4 < bytes) this.#scratch = this.#heap!.alloc(Math.ceil(bytes / 4), 'f32');
     return this.#scratch.address;
   }
+
+  /** The same record with each storage replaced by what a program wants of it. */
+  #pick<B extends string, T>(kernel: Kernel<B>, buffers: Readonly<Record<B, Storage>>, of: (storage: CpuStorage) => T): Record<B, T> {
+    const picked = {} as Record<B, T>;
+    for (const name in kernel.bindings) {
+      const storage = buffers[name];
+      if (storage?.owner !== this) refuse(this, storage, `${kernel.name}: ${name}`);
+      picked[name] = of(storage as CpuStorage);
+    }
+    return picked;
+  }
 }
 
-/** The same record with each storage replaced by what a program wants of it. */
-function pick<B extends string, T>(kernel: Kernel<B>, buffers: Readonly<Record<B, Storage>>, of: (storage: CpuStorage) => T): Record<B, T> {
-  const picked = {} as Record<B, T>;
-  for (const name in kernel.bindings) picked[name] = of(buffers[name] as CpuStorage);
-  return picked;
-}
+const addressOf = (storage: CpuStorage): number => storage.address!;
+const dataOf = (storage: CpuStorage): HostArray => storage.data;

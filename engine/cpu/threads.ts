@@ -2,6 +2,7 @@
 // for them to start, and they never keep the process alive.
 // Read after: wasm/crew.ts.
 
+import { whole } from '../options.ts';
 import type { Compiled } from './wasm/compile.ts';
 
 /** Instances of the modules on the same memory, and the life of a worker. */
@@ -12,6 +13,9 @@ const PROGRAM = `
 `;
 
 const MOST = 8; // by default: beyond, small models gain nothing
+
+/** How many threads there may be: more than any machine gains from. */
+export const threadCount = whole({ min: 1, max: 64 });
 
 /** How many threads there are by default: one per core. */
 export function defaultThreads(): number {

@@ -12,6 +12,7 @@ import { empty, type Tensor } from '../tensor.ts';
  */
 export const swiglu: Op<readonly [gateUp: Tensor], object> = defineOp({
   name: 'swiglu',
+  takes: { gateUp: 'f32' },
   infer([{ shape }]) {
     const width = shape.at(-1) ?? 1;
     if (width % 2 !== 0) throw new ShapeError(`swiglu: ${show(shape)}: the last size must be even, gate and up side by side`);
@@ -31,6 +32,7 @@ export const swiglu: Op<readonly [gateUp: Tensor], object> = defineOp({
 /** x (1 + tanh(sqrt(2/pi) (x + 0.044715 x³))) / 2, elementwise: the form of GELU that GPT-2 uses. Source: arXiv 1606.08415. */
 export const gelu: Op<readonly [x: Tensor], object> = defineOp({
   name: 'gelu',
+  takes: { x: 'f32' },
   infer: ([x]) => [{ shape: x.shape, dtype: 'f32' }],
   forward(run, [x], [out]) {
     run(geluKernel, { x: x.storage, out: out.storage }, { n: x.size });

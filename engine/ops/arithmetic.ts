@@ -2,8 +2,9 @@
 // Kernels: kernels/elementwise. Read after: op.ts.
 
 import { affineKernel, binaryKernels, clampBackwardKernel, clampKernel, type BinaryName } from '../../kernels/elementwise/elementwise.ts';
-import { ShapeError } from '../errors.ts';
-import { awayFrom0, defineOp, normal, run, type Cases, type Op } from '../op.ts';
+import { ConfigError, ShapeError } from '../errors.ts';
+import { awayFrom0, Call, defineOp, normal, run, type Cases, type Op } from '../op.ts';
+import { anyNumber, optional } from '../options.ts';
 import { broadcast, show, type Shape } from '../shape.ts';
 import { empty, type Tensor } from '../tensor.ts';
 import { sumTo } from './reduce.ts';
@@ -28,14 +29,19 @@ export const maximum: Binary = binaryOp('maximum', (g, a, b) => mul(g, atLeast(a
 /** The smaller of a and b; where they are equal the gradient goes to a. */
 export const minimum: Binary = binaryOp('minimum', (g, a, b) => mul(g, atLeast(b, a)), (g, a, b) => sub(g, mul(g, atLeast(b, a))));
 
+const atLeastCall = new Call('atLeast', { a: 'f32', b: 'f32' });
+
 /** 1 where a >= b, else 0: a constant to the tape. */
 export function atLeast(a: Tensor, b: Tensor): Tensor {
+  atLeastCall.check(arguments);
   return runBinary('atLeast', a, b, empty({ shape: broadcast('atLeast', a.shape, b.shape), dtype: 'f32' }));
 }
 
-/** factor x + offset; factor 1 and offset 0 unless given. */
+/** factor x + offset; factor 1 and offset 0 unless given. Both may be infinite. */
 export const affine: Op<readonly [x: Tensor], { readonly factor?: number; readonly offset?: number }> = defineOp({
   name: 'affine',
+  takes: { x: 'f32' },
+  attrs: { factor: optional(anyNumber), offset: optional(anyNumber) },
   infer: ([x]) => [{ shape: x.shape, dtype: 'f32' }],
   forward(run, [x], [out], { factor = 1, offset = 0 }) {
     run(affineKernel, { x: x.storage, out: out.storage }, { n: x.size, factor, offset });
@@ -44,10 +50,15 @@ export const affine: Op<readonly [x: Tensor], { readonly factor?: number; readon
   cases: { dims: { M: [1, 5], N: [1, 5] }, attrs: [() => ({ factor: -2 }), () => ({ factor: 0.5, offset: 3 }), () => ({})], inputs: ({ M, N }) => [normal(M!, N!)] },
 });
 
-/** x limited to [low, high]; no gradient outside. */
+/** x limited to [low, high], which may be infinite; no gradient outside. Throws ConfigError when low is above high. */
 export const clamp: Op<readonly [x: Tensor], { readonly low: number; readonly high: number }> = defineOp({
   name: 'clamp',
-  infer: ([x]) => [{ shape: x.shape, dtype: 'f32' }],
+  takes: { x: 'f32' },
+  attrs: { low: anyNumber, high: anyNumber },
+  infer([x], { low, high }) {
+    if (low > high) throw new ConfigError(`clamp: low ${low}, high ${high}: low must not be above high`);
+    return [{ shape: x.shape, dtype: 'f32' }];
+  },
   forward(run, [x], [out], limits) {
     run(clampKernel, { x: x.storage, out: out.storage }, { n: x.size, ...limits });
   },
@@ -64,6 +75,7 @@ type Partial = (g: Tensor, a: Tensor, b: Tensor) => Tensor;
 function binaryOp(name: BinaryName, da: Partial, db: Partial, right = normal): Binary {
   return defineOp({
     name,
+    takes: { a: 'f32', b: 'f32' },
     infer: ([a, b]) => [{ shape: broadcast(name, a.shape, b.shape), dtype: 'f32' }],
     forward(_, [a, b], [out]) {
       runBinary(name, a, b, out);

@@ -4,7 +4,8 @@
 import { attentionBackwardKernel, attentionCachedKernel, attentionForwardKernel } from '../../kernels/attention/attention.ts';
 import { ropeKernel } from '../../kernels/rope/rope.ts';
 import { ShapeError } from '../errors.ts';
-import { defineOp, normal, run, type Op } from '../op.ts';
+import { Call, defineOp, normal, run, type Op } from '../op.ts';
+import { checkArguments, optional, real, toggle, whole, type Rules } from '../options.ts';
 import { sameShape, show, type Spec } from '../shape.ts';
 import { empty, tensor, type Tensor } from '../tensor.ts';
 import { add, affine, mul, sub } from './arithmetic.ts';
@@ -22,6 +23,10 @@ export interface AttentionAttrs {
   readonly rotary?: boolean;
 }
 
+const count = whole({ min: 1 });
+
+const attentionRules: Rules<AttentionAttrs> = { heads: count, kvHeads: optional(count), rotary: optional(toggle) };
+
 /**
  * Each token's mixture of the values up to its own: softmax(q k' / sqrt(D), over this and earlier tokens) v, per head.
  *
@@ -32,6 +37,8 @@ export interface AttentionAttrs {
  */
 export const attention: Op<readonly [qkv: Tensor, table: Tensor], AttentionAttrs> = defineOp({
   name: 'attention',
+  takes: { qkv: 'f32', table: 'f32' },
+  attrs: attentionRules,
   infer([qkv, table], attrs) {
     const { B, T, H, D, rotary } = attentionSizes('attention', qkv, attrs);
     if (rotary) checkTable('attention', table, T, D);
@@ -60,11 +67,14 @@ export const attention: Op<readonly [qkv: Tensor, table: Tensor], AttentionAttrs
   },
 });
 
+const smallOpsCall = new Call('attentionInSmallOps', { qkv: 'f32', table: 'f32' }, attentionRules);
+
 /**
  * attention() step by step, for reading and for checking the kernels. Query heads that share a key head are stacked as more rows of
  * its product, so nothing is copied. It holds the weights of all pairs of tokens, [B,heads,T,T]; attention() never does.
  */
 export function attentionInSmallOps(qkv: Tensor, table: Tensor, attrs: AttentionAttrs): Tensor {
+  smallOpsCall.check(arguments);
   const { B, T, H, KV, D, rotary } = attentionSizes('attention', qkv, attrs), group = H / KV;
   const headsOf = (first: number, count: number): Tensor => {
     const packed = slice(qkv, { axis: 2, start: first * D, end: (first + count) * D }); // [B,T,count*D]
@@ -104,19 +114,29 @@ export interface KeyValueCache {
   readonly v: Tensor;
 }
 
+export interface CachedAttrs extends AttentionAttrs {
+  /** Of the first of the new tokens. */
+  readonly position: number;
+}
+
+const cachedCall = new Call<CachedAttrs>('attentionCached', { qkv: 'f32', table: 'f32', 'cache.k': 'f32', 'cache.v': 'f32' }, {
+  ...attentionRules, position: whole({ min: 0 }),
+});
+
 /**
  * attention() for the N tokens at positions position .. position+N-1, given that all earlier ones went through the same cache.
  *
  * qkv [B,N,(heads + 2 kvHeads) D] -> [B,N,heads D]; the cache gains the N tokens. No gradient flows through.
  * Throws ShapeError when the cache does not fit qkv, or is too short for the positions.
  */
-export function attentionCached(qkv: Tensor, table: Tensor, cache: KeyValueCache, attrs: AttentionAttrs & { readonly position: number }): Tensor {
+export function attentionCached(qkv: Tensor, table: Tensor, cache: KeyValueCache, attrs: CachedAttrs): Tensor {
+  cachedCall.check([qkv, table, cache?.k, cache?.v, attrs, arguments[4]].slice(0, arguments.length + 1));
   const { position } = attrs, { B, T: N, H, KV, D, rotary } = attentionSizes('attentionCached', qkv, attrs), context = cache.k.shape[2] ?? 0, fit = [B, KV, context, D];
   for (const name of ['k', 'v'] as const) {
     const { shape } = cache[name];
     if (!sameShape(shape, fit)) throw new ShapeError(`attentionCached: qkv ${show(qkv.shape)}, cache.${name} ${show(shape)}: must be [${B},${KV},context,${D}]`);
   }
-  if (!Number.isInteger(position) || position < 0 || position + N > context) {
+  if (position + N > context) {
     throw new ShapeError(`attentionCached: ${N} tokens from position ${position}: do not fit in a cache of ${context}`);
   }
   if (rotary) checkTable('attentionCached', table, position + N, D);
@@ -133,6 +153,8 @@ export function attentionCached(qkv: Tensor, table: Tensor, cache: KeyValueCache
  */
 export const rope: Op<readonly [x: Tensor, table: Tensor], { readonly heads: number; readonly inverse?: boolean }> = defineOp({
   name: 'rope',
+  takes: { x: 'f32', table: 'f32' },
+  attrs: { heads: count, inverse: optional(toggle) },
   infer([x, table], { heads }) {
     const [, T, width] = x.shape;
     if (x.shape.length !== 3 || width! % heads !== 0) throw new ShapeError(`rope: x ${show(x.shape)} with heads ${heads}: must be [B,T,${heads} D]`);
@@ -160,6 +182,7 @@ export const rope: Op<readonly [x: Tensor, table: Tensor], { readonly heads: num
  * In double precision on the host, since devices differ in their sines. Throws ShapeError when D is odd.
  */
 export function rotaryTable(context: number, D: number, base: number): Float64Array {
+  checkArguments('rotaryTable', arguments, { context: count, D: count, base: real({ above: 0 }) });
   if (D % 2 !== 0) throw new ShapeError(`rotaryTable: head size ${D}: must be even, channels are turned in pairs`);
   const table = new Float64Array(context * D), half = D / 2;
   for (let t = 0; t < context; t++) {

@@ -6,10 +6,18 @@ import { fillKernel } from '../../kernels/copy/copy.ts';
 import { crossEntropyKernel, logProbBackwardKernel, logProbKernel } from '../../kernels/cross-entropy/cross-entropy.ts';
 import { sumKernel } from '../../kernels/reduce/reduce.ts';
 import { ShapeError } from '../errors.ts';
-import { defineOp, integers, normal, run, type Op } from '../op.ts';
+import { Call, defineOp, integers, normal, run, type Op } from '../op.ts';
+import { optional, real, type Rules } from '../options.ts';
 import { checkIds, sameShape, show, sizeOf, type Shape, type Spec } from '../shape.ts';
 import { empty, type Tensor } from '../tensor.ts';
 import { mul } from './arithmetic.ts';
+
+interface Counted {
+  /** Counted tokens, the divisor; all of them unless given. */
+  readonly count?: number;
+}
+
+const countRules: Rules<Counted> = { count: optional(real({ above: 0 })) };
 
 /**
  * Weighted mean negative log-likelihood in nats: -sum_i w_i log p(target_i) / count.
@@ -18,8 +26,10 @@ import { mul } from './arithmetic.ts';
  * count: counted tokens, the divisor; all of them unless given. Weights get no gradient: they are constants of the step.
  * Throws ShapeError when the shapes do not match.
  */
-export const weightedCrossEntropy: Op<readonly [logits: Tensor, targets: Tensor, weights: Tensor], { readonly count?: number }> = defineOp({
+export const weightedCrossEntropy: Op<readonly [logits: Tensor, targets: Tensor, weights: Tensor], Counted> = defineOp({
   name: 'weightedCrossEntropy',
+  takes: { logits: 'f32', targets: 'i32', weights: 'f32' },
+  attrs: countRules,
   infer([logits, targets, weights]) {
     const shape = tokenShape('weightedCrossEntropy', logits, targets);
     if (!sameShape(weights.shape, shape)) throw new ShapeError(`weightedCrossEntropy: weights ${show(weights.shape)} for targets ${show(shape)}: shapes differ`);
@@ -40,8 +50,11 @@ export const weightedCrossEntropy: Op<readonly [logits: Tensor, targets: Tensor,
   },
 });
 
+const crossEntropyCall = new Call('crossEntropy', { logits: 'f32', targets: 'i32' }, countRules);
+
 /** Mean negative log-likelihood in nats, every target with weight 1: logits [...,V], targets [...] i32 -> []. `count`: see weightedCrossEntropy. */
-export function crossEntropy(logits: Tensor, targets: Tensor, options: { readonly count?: number } = {}): Tensor {
+export function crossEntropy(logits: Tensor, targets: Tensor, options: Counted = {}): Tensor {
+  crossEntropyCall.check(arguments);
   const ones = empty({ shape: targets.shape, dtype: 'f32' });
   run(fillKernel, { out: ones.storage }, { n: ones.size, value: 1 });
   return weightedCrossEntropy(logits, targets, ones, options);
@@ -50,6 +63,7 @@ export function crossEntropy(logits: Tensor, targets: Tensor, options: { readonl
 /** Log-probability of each target in nats: logits [...,V] f32, targets [...] i32 -> [...]; 0 where not counted. */
 export const logProb: Op<readonly [logits: Tensor, targets: Tensor], object> = defineOp({
   name: 'logProb',
+  takes: { logits: 'f32', targets: 'i32' },
   infer([logits, targets]) {
     const shape = tokenShape('logProb', logits, targets);
     return [{ shape, dtype: 'f32' }, { shape, dtype: 'f32' }];
@@ -71,7 +85,6 @@ function tokenShape(where: string, logits: Spec, targets: Spec): Shape {
   const shape = logits.shape.slice(0, -1);
   if (logits.shape.length === 0) throw new ShapeError(`${where}: logits []: need a last axis, one score per token of the vocabulary`);
   if (!sameShape(shape, targets.shape)) throw new ShapeError(`${where}: logits ${show(logits.shape)}, targets ${show(targets.shape)}: targets must be ${show(shape)}`);
-  if (targets.dtype !== 'i32') throw new ShapeError(`${where}: targets are ${targets.dtype}: must be i32`);
   checkIds(where, 'target', targets, logits.shape.at(-1)!, { mayBeNegative: true });
   return shape;
 }

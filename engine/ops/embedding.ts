@@ -13,9 +13,9 @@ import { empty, type Tensor } from '../tensor.ts';
  */
 export const embedding: Op<readonly [table: Tensor, ids: Tensor], object> = defineOp({
   name: 'embedding',
+  takes: { table: 'f32', ids: 'i32' },
   infer([table, ids]) {
     if (table.shape.length !== 2) throw new ShapeError(`embedding: table ${show(table.shape)}: must be [V,C]`);
-    if (ids.dtype !== 'i32') throw new ShapeError(`embedding: ids are ${ids.dtype}: must be i32`);
     checkIds('embedding', 'id', ids, table.shape[0]!);
     return [{ shape: [...ids.shape, table.shape[1]!], dtype: 'f32' }];
   },

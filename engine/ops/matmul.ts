@@ -4,6 +4,7 @@
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
 import { ShapeError } from '../errors.ts';
 import { defineOp, normal, run, type Op } from '../op.ts';
+import { optional, toggle } from '../options.ts';
 import { sameShape, show, sizeOf, type Shape, type Spec } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { sumTo } from './reduce.ts';
@@ -21,6 +22,8 @@ interface MatmulAttrs {
  */
 export const matmul: Op<readonly [a: Tensor, b: Tensor], MatmulAttrs> = defineOp({
   name: 'matmul',
+  takes: { a: 'f32', b: 'f32' },
+  attrs: { transA: optional(toggle), transB: optional(toggle) },
   infer([a, b], attrs) {
     const { lead, M, N } = matmulSizes(a.shape, b.shape, attrs);
     return [{ shape: [...lead, M, N], dtype: 'f32' }];
@@ -57,6 +60,7 @@ export const matmul: Op<readonly [a: Tensor, b: Tensor], MatmulAttrs> = defineOp
  */
 export const linear: Op<readonly [x: Tensor, weight: Tensor, ...added: Tensor[]], object> = defineOp({
   name: 'linear',
+  takes: { x: 'f32', weight: 'f32', '...added': 'f32' },
   infer([x, weight, ...added]) {
     const [out] = matmul.def.infer([x, weight], { transB: true }), { bias, residual } = addends(added, out.shape);
     if (+!!bias + +!!residual === added.length) return [out];

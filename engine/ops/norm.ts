@@ -4,6 +4,7 @@
 import { layerNormBackwardKernel, layerNormKernel, rmsNormBackwardKernel, rmsNormKernel } from '../../kernels/norm/norm.ts';
 import { ShapeError } from '../errors.ts';
 import { defineOp, normal, run, type Op } from '../op.ts';
+import { optional, real, type Rules } from '../options.ts';
 import { show, type Spec } from '../shape.ts';
 import { empty, type Tensor } from '../tensor.ts';
 
@@ -14,12 +15,16 @@ interface NormAttrs {
 
 const EPSILON = 1e-5;
 
+const normRules: Rules<NormAttrs> = { epsilon: optional(real({ from: 0 })) };
+
 /**
  * x [...,C], weight [C] -> [...,C] = x / sqrt(mean(x²) + epsilon) * weight, the mean over the last axis.
  * Throws ShapeError when weight is not [C]. Source: arXiv 1910.07467.
  */
 export const rmsNorm: Op<readonly [x: Tensor, weight: Tensor], NormAttrs> = defineOp({
   name: 'rmsNorm',
+  takes: { x: 'f32', weight: 'f32' },
+  attrs: normRules,
   infer([x, weight]) {
     checkScale('rmsNorm', x, { weight });
     return [{ shape: x.shape, dtype: 'f32' }, { shape: x.shape.slice(0, -1), dtype: 'f32' }];
@@ -49,6 +54,8 @@ export const rmsNorm: Op<readonly [x: Tensor, weight: Tensor], NormAttrs> = defi
  */
 export const layerNorm: Op<readonly [x: Tensor, weight: Tensor, bias: Tensor], NormAttrs> = defineOp({
   name: 'layerNorm',
+  takes: { x: 'f32', weight: 'f32', bias: 'f32' },
+  attrs: normRules,
   infer([x, weight, bias]) {
     checkScale('layerNorm', x, { weight, bias });
     const perRow: Spec = { shape: x.shape.slice(0, -1), dtype: 'f32' };

@@ -4,10 +4,10 @@ import { policyLossKernel } from '../../kernels/remit/policy-loss.ts';
 import { sumKernel } from '../../kernels/reduce/reduce.ts';
 import { ShapeError } from '../errors.ts';
 import { defineOp, integers, normal, type Op } from '../op.ts';
-import { sameShape, show } from '../shape.ts';
+import { optional, real } from '../options.ts';
+import { checkTokens, sameShape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { mul } from './arithmetic.ts';
-import { checkTokens } from './token-weights.ts';
 
 export interface PolicyLossOptions {
   /** The ratio's gradient stops outside 1 - clip .. 1 + clip, where following it further would pay; 0.2 unless given. */
@@ -28,6 +28,8 @@ export interface PolicyLossOptions {
  */
 export const policyLoss: Op<readonly [logProb: Tensor, old: Tensor, reference: Tensor, advantage: Tensor, targets: Tensor], PolicyLossOptions> = defineOp({
   name: 'policyLoss',
+  takes: { logProb: 'f32', old: 'f32', reference: 'f32', advantage: 'f32', targets: 'i32' },
+  attrs: { clip: optional(real({ from: 0 })), klWeight: optional(real({ from: 0 })), count: optional(real({ above: 0 })) },
   infer([logProb, old, reference, advantage, targets]) {
     checkTokens('policyLoss', { logProb, old, reference }, targets);
     const { shape } = logProb, rows = shape.slice(0, -1);

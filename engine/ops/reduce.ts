@@ -4,8 +4,9 @@
 import { permuteKernel } from '../../kernels/copy/copy.ts';
 import { maxBackwardKernel, maxKernel, sumKernel } from '../../kernels/reduce/reduce.ts';
 import { ShapeError } from '../errors.ts';
-import { defineOp, normal, run, type Cases, type Op } from '../op.ts';
-import { around, axisOf, broadcast, checkShape, sameShape, show, sizeOf, type Shape } from '../shape.ts';
+import { Call, defineOp, normal, run, type Cases, type Op } from '../op.ts';
+import { integer, optional, type Rules } from '../options.ts';
+import { around, axisOf, broadcast, checkShape, sameShape, show, sizeOf, wholeNumbers, type Shape } from '../shape.ts';
 import { empty, type Tensor } from '../tensor.ts';
 import { reshape } from './shape.ts';
 
@@ -14,9 +15,13 @@ interface Along {
   readonly axis?: number;
 }
 
+const along: Rules<Along> = { axis: optional(integer) };
+
 /** Sum along an axis, or of everything. [2,3] along 0 -> [3]. */
 export const sum: Op<readonly [x: Tensor], Along> = defineOp({
   name: 'sum',
+  takes: { x: 'f32' },
+  attrs: along,
   infer: ([x], { axis }) => [{ shape: reduced('sum', x.shape, axis), dtype: 'f32' }],
   forward(run, [x], [out], { axis }) {
     run(sumKernel, { x: x.storage, out: out.storage }, { ...split(x.shape, axis), factor: 1 });
@@ -28,6 +33,8 @@ export const sum: Op<readonly [x: Tensor], Along> = defineOp({
 /** Largest value along an axis, or of everything; the gradient goes to the first of equals. */
 export const max: Op<readonly [x: Tensor], Along> = defineOp({
   name: 'max',
+  takes: { x: 'f32' },
+  attrs: along,
   infer: ([x], { axis }) => [{ shape: reduced('max', x.shape, axis), dtype: 'f32' }],
   forward(run, [x], [out], { axis }) {
     run(maxKernel, { x: x.storage, out: out.storage }, split(x.shape, axis));
@@ -43,12 +50,14 @@ export const max: Op<readonly [x: Tensor], Along> = defineOp({
 /** Repeats a tensor along axes of size 1 and along new leading axes: [3] to [4,3]. Up to four axes. */
 export const broadcastTo: Op<readonly [x: Tensor], { readonly shape: Shape }> = defineOp({
   name: 'broadcastTo',
+  takes: { x: 'any' },
+  attrs: { shape: wholeNumbers },
   infer([x], { shape }) {
     const where = `broadcastTo: ${show(x.shape)} -> ${show(shape)}`;
     checkShape('broadcastTo', shape);
     if (!sameShape(broadcast('broadcastTo', x.shape, shape), shape)) throw new ShapeError(`${where}: the first does not broadcast to the second`);
     if (shape.length > 4) throw new ShapeError(`${where}: has more than four axes: reshape first`);
-    return [{ shape, dtype: 'f32' }];
+    return [{ shape: [...shape], dtype: x.dtype }];
   },
   forward(run, [x], [out], { shape }) {
     const lead = Array<number>(4 - shape.length).fill(1), steps = [...Array<number>(4 - x.shape.length).fill(0), ...x.shape.map((d, i) => (d === 1 ? 0 : sizeOf(x.shape.slice(i + 1))))];
@@ -63,8 +72,15 @@ export const broadcastTo: Op<readonly [x: Tensor], { readonly shape: Shape }> = 
   },
 });
 
-/** Sums the axes that a broadcast stretched, back to `shape`: [4,3] to [3], or to [4,1]. */
+const sumToCall = new Call('sumTo', { x: 'f32' }, { shape: wholeNumbers });
+
+/**
+ * Sums the axes that a broadcast stretched, back to `shape`: [4,3] to [3], or to [4,1]. Throws ShapeError when `shape` does not broadcast to
+ * that of x.
+ */
 export function sumTo(x: Tensor, shape: Shape): Tensor {
+  sumToCall.check([x, { shape }, ...[...arguments].slice(2)]);
+  if (!sameShape(broadcast('sumTo', x.shape, shape), x.shape)) throw new ShapeError(`sumTo: ${show(x.shape)} -> ${show(shape)}: the second does not broadcast to the first`);
   const added = x.shape.length - shape.length;
   let result = x;
   for (let i = x.shape.length - 1; i >= 0; i--) {

@@ -4,12 +4,15 @@
 import { copyRowsKernel, fillKernel, permuteKernel } from '../../kernels/copy/copy.ts';
 import { ShapeError } from '../errors.ts';
 import { defineOp, normal, run, type Op } from '../op.ts';
-import { around, axisOf, reshaped, show, sizeOf, type Shape } from '../shape.ts';
+import { integer } from '../options.ts';
+import { around, axisOf, reshaped, show, sizeOf, wholeNumbers, type Shape } from '../shape.ts';
 import { empty, type Tensor } from '../tensor.ts';
 
 /** The same elements in another shape; one size may be -1. Costs nothing. */
 export const reshape: Op<readonly [x: Tensor], { readonly shape: Shape }> = defineOp({
   name: 'reshape',
+  takes: { x: 'any' },
+  attrs: { shape: wholeNumbers },
   infer: ([x], { shape }) => [{ shape: reshaped('reshape', x.shape, shape), dtype: x.dtype }],
   view: true,
   forward() {},
@@ -20,6 +23,8 @@ export const reshape: Op<readonly [x: Tensor], { readonly shape: Shape }> = defi
 /** Reorders axes (at most four): order[i] is the input axis that becomes axis i. */
 export const permute: Op<readonly [x: Tensor], { readonly order: readonly number[] }> = defineOp({
   name: 'permute',
+  takes: { x: 'any' },
+  attrs: { order: wholeNumbers },
   infer([x], { order }) {
     const valid = order.length === x.shape.length && [...order].sort().every((axis, i) => axis === i);
     if (!valid) throw new ShapeError(`permute: ${show(x.shape)} by ${show(order)}: the order must name each of its ${x.shape.length} axes once`);
@@ -42,6 +47,8 @@ export const permute: Op<readonly [x: Tensor], { readonly order: readonly number
 /** Elements start..end-1 of one axis. */
 export const slice: Op<readonly [x: Tensor], { readonly axis: number; readonly start: number; readonly end: number }> = defineOp({
   name: 'slice',
+  takes: { x: 'any' },
+  attrs: { axis: integer, start: integer, end: integer },
   infer([x], { axis, start, end }) {
     const at = axisOf('slice', x.shape, axis), length = x.shape[at]!;
     const valid = Number.isInteger(start) && Number.isInteger(end) && start >= 0 && start < end && end <= length;
@@ -67,6 +74,8 @@ export const slice: Op<readonly [x: Tensor], { readonly axis: number; readonly s
 /** Joins tensors along an axis; their other sizes and their element types must agree. */
 export const concat: Op<readonly Tensor[], { readonly axis: number }> = defineOp({
   name: 'concat',
+  takes: { '...tensors': 'any' },
+  attrs: { axis: integer },
   infer(inputs, { axis }) {
     const [first] = inputs;
     if (!first) throw new ShapeError('concat: no tensors: needs at least one');

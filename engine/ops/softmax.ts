@@ -14,6 +14,7 @@ function rowOp(name: string, forward: typeof softmaxKernel | typeof logSoftmaxKe
   const rows = (x: Tensor): { rows: number; V: number } => ({ rows: x.size / (x.shape.at(-1) ?? 1), V: x.shape.at(-1) ?? 1 });
   return defineOp({
     name,
+    takes: { x: 'f32' },
     infer: ([x]) => [{ shape: x.shape, dtype: 'f32' }],
     forward(run, [x], [out]) {
       run(forward, { x: x.storage, out: out.storage }, rows(x));

@@ -3,9 +3,9 @@
 
 import { keepLargestKernel } from '../../kernels/remit/keep-largest.ts';
 import { tokenWeightsBackwardKernel, tokenWeightsKernel } from '../../kernels/remit/token-weights.ts';
-import { ShapeError } from '../errors.ts';
-import { defineOp, integers, normal, run, type Op } from '../op.ts';
-import { sameShape, show, type Spec } from '../shape.ts';
+import { Call, defineOp, integers, normal, run, type Op } from '../op.ts';
+import { optional, real, toggle, whole } from '../options.ts';
+import { checkTokens } from '../shape.ts';
 import { empty, type Tensor } from '../tensor.ts';
 import { affine } from './arithmetic.ts';
 
@@ -27,6 +27,8 @@ export interface TokenWeightsOptions {
  */
 export const tokenWeights: Op<readonly [reference: Tensor, model: Tensor, targets: Tensor], TokenWeightsOptions> = defineOp({
   name: 'tokenWeights',
+  takes: { reference: 'f32', model: 'f32', targets: 'i32' },
+  attrs: { epsilon: optional(real({ from: 0 })), scale: optional(real()), centre: optional(toggle) },
   infer([reference, model, targets]) {
     checkTokens('tokenWeights', { reference, model }, targets);
     return [{ shape: model.shape, dtype: 'f32' }];
@@ -48,21 +50,15 @@ export const tokenWeights: Op<readonly [reference: Tensor, model: Tensor, target
   },
 });
 
+const keepLargestCall = new Call('keepLargest', { x: 'f32', targets: 'i32' }, { keep: whole({ min: 0 }) });
+
 /** x [...] f32, targets [...] i32 -> [...] f32: 1 for the `keep` largest x whose target is at least 0 (of equals, the first), else 0. A constant to the tape. */
-export function keepLargest(x: Tensor, targets: Tensor, { keep }: { readonly keep: number }): Tensor {
+export function keepLargest(x: Tensor, targets: Tensor, attrs: { readonly keep: number }): Tensor {
+  keepLargestCall.check(arguments);
   checkTokens('keepLargest', { x }, targets);
   const out = empty({ shape: x.shape, dtype: 'f32' });
-  run(keepLargestKernel, { x: x.storage, targets: targets.storage, out: out.storage }, { n: x.size, keep });
+  run(keepLargestKernel, { x: x.storage, targets: targets.storage, out: out.storage }, { n: x.size, keep: attrs.keep });
   return out;
-}
-
-/** Throws ShapeError unless everything has the targets' shape. */
-export function checkTokens(where: string, given: Readonly<Record<string, Spec>>, targets: Spec): void {
-  if (targets.shape.length === 0) throw new ShapeError(`${where}: targets []: need a last axis, the tokens of a sequence`);
-  if (targets.dtype !== 'i32') throw new ShapeError(`${where}: targets are ${targets.dtype}: must be i32`);
-  for (const [name, { shape }] of Object.entries(given)) {
-    if (!sameShape(shape, targets.shape)) throw new ShapeError(`${where}: ${name} ${show(shape)}, targets ${show(targets.shape)}: shapes differ`);
-  }
 }
 
 function paramsOf({ shape, size }: Tensor, { epsilon = 0.2, scale = 1, centre = true }: TokenWeightsOptions) {

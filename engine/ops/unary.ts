@@ -20,6 +20,7 @@ export const sigmoid: Unary = unaryOp('sigmoid');
 function unaryOp(name: UnaryName, input = normal): Unary {
   return defineOp({
     name,
+    takes: { x: 'f32' },
     infer: ([x]) => [{ shape: x.shape, dtype: 'f32' }],
     forward(run, [x], [out]) {
       run(unaryKernels[name], { x: x.storage, out: out.storage }, { n: x.size });

@@ -6,7 +6,9 @@ import type { HostArray, Kernel } from '../../kernels/kernel.ts';
 import type { WgslProgram } from '../../kernels/wgsl.ts';
 import type { Backend, Storage } from '../backend.ts';
 import { DeviceError } from '../errors.ts';
+import { Forgotten } from '../forgotten.ts';
 import type { DType } from '../shape.ts';
+import { checkFree, checkOwner, checkPart, checkRequest, checkWrite, OwnedStorage, refuse } from '../storage.ts';
 import { Buffers } from './buffers.ts';
 import { Pipelines } from './pipelines.ts';
 import { Profiler, type Spent } from './profiler.ts';
@@ -20,18 +22,12 @@ const WAIT_LIMIT_MS = 60_000;
 
 const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array } as const;
 
-class GpuStorage implements Storage {
+class GpuStorage extends OwnedStorage {
   readonly binding: Binding;
-  readonly size: number;
-  readonly dtype: DType;
-  /** Keeps the storage that this one is part of from being recycled. */
-  readonly parent: GpuStorage | null;
 
-  constructor(buffer: GPUBuffer, offset: number, size: number, dtype: DType, parent: GpuStorage | null = null) {
+  constructor(owner: Backend, buffer: GPUBuffer, offset: number, size: number, dtype: DType, parent: GpuStorage | null = null) {
+    super(owner, size, dtype, parent);
     this.binding = { buffer, offset, bytes: bytesOf(size) };
-    this.size = size;
-    this.dtype = dtype;
-    this.parent = parent;
   }
 }
 
@@ -58,7 +54,7 @@ export class WebGpuBackend implements Backend {
   readonly #pipelines: Pipelines;
   readonly #recorder: Recorder;
   readonly #buffers: Buffers;
-  readonly #forgotten = new FinalizationRegistry<GPUBuffer>((buffer) => this.#buffers.giveBack(buffer));
+  readonly #forgotten = new Forgotten<GPUBuffer>((buffer) => this.#buffers.giveBack(buffer));
   readonly #inFlight: Promise<unknown>[] = [];
   readonly #expectedMs = new WeakMap<object, number>(); // a step's last call, on a software adapter
   #step: object = this;
@@ -75,7 +71,7 @@ export class WebGpuBackend implements Backend {
     this.#device = device;
     this.#pipelines = new Pipelines(device, (message) => this.#fail(message, { isCause: true }));
     this.#recorder = new Recorder(device);
-    this.#buffers = new Buffers(device, { budgetBytes, flush: () => this.#recorder.flush() });
+    this.#buffers = new Buffers(device, { budgetBytes, flush: () => this.#recorder.flush(), sweep: () => this.#forgotten.sweep() });
     device.addEventListener('uncapturederror', (event) => {
       event.preventDefault();
       this.#fail(`webgpu: ${event.error.message.split('\n')[0]}`);
@@ -108,24 +104,28 @@ export class WebGpuBackend implements Backend {
 
   alloc(size: number, dtype: DType): GpuStorage {
     this.#check();
-    const buffer = this.#buffers.take(bytesOf(size)), storage = new GpuStorage(buffer, 0, size, dtype);
-    this.#forgotten.register(storage, buffer, storage);
+    checkRequest(this, size, dtype);
+    const buffer = this.#buffers.take(bytesOf(size)), storage = new GpuStorage(this, buffer, 0, size, dtype);
+    this.#forgotten.watch(storage, buffer);
     return storage;
   }
 
   view(of: Storage, offset: number, size: number): GpuStorage {
+    checkPart(this, of, offset, size);
     const parent = of as GpuStorage, { buffer } = parent.binding, at = parent.binding.offset + 4 * offset;
     if (at % ALIGNMENT) throw new Error(`internal: part of a buffer at ${at} bytes: must be a multiple of ${ALIGNMENT}`);
-    return new GpuStorage(buffer, at, size, parent.dtype, parent);
+    return new GpuStorage(this, buffer, at, size, parent.dtype, parent);
   }
 
   free(storage: Storage): void {
-    this.#forgotten.unregister(storage);
-    this.#buffers.giveBack((storage as GpuStorage).binding.buffer);
+    checkFree(this, storage);
+    (storage as GpuStorage).disown();
+    this.#forgotten.release(storage);
   }
 
   write(to: Storage, data: ArrayLike<number>): void {
     this.#check();
+    checkWrite(this, to, data);
     const { binding: { buffer, offset }, dtype } = to as GpuStorage;
     if (this.#recorder.uses(buffer)) this.#recorder.flush(); // an upload is seen by commands that are submitted after it
     const Typed = ARRAYS[dtype], values = data instanceof Typed && !isShared(data) ? data : new Typed(data);
@@ -136,12 +136,17 @@ export class WebGpuBackend implements Backend {
     this.#check();
     const program = this.#variants.programOf(kernel as unknown as Kernel, params);
     if (!program) throw new DeviceError(`webgpu: kernel ${kernel.name} has no GPU program: use --device cpu`);
-    const bindings = program.shader.bindings.map(({ name }) => (buffers[name as B] as GpuStorage).binding);
+    const bindings = program.shader.bindings.map(({ name }) => {
+      const storage = buffers[name as B];
+      if (storage?.owner !== this) refuse(this, storage, `${kernel.name}: ${name}`);
+      return (storage as GpuStorage).binding;
+    });
     this.#recorder.add(this.#pipelines.get(program, params), bindings, pack(program, params), program.grid(params));
   }
 
   async read(from: Storage): Promise<HostArray> {
     this.#check();
+    checkOwner(this, from, 'read');
     const { binding: { buffer, offset, bytes }, size, dtype } = from as GpuStorage;
     this.#recorder.flush();
     const staging = this.#buffers.takeStaging(bytes);

@@ -10,12 +10,15 @@ export interface BuffersOptions {
   readonly budgetBytes: number;
   /** Submits what is recorded: until then nothing that it uses may be destroyed. */
   readonly flush: () => void;
+  /** Gives back what nobody holds any more. */
+  readonly sweep: () => void;
 }
 
 export class Buffers {
   readonly #device: GPUDevice;
   readonly #budgetBytes: number;
   readonly #flush: () => void;
+  readonly #sweep: () => void;
   readonly #idle = new Map<number, GPUBuffer[]>(); // bytes -> buffers to use again
   readonly #staging = new Map<number, GPUBuffer[]>();
   #bytes = 0;
@@ -23,10 +26,11 @@ export class Buffers {
   made = 0;
   madeForReading = 0;
 
-  constructor(device: GPUDevice, { budgetBytes, flush }: BuffersOptions) {
+  constructor(device: GPUDevice, { budgetBytes, flush, sweep }: BuffersOptions) {
     this.#device = device;
     this.#budgetBytes = budgetBytes;
     this.#flush = flush;
+    this.#sweep = sweep;
   }
 
   /** Of all buffers that exist, in use or not. */
@@ -58,10 +62,13 @@ export class Buffers {
   #make(bytes: number, usage: number): GPUBuffer {
     const limit = Math.min(this.#device.limits.maxBufferSize, this.#device.limits.maxStorageBufferBindingSize);
     if (bytes > limit) throw new DeviceError(`webgpu: a tensor of ${bytes} bytes: this adapter holds at most ${limit} in one: use a smaller batch, or --device cpu`);
-    if (this.#bytes + bytes > this.#budgetBytes) this.#destroyIdle();
+    if (this.#bytes + bytes > this.#budgetBytes) {
+      this.#sweep();
+      this.#destroyIdle();
+    }
     if (this.#bytes + bytes > this.#budgetBytes) {
       const budget = `the budget for GPU memory is ${this.#budgetBytes}`;
-      throw new DeviceError(`webgpu: ${bytes} bytes more than the ${this.#bytes} in use: ${budget}: use a smaller batch, or --device cpu`);
+      throw new DeviceError(`webgpu: ${bytes} bytes more than the ${this.#bytes} in use: ${budget}: put a loop's body in a step(), use a smaller batch, or --device cpu`);
     }
     if (usage & GPUBufferUsage.STORAGE) this.made++;
     else this.madeForReading++;

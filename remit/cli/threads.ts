@@ -1,9 +1,8 @@
 // --threads, which every command takes: how many threads the CPU computes on. No setting of a run, since results do not depend on it.
 // Used by: main.ts, device.ts.
 
+import { threadCount } from '../../engine/cpu/threads.ts';
 import { ConfigError } from '../../engine/errors.ts';
-
-const MOST = 64;
 
 let chosen: number | undefined;
 
@@ -17,7 +16,7 @@ export function takeThreads(command: string, argv: readonly string[]): string[] 
   const end = argv.indexOf('--'), at = argv.findIndex((word, i) => (end < 0 || i < end) && (word === '--threads' || word.startsWith('--threads=')));
   if (at < 0) return [...argv];
   const isSplit = argv[at] === '--threads', text = isSplit ? argv[at + 1] : argv[at]!.slice('--threads='.length), n = Number(text);
-  if (!/^\d+$/.test(text ?? '') || n < 1 || n > MOST) throw new ConfigError(`${command}: --threads ${text ?? ''}: must be a whole number from 1 to ${MOST}`);
+  if (!/^\d+$/.test(text ?? '') || !threadCount.accepts(n)) throw new ConfigError(`${command}: --threads ${text ?? ''}: must be ${threadCount.range}`);
   chosen = n;
   return argv.toSpliced(at, isSplit ? 2 : 1);
 }

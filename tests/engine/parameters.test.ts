@@ -66,7 +66,7 @@ describe('layout', () => {
   });
 
   test('before allocate() there is nothing to read', () => {
-    expect(messageOf(() => three().parameters.flat)).toBe('internal: parameters used before allocate()');
+    expect(messageOf(() => three().parameters.flat)).toBe('parameters: used before allocate(), or after free()');
   });
 });
 

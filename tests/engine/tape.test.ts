@@ -1,15 +1,16 @@
 // backward(): graphs that fork and join, views, repeated use, what is recorded and what is not.
 
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
-import { ShapeError } from '../../engine/errors.ts';
+import { ShapeError, StepError } from '../../engine/errors.ts';
 import { add, affine, mul, sub } from '../../engine/ops/arithmetic.ts';
 import { matmul } from '../../engine/ops/matmul.ts';
 import { reshape } from '../../engine/ops/shape.ts';
 import { sum } from '../../engine/ops/reduce.ts';
 import { exp } from '../../engine/ops/unary.ts';
 import '../../engine/methods.ts';
-import { isRecording, noGrad, useBackend } from '../../engine/runtime.ts';
+import { backend, isRecording, noGrad, useBackend, withBackend } from '../../engine/runtime.ts';
+import { step } from '../../engine/step.ts';
 import { backward } from '../../engine/tape.ts';
 import { Tensor, tensor, variable } from '../../engine/tensor.ts';
 
@@ -140,12 +141,42 @@ describe('recording', () => {
     expect(mul(v, v).node).not.toBeNull();
   });
 
-  test('noGrad round an asynchronous body lasts until it resolves', async () => {
-    const seen = await noGrad(async () => {
-      await Promise.resolve();
-      return isRecording();
+  test('an asynchronous body of noGrad is unrecorded until it ends, and nothing else is', async () => {
+    const seen: [where: string, recording: boolean][] = [], note = (where: string): void => void seen.push([where, isRecording()]);
+    const body = (name: string, ms: number) => noGrad(async () => {
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      note(name);
+      step(() => note(`a step of ${name}`))();
+      note(name);
     });
-    expect([seen, isRecording()]).toEqual([false, true]);
+    const both = [body('short', 1), body('long', 20)];
+    note('between');
+    await both[0];
+    note('after the short one');
+    await both[1];
+    note('after both');
+    expect(seen).toEqual([
+      ['between', true], ['short', false], ['a step of short', true], ['short', false], ['after the short one', true],
+      ['long', false], ['a step of long', true], ['long', false], ['after both', true],
+    ]);
+  });
+
+  test('where asynchronous work cannot be followed, an asynchronous body is refused', async () => {
+    vi.stubGlobal('process', undefined);
+    const { Scope } = await import('../../engine/scope.ts'), scope = new Scope();
+    try {
+      expect([scope.enter(() => 3), scope.follow(), scope.isInside, scope.leave(() => 4)]).toEqual([3, false, false, 4]);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+
+  test('noGrad in a step, and a device for a call, have no asynchronous body', async () => {
+    const inner = step(() => noGrad(async () => Promise.reject(new Error('its own affair'))));
+    await expect(inner()).rejects.toThrow(new StepError('noGrad: the body is asynchronous: await before or after the noGrad, not inside'));
+    const message = 'withBackend: the body is asynchronous: await before or after the withBackend, not inside';
+    expect(() => withBackend(backend(), async () => 1)).toThrow(new StepError(message));
+    expect(isRecording()).toBe(true);
   });
 
   test('backward records nothing itself', () => {

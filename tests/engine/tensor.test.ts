@@ -62,7 +62,7 @@ describe('with a device', () => {
     [() => tensor([], [0]), 'tensor: [0]: every size must be a whole number of at least 1'],
     [() => tensor([]), 'tensor: [0]: every size must be a whole number of at least 1'],
     [() => tensor([1, 2, 3], [1.5, 2]), 'tensor: [1.5,2]: every size must be a whole number of at least 1'],
-    [() => variable([1], [2]), 'tensor: 1 values for [2]: needs 2'],
+    [() => variable([1], [2]), 'variable: 1 values for [2]: needs 2'],
   ])('values that do not fit their shape: %#', (make, message) => {
     expect(make).toThrow(new ShapeError(message));
   });

@@ -6,7 +6,6 @@ import { CpuBackend } from '../../engine/cpu/backend.ts';
 import { defaultThreads } from '../../engine/cpu/threads.ts';
 import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
 import { rng } from '../../engine/rng.ts';
-import { withBackend } from '../../engine/runtime.ts';
 import { step } from '../../engine/step.ts';
 import { backward } from '../../engine/tape.ts';
 import { tensor, type Tensor } from '../../engine/tensor.ts';
@@ -15,6 +14,7 @@ import { generate } from '../../nn/generate.ts';
 import { Transformer, type TransformerConfig } from '../../nn/transformer.ts';
 import { AdamW } from '../../optim/adamw.ts';
 import { gpt2, llama } from '../nn/shapes.ts';
+import { onBackend } from '../support/backends.ts';
 
 const devices = [1, 2, 3].map((threads) => new CpuBackend({ threads }));
 afterAll(() => devices.forEach((device) => device.close()));
@@ -41,7 +41,7 @@ async function trained(config: TransformerConfig): Promise<Buffer> {
 describe('the number of threads', () => {
   test.each([['a Llama', { ...llama, kvHeads: 2 }], ['a GPT-2', gpt2]] as const)('changes no bit of what %s learns and writes', async (_, config) => {
     const found: Buffer[] = [];
-    for (const device of devices) found.push(await withBackend(device, () => trained(config)));
+    for (const device of devices) found.push(await onBackend(device, () => trained(config)));
     expect(found[0]!.length).toBeGreaterThan(100_000);
     expect(Buffer.compare(found[0]!, found[1]!)).toBe(0);
     expect(Buffer.compare(found[0]!, found[2]!)).toBe(0);

@@ -28,7 +28,7 @@ interface Case {
   readonly params: Readonly<Record<string, number>>;
 }
 
-const heap = new Heap();
+const heap = new Heap(new CpuBackend({ precision: 'f64' }));
 let scratch: Block | null = null;
 const kept: Block[] = []; // what the programs hold by address alone: it would be collected, and used again, as soon as a test waits
 const scratchAt = (bytes: number): number => ((scratch?.size ?? 0) * 4 >= bytes ? scratch! : (scratch = heap.alloc(bytes / 4 + 1, 'f32'))).address;

@@ -5,12 +5,12 @@ import { gelu, swiglu } from '../../engine/ops/activation.ts';
 import { mul } from '../../engine/ops/arithmetic.ts';
 import { slice } from '../../engine/ops/shape.ts';
 import { sigmoid, tanh } from '../../engine/ops/unary.ts';
-import { withBackend } from '../../engine/runtime.ts';
 import { backward } from '../../engine/tape.ts';
 import { tensor, variable, type Tensor } from '../../engine/tensor.ts';
 import { expectClose, expectSame, f64, messageOf } from './oracle.ts';
+import { onBackend } from '../support/backends.ts';
 
-test('swiglu takes the gate from the first half and up from the second', () => withBackend(f64, async () => {
+test('swiglu takes the gate from the first half and up from the second', () => onBackend(f64, async () => {
   const y = swiglu(tensor([0, 1, 5, 2], [1, 4]));
   expect(y.shape).toEqual([1, 2]);
   expectClose(await y.read(), [0, 2 / (1 + Math.exp(-1))]);
@@ -32,11 +32,11 @@ test('gelu equals its tanh form in small ops', async () => {
   for (const shape of [[1], [7], [3, 5]]) await expectSame((x) => gelu(x!), small as never, [shape]);
 });
 
-test('gelu(1) is 0.841192', () => withBackend(f64, async () => {
+test('gelu(1) is 0.841192', () => onBackend(f64, async () => {
   expectClose(await gelu(tensor([-1, 0, 1])).read(), [-0.15880800939172324, 0, 0.8411919906082768]);
 }));
 
-test('far from 0 both are flat or linear, and never NaN', () => withBackend(f64, async () => {
+test('far from 0 both are flat or linear, and never NaN', () => onBackend(f64, async () => {
   const x = variable([-1e4, 1e4]), y = gelu(x);
   expectClose(await y.read(), [0, 1e4]);
   expectClose(await backward(y.sum()).of(x)!.read(), [0, 1]);

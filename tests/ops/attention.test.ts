@@ -8,6 +8,7 @@ import { slice } from '../../engine/ops/shape.ts';
 import { withBackend } from '../../engine/runtime.ts';
 import { tensor, type Tensor } from '../../engine/tensor.ts';
 import { expectClose, expectSame, f64, messageOf, numbers } from './oracle.ts';
+import { onBackend } from '../support/backends.ts';
 
 const zeros = (...shape: number[]): Tensor => tensor(new Float64Array(shape.reduce((a, b) => a * b, 1)), shape);
 const filled = (seed: number, ...shape: number[]): Tensor => tensor(numbers(shape, seed), shape);
@@ -39,7 +40,7 @@ test('without rotation heads may be of odd size, and the table may be anything',
   await expectSame((qkv) => attention(qkv!, table, attrs), (qkv) => attentionInSmallOps(qkv!, table, attrs), [[2, 4, 12]]);
 });
 
-test('a token sees itself and what came before it', () => withBackend(f64, async () => {
+test('a token sees itself and what came before it', () => onBackend(f64, async () => {
   const table = tensor(rotaryTable(4, 4, 100), [4, 4]), values = numbers([1, 4, 12], 1), changed = values.map((x, i) => (i < 36 ? x : x + 1));
   const attend = (qkv: Float64Array) => attention(tensor(qkv, [1, 4, 12]), table, { heads: 1 }).read();
   const before = await attend(values), after = await attend(changed);
@@ -48,7 +49,7 @@ test('a token sees itself and what came before it', () => withBackend(f64, async
   expectClose(before.slice(0, 4), values.slice(8, 12)); // the first token has only its own value to mix
 }));
 
-test('equal scores mix all values alike, and large scores do not overflow', () => withBackend(f64, async () => {
+test('equal scores mix all values alike, and large scores do not overflow', () => onBackend(f64, async () => {
   const none = tensor([0]), attrs = { heads: 1, rotary: false }; // head size 1: q, k, v per token
   const [mixed, logSumExp] = attention.all(tensor([0, 7, 1, 0, 7, 3], [1, 2, 3]), none, attrs);
   expectClose(await mixed.read(), [1, 2]);
@@ -56,7 +57,7 @@ test('equal scores mix all values alike, and large scores do not overflow', () =
   expectClose(await attention(tensor([1, 1, 1, 1e4, 1e4, 3], [1, 2, 3]), none, attrs).read(), [1, 3]);
 }));
 
-test('query heads share key heads in neighbouring groups', () => withBackend(f64, async () => {
+test('query heads share key heads in neighbouring groups', () => onBackend(f64, async () => {
   const one = tensor([...[0, 0, 0, 0], ...[0, 0], ...[10, 20]], [1, 1, 8]); // 4 query heads, 2 keys, 2 values, of size 1
   expectClose(await attention(one, one, { heads: 4, kvHeads: 2, rotary: false }).read(), [10, 10, 20, 20]);
 }));
@@ -77,7 +78,7 @@ test.each(backends)('decoding in chunks and token by token equals the whole sequ
     }
   };
   const prompts = fc.integer({ min: 1, max: 9 });
-  await fc.assert(fc.asyncProperty(sizes, prompts, fc.nat(1000), (...drawn) => withBackend(backend, () => decodes(...drawn))), { numRuns: 25 });
+  await fc.assert(fc.asyncProperty(sizes, prompts, fc.nat(1000), (...drawn) => onBackend(backend, () => decodes(...drawn))), { numRuns: 25 });
 });
 
 test('the table holds the cosines, then the sines, of t base^(-2i/D)', () => {
@@ -86,14 +87,14 @@ test('the table holds the cosines, then the sines, of t base^(-2i/D)', () => {
   expectClose(table.slice(8), [Math.cos(2), Math.cos(0.2), Math.sin(2), Math.sin(0.2)]);
 });
 
-test('rope turns channel i with channel i + D/2, and inverse turns back', () => withBackend(f64, async () => {
+test('rope turns channel i with channel i + D/2, and inverse turns back', () => onBackend(f64, async () => {
   const quarter = tensor([1, 1, 0, 0, 0, 1, 1, 0], [2, 4]); // position 1: pair 0 by a quarter turn, pair 1 not at all
   expectClose(await rope(tensor([1, 2, 3, 4, 1, 2, 3, 4], [1, 2, 4]), quarter, { heads: 1 }).read(), [1, 2, 3, 4, -3, 2, 1, 4]);
   const x = filled(3, 2, 5, 12), table = tensor(rotaryTable(7, 4, 100), [7, 4]);
   expectClose(await rope(rope(x, table, { heads: 3 }), table, { heads: 3, inverse: true }).read(), await x.read());
 }));
 
-test('the product of two rotated heads depends on their distance alone', () => withBackend(f64, async () => {
+test('the product of two rotated heads depends on their distance alone', () => onBackend(f64, async () => {
   const [q, k] = [numbers([4], 1), numbers([4], 2)], table = tensor(rotaryTable(9, 4, 100), [9, 4]);
   const everywhere = async (head: ArrayLike<number>): Promise<ArrayLike<number>> =>
     rope(tensor(Array.from({ length: 36 }, (_, i) => head[i % 4]!), [1, 9, 4]), table, { heads: 1 }).read();

@@ -4,25 +4,25 @@ import { expect, test } from 'vitest';
 import { mul } from '../../engine/ops/arithmetic.ts';
 import { layerNorm, rmsNorm } from '../../engine/ops/norm.ts';
 import { square, sqrt } from '../../engine/ops/unary.ts';
-import { withBackend } from '../../engine/runtime.ts';
 import { backward } from '../../engine/tape.ts';
 import { Tensor, tensor, variable } from '../../engine/tensor.ts';
 import { expectClose, expectSame, f64, messageOf } from './oracle.ts';
+import { onBackend } from '../support/backends.ts';
 
 const SHAPES = [[1, 1], [2, 3, 5], [7, 1], [4, 16]];
 
-test('rmsNorm divides by the root of the mean square', () => withBackend(f64, async () => {
+test('rmsNorm divides by the root of the mean square', () => onBackend(f64, async () => {
   const y = rmsNorm(tensor([3, 4, 6, 8], [2, 2]), tensor([1, 10]), { epsilon: 0 });
   expectClose(await y.read(), [3, 40, 3, 40].map((v) => v / Math.sqrt(12.5)));
 }));
 
-test('epsilon stands inside the root', () => withBackend(f64, async () => {
+test('epsilon stands inside the root', () => onBackend(f64, async () => {
   const x = variable([0, 0], [1, 2]), y = rmsNorm(x, tensor([1, 2]), { epsilon: 0.04 });
   expectClose(await y.read(), [0, 0]);
   expectClose(await backward(y.sum()).of(x)!.read(), [5, 10]);
 }));
 
-test('layerNorm makes the mean 0 and the variance 1, then scales and shifts', () => withBackend(f64, async () => {
+test('layerNorm makes the mean 0 and the variance 1, then scales and shifts', () => onBackend(f64, async () => {
   const y = layerNorm(tensor([1, 3, 50, 10], [2, 2]), tensor([1, 2]), tensor([0, 100]), { epsilon: 0 });
   expectClose(await y.read(), [-1, 102, 1, 98]);
 }));
@@ -44,7 +44,7 @@ test.each(SHAPES)('layerNorm of [%i,%i,...] equals the same in small ops', async
   await expectSame((x, weight, bias) => layerNorm(x!, weight!, bias!, { epsilon: 0.01 }), small as never, [shape, [shape.at(-1)!], [shape.at(-1)!]]);
 });
 
-test("a weight's gradient is added to its slot", () => withBackend(f64, async () => {
+test("a weight's gradient is added to its slot", () => onBackend(f64, async () => {
   const slot = tensor([100, 200]), { shape, dtype, storage } = tensor([1, 1]);
   const weight = new Tensor({ shape, dtype, storage, needsGrad: true, gradient: slot });
   const x = tensor([3, 4, 3, -4], [2, 2]), n = Math.sqrt(12.5);

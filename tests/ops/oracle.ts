@@ -7,6 +7,7 @@ import { withBackend } from '../../engine/runtime.ts';
 import { sizeOf, type Shape } from '../../engine/shape.ts';
 import { backward } from '../../engine/tape.ts';
 import { tensor, variable, type Tensor } from '../../engine/tensor.ts';
+import { onBackend } from '../support/backends.ts';
 
 export const f64 = new CpuBackend({ precision: 'f64' });
 
@@ -22,7 +23,7 @@ export function numbers(shape: Shape, seed: number): Float64Array {
 export async function expectSame(
   fused: (...inputs: Tensor[]) => Tensor, oracle: (...inputs: Tensor[]) => Tensor, shapes: readonly Shape[], seed = 1,
 ): Promise<void> {
-  await withBackend(f64, async () => {
+  await onBackend(f64, async () => {
     const inputs = shapes.map((shape, i) => variable(numbers(shape, seed + i), shape));
     const y = fused(...inputs), expected = oracle(...inputs);
     expect(y.shape).toEqual(expected.shape);

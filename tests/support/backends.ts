@@ -3,7 +3,8 @@
 // overlap. Parts begin at multiples of 256 bytes; there are at most eight buffers; and nothing that was freed may be used.
 
 import { CpuBackend } from '../../engine/cpu/backend.ts';
-import type { Storage } from '../../engine/backend.ts';
+import type { Backend, Storage } from '../../engine/backend.ts';
+import { backend, useBackend } from '../../engine/runtime.ts';
 import type { Kernel } from '../../kernels/kernel.ts';
 
 const MOST_BINDINGS = 8, ALIGNMENT = 64; // elements
@@ -68,5 +69,24 @@ export class StrictBackend extends CpuBackend {
 
   #use(where: string, storage: Storage): void {
     if (this.#freed.has(this.#wholeOf(storage))) throw new Error(`strict: ${where}: the storage was freed`);
+  }
+}
+
+/** Makes a backend current for the length of an asynchronous test: nothing else runs meanwhile. */
+export async function onBackend<T>(next: Backend, body: () => Promise<T>): Promise<T> {
+  const before = currentBackend();
+  useBackend(next);
+  try {
+    return await body();
+  } finally {
+    if (before) useBackend(before);
+  }
+}
+
+function currentBackend(): Backend | null {
+  try {
+    return backend();
+  } catch {
+    return null; // none yet
   }
 }

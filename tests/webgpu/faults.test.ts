@@ -117,7 +117,7 @@ describeGpu('faults', () => {
     const [x, out] = [backend.alloc(256, 'f32'), backend.alloc(256, 'f32')];
     backend.write(x, new Float32Array(256).fill(3));
     expect(backend.bytes).toBe(2048);
-    expect(await fault(() => backend.alloc(256, 'f32'))).toBe('webgpu: 1024 bytes more than the 2048 in use: the budget for GPU memory is 3000: use a smaller batch, or --device cpu');
+    expect(await fault(() => backend.alloc(256, 'f32'))).toBe('webgpu: 1024 bytes more than the 2048 in use: the budget for GPU memory is 3000: put a loop\'s body in a step(), use a smaller batch, or --device cpu');
     backend.dispatch(affineKernel, { x, out }, { n: 256, factor: 2, offset: 0 });
     backend.free(x); // the dispatch that reads it is not submitted yet
     const next = backend.alloc(300, 'f32');

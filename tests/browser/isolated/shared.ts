@@ -1,5 +1,6 @@
 // Attention on one thread and on two, in a page or in one of its workers; is a worker itself when loaded as one.
 
+import { CpuBackend } from '../../../engine/cpu/backend.ts';
 import { Heap } from '../../../engine/cpu/memory.ts';
 import { startWorkers } from '../../../engine/cpu/threads.ts';
 import { compileKernels } from '../../../engine/cpu/wasm/compile.ts';
@@ -21,7 +22,7 @@ export async function onBoth(): Promise<Outcome> {
   const out: Float32Array[] = [];
   let helped = false, end = async (): Promise<void> => {};
   for (const threads of [1, 2]) {
-    const heap = new Heap(), block = (n: number): ReturnType<Heap['alloc']> => heap.alloc(n, 'f32');
+    const heap = new Heap(new CpuBackend({ precision: 'f64' })), block = (n: number): ReturnType<Heap['alloc']> => heap.alloc(n, 'f32');
     const scratch = block(SCRATCH / 4), qkv = block(B * T * 3 * H * D), result = block(B * T * H * D), logSumExp = block(B * H * T);
     let asleep = (): number => 0;
     const { runners } = compileKernels([attentionForwardKernel as unknown as Kernel], {
