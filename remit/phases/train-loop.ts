@@ -3,6 +3,7 @@
 // What differs between phases - model, data, loss - stays in the phase. Read after: pretrain.ts. Read next: next-token.ts.
 
 import { DivergedError } from '../../engine/errors.ts';
+import { backend } from '../../engine/runtime.ts';
 import type { Tensor } from '../../engine/tensor.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import { AdamW } from '../../optim/adamw.ts';
@@ -74,11 +75,21 @@ export async function trainLoop({ phase, section, settings, model, run, updates 
       await run.watch?.(phase, state.step, model);
       if (state.step < steps) await run.keep?.(state);
     }
-    if (state.step === steps) await run.save(phase, model);
+    if (state.step === steps) {
+      await checkWeights({ phase, section, step: steps }, model);
+      await run.save(phase, model);
+    }
     else await run.suspend?.(state);
   } finally {
     optimiser.free();
   }
+}
+
+/** The last update is followed by no loss that would tell. */
+async function checkWeights({ phase, section, step }: { phase: string; section: string; step: number }, { parameters }: Transformer): Promise<void> {
+  const { values, size } = parameters.flat;
+  const wrong = (await backend().read(values)).subarray(0, size).find((value) => !Number.isFinite(value));
+  if (wrong !== undefined) throw new DivergedError(`${phase}: a weight is ${wrong} after step ${step}: lower ${section}.rate or ${section}.clip`);
 }
 
 /** Told at the step itself: the weights are still those of the step before. */

@@ -89,6 +89,18 @@ describe.each(places)('on %s', (place) => {
 describe('when it does not end', () => {
   beforeEach(() => useBackend(new CpuBackend()));
 
+  test('weights that are not finite after the last step are told, and not saved', async () => {
+    const model = newModel(config, 70), { values, size } = model.parameters.flat, saved: string[] = [];
+    const run: Run = {
+      ...quietRun, save: async (phase) => void saved.push(phase),
+      async watch(_, step) {
+        if (step === 30) backend().write(values, new Float32Array(size).fill(-Infinity)); // as an update at the edge of the floats would leave them
+      },
+    };
+    await expect(pretrain(model, run, () => false)).rejects.toThrow('pretrain: a weight is -Infinity after step 30: lower pretrain.rate or pretrain.clip');
+    expect(saved).toEqual([]);
+  });
+
   test('more than ten in a row are not skipped', async () => {
     const run = recorder();
     await expect(pretrain(newModel(config, 70), run, (i) => i >= 6, 'skip')).rejects.toThrow(/^pretrain: loss is NaN at step 17: /);
