@@ -53,6 +53,7 @@ export function readText(path: string, options: TextOptions = {}): string {
   const documents = files.flatMap((file) => (isLines(file) ? jsonLines(file, field!) : [readTextFile('data', file)]));
   const text = documents.join('\n');
   if (text.trim() === '') throw new FormatError(`data: ${path}: is empty: there is no text to learn from`);
+  if (text.includes('\ufeff')) notice?.(`data: ${oneLine(path)}: has byte order marks within the text: each is learned as a character`);
   if (text.includes('\r\n')) notice?.(`data: ${oneLine(path)}: has line ends of Windows: each is learned as two characters, CR and LF`);
   return text;
 }
@@ -86,7 +87,7 @@ function filesIn(root: string): Found {
         pass(path, 'hidden');
         continue;
       }
-      const entry = attempt('data', path, () => lstatSync(path));
+      const entry = attempt('data', path, () => lstatSync(path), 'gone, or a name that is not UTF-8: rename it');
       if (entry.isSymbolicLink()) links.push({ path, target: targetOf(path, inside) });
       else if (entry.isDirectory()) visit(path);
       else if (!isText(path)) pass(path, 'neither .txt nor .jsonl');
@@ -129,7 +130,8 @@ function shortList(names: readonly string[]): string {
 
 /** The field of every line; blank lines are passed over. */
 function jsonLines(file: string, field: string): string[] {
-  return readTextFile('data', file).split('\n').flatMap((line, index) => {
+  return readTextFile('data', file).split('\n').flatMap((written, index) => {
+    const line = written.replace(/^\ufeff/, ''); // of a file that was put behind another
     if (line.trim() === '') return [];
     const where = `data: ${file}:${index + 1}`;
     const value = parseJson(line, (why) => {
@@ -145,7 +147,7 @@ function jsonLines(file: string, field: string): string[] {
     if (typeof text !== 'string') {
       throw new FormatError(`${where}: field "${field}" = ${JSON.stringify(text).slice(0, 40)}: must be a string`);
     }
-    if (/\p{Surrogate}/u.test(text)) {
+    if (line.includes('\\u') && /\p{Surrogate}/u.test(text)) { // only an escape can say half of a character
       throw new FormatError(`${where}: field "${field}": half of a surrogate pair (an escape such as \\ud83d alone): is no Unicode text`);
     }
     return [text];

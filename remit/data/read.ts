@@ -8,32 +8,44 @@ import { decodeJson, decodeText } from './decode.ts';
 /** The most that a JSON file may hold, 64 MiB: the largest tokenizer.json in use has some 20. */
 export const MAX_JSON_BYTES = 64 * 2 ** 20;
 
+export interface ReadOptions {
+  /** The most bytes to take; no limit unless given. */
+  readonly most?: number;
+  /** Whether a pipe will do, as in `--config <(...)` and `--data /dev/stdin`: it is read to its end. */
+  readonly pipes?: boolean;
+}
+
 /**
- * The bytes of a regular file. `where` begins the message: `data`, `config`. Throws ConfigError when there is none at `path`, it cannot be
- * read, or it is longer than `most`; FormatError when it only stands for the file that Git LFS would bring.
+ * The bytes of a regular file. `where` begins the message: `data`, `config`. Throws ConfigError when there is none at
+ * `path`, it cannot be read, or it is longer than `most`; FormatError when it only stands for what Git LFS would bring.
  */
-export function readBytes(where: string, path: string, most = Infinity): Uint8Array {
+export function readBytes(where: string, path: string, { most = Infinity, pipes = false }: ReadOptions = {}): Uint8Array {
   const entry = attempt(where, path, () => statSync(path), 'no such file');
   if (entry.isDirectory()) throw new ConfigError(`${where}: ${path}: is a folder: give a file`);
-  if (!entry.isFile()) throw new ConfigError(`${where}: ${path}: is not a regular file`); // a pipe would be waited for
-  if (entry.size > most) throw new ConfigError(`${where}: ${path}: has ${entry.size} bytes: at most ${most} can be read`);
+  if (!entry.isFile() && !(pipes && entry.isFIFO())) throw new ConfigError(`${where}: ${path}: is not a regular file`);
+  checkLength(where, path, entry.size, most);
   const bytes = attempt(where, path, () => readFileSync(path));
+  checkLength(where, path, bytes.length, most); // of a pipe, and of a file that grew meanwhile
   if (bytes.length < LONGEST_POINTER && bytes.toString('latin1').startsWith('version https://git-lfs.github.com/spec/')) {
     throw new FormatError(`${where}: ${path}: stands for a file that is not here: get it with git lfs pull`);
   }
   return bytes;
 }
 
-const LONGEST_POINTER = 1024; // bytes, as Git LFS says
-
-/** A file of UTF-8 text, without its byte order mark. Throws as readBytes() does, and FormatError when it is no such text. */
-export function readTextFile(where: string, path: string, most?: number): string {
-  return decodeText(readBytes(where, path, most), `${where}: ${path}`);
+function checkLength(where: string, path: string, length: number, most: number): void {
+  if (length > most) throw new ConfigError(`${where}: ${path}: has ${length} bytes: at most ${most} can be read`);
 }
 
-/** A file of JSON. Throws as readBytes() does, and FormatError when it is not JSON, or repeats a key. */
+const LONGEST_POINTER = 1024; // bytes, as Git LFS says
+
+/** A file of UTF-8 text, without its byte order mark. Throws as readBytes() does, and FormatError for any other. */
+export function readTextFile(where: string, path: string, options?: ReadOptions): string {
+  return decodeText(readBytes(where, path, options), `${where}: ${path}`);
+}
+
+/** A file or pipe of JSON. Throws as readBytes() does, and FormatError when it is not JSON, or repeats a key. */
 export function readJsonFile(where: string, path: string, most = MAX_JSON_BYTES): unknown {
-  const bytes = readBytes(where, path, most);
+  const bytes = readBytes(where, path, { most, pipes: true });
   if (bytes.length === 0) throw new FormatError(`${where}: ${path}: is empty`);
   return decodeJson(bytes, `${where}: ${path}`);
 }

@@ -81,6 +81,6 @@ function reader(folder: string): (name: string) => Uint8Array | undefined {
   return (name) => {
     const path = join(folder, name);
     if (!existsSync(path)) return undefined;
-    return readBytes('model', path, name.endsWith('.safetensors') ? undefined : MAX_JSON_BYTES);
+    return readBytes('model', path, name.endsWith('.safetensors') ? {} : { most: MAX_JSON_BYTES });
   };
 }

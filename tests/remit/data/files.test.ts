@@ -208,6 +208,19 @@ describe('readText', () => {
     expect(told).toEqual([`data: ${path}: has line ends of Windows: each is learned as two characters, CR and LF`]);
   });
 
+  test('byte order marks of files that were put one behind the other', () => {
+    const told: string[] = [];
+    expect(readText(put('a.jsonl', '\uFEFF{"text":"one"}\n\uFEFF{"text":"two"}'))).toBe('one\ntwo');
+    const path = put('a.txt', '\uFEFFone\uFEFFtwo');
+    expect(readText(path, { notice: (line) => told.push(line) })).toBe('one\uFEFFtwo');
+    expect(told).toEqual([`data: ${path}: has byte order marks within the text: each is learned as a character`]);
+  });
+
+  test.runIf(process.platform === 'linux')('a file name that is not UTF-8 is named (only Linux has them)', () => {
+    writeFileSync(Buffer.concat([Buffer.from(`${folder}/`), Buffer.of(0xff), Buffer.from('.txt')]), 'x');
+    refusal(folder, ConfigError, `${folder}/\ufffd.txt: gone, or a name that is not UTF-8: rename it`);
+  });
+
   test('sorts by code units, whatever the locale', () => {
     for (const name of ['b.txt', 'B.txt', 'ä.txt', 'a/z.txt', 'a-z.txt', '10.txt', '9.txt']) put(name, name);
     expect(readText(folder).split('\n')).toEqual(['10.txt', '9.txt', 'B.txt', 'a-z.txt', 'a/z.txt', 'b.txt', 'ä.txt']);

@@ -1,7 +1,7 @@
 // One reader for every file that a command is given: the same file is taken, or refused in the same words, wherever it is asked for.
 // The policy, line by line: docs/files.md.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -81,14 +81,19 @@ describe('on disk', () => {
   test('a folder, a pipe and a file that is too long are refused', () => {
     expect(() => readBytes('config', scratch)).toThrow(new ConfigError(`config: ${scratch}: is a folder: give a file`));
     const path = put('a.json', '12345');
-    expect(() => readBytes('config', path, 4)).toThrow(new ConfigError(`config: ${path}: has 5 bytes: at most 4 can be read`));
-    expect(readBytes('config', path, 5)).toHaveLength(5);
+    expect(() => readBytes('config', path, { most: 4 })).toThrow(new ConfigError(`config: ${path}: has 5 bytes: at most 4 can be read`));
+    expect(readBytes('config', path, { most: 5 })).toHaveLength(5);
   });
 
-  test.skipIf(process.platform === 'win32')('a pipe is not waited for (Windows has none among its files)', () => {
+  test.skipIf(process.platform === 'win32')('a pipe of JSON is read to its end, one of text not waited for (Windows has none among its files)', () => {
     const pipe = join(scratch, 'pipe.json');
     execFileSync('mkfifo', [pipe]);
-    expect(() => readJsonFile('config', pipe)).toThrow(new ConfigError(`config: ${pipe}: is not a regular file`));
+    spawn('sh', ['-c', `printf '{"a":1}' > "${pipe}"`], { stdio: 'ignore' });
+    expect(readJsonFile('config', pipe)).toEqual({ a: 1 });
+    spawn('sh', ['-c', `printf '{"a":1}' > "${pipe}"`], { stdio: 'ignore' });
+    expect(() => readJsonFile('config', pipe, 6)).toThrow(new ConfigError(`config: ${pipe}: has 7 bytes: at most 6 can be read`));
+    expect(() => readTextFile('data', pipe)).toThrow(new ConfigError(`data: ${pipe}: is not a regular file`));
+    expect(() => readJsonFile('config', '/dev/null')).toThrow(new ConfigError('config: /dev/null: is not a regular file'));
   });
 
   test.skipIf(process.platform === 'win32' || process.getuid?.() === 0)('a file without permission is named (root may read anything; Windows asks otherwise)', () => {
