@@ -1,6 +1,6 @@
 // What the WebGPU backend knows of a shader: its text, its bindings, its parameters, and how a kernel launches it.
 // The records themselves are made from the .wgsl files by scripts/embed-wgsl.mjs: kernels/generated.ts has what every device needs to know,
-// generated-sources.ts the texts, which the WebGPU backend brings along, and generated-origins.ts where their lines come from, for errors.
+// generated-sources.ts the texts, which the WebGPU backend brings along.
 
 export interface Wgsl<B extends string = string, P extends string = string> {
   readonly path: string;

@@ -1,6 +1,6 @@
 // Turns every kernels/**/*.wgsl into modules, so that Node, vitest, browsers and bundlers load shaders with no plugin and no file reading,
-// and the compiler knows the names of their bindings and parameters: kernels/generated.ts has those, generated-sources.ts the texts, which
-// only a GPU needs, and generated-origins.ts the places where their lines come from, which only an error needs.
+// and the compiler knows the names of their bindings and parameters: kernels/generated.ts has those, and generated-sources.ts the texts, which
+// only a GPU needs: every file once, and of which lines of them each shader is made.
 // `//#include "path"` lines are replaced by the file they name, each once. Runs before build, test and type check; its result is not in git.
 // Uses Node alone. What a shader must look like: kernels/README.md.
 
@@ -15,12 +15,11 @@ const modules = files.filter((name) => !name.startsWith('lib/')).map(describe);
 const header = '// Made by scripts/embed-wgsl.mjs from the .wgsl files. Not in git.\n';
 write('generated.ts', [`${header}\nimport type { Wgsl } from './wgsl.ts';\n`, ...modules.map(emit)].join('\n'));
 write('generated-sources.ts', `${header}
-/** The text of each shader, includes replaced, by its path. */
-export const sources: Readonly<Record<string, string>> = ${json(modules.map(({ path, lines }) => [path, lines.map(({ text }) => text).join('\n')]))};
-`);
-write('generated-origins.ts', `${header}
-/** Where the lines of each shader come from, in order: so many lines of a file, beginning at a line of it. */
-export const origins: Readonly<Record<string, readonly (readonly [file: string, line: number, count: number])[]>> = ${json(modules.map(({ path, lines }) => [path, runs(lines)]))};
+/** Every file once: shaders, and what they include. */
+export const files: Readonly<Record<string, string>> = ${json(files.map((path) => [path, readFileSync(join(root, path), 'utf8')]))};
+
+/** Of which lines each shader is made, in order: so many lines of a file, beginning at a line of it. */
+export const parts: Readonly<Record<string, readonly (readonly [file: string, line: number, count: number])[]>> = ${json(modules.map(({ path, lines }) => [path, runs(lines)]))};
 `);
 
 /** Only what changed, so that nothing is built again without need. */

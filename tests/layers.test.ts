@@ -70,7 +70,7 @@ test('what is for Node only is loaded by the rest of the engine when it is neede
   expect(byName(dynamically)).toEqual(['engine/webgpu/adapter.ts']);
 });
 
-test('the texts of shaders are loaded with the WebGPU backend, and where their lines come from on an error: neither at the start', () => {
+test('the texts of shaders are loaded with the WebGPU backend, never at the start', () => {
   const engine = [...sources('engine'), ...sources('kernels'), ...sources('nn'), ...sources('optim')];
   const importing = (target: string, kinds: readonly RegExp[]) =>
     engine.filter((file) => valueImports(readFileSync(join(root, file), 'utf8'), [...kinds]).some((path) => posix.join(posix.dirname(file), path) === target));
@@ -78,8 +78,6 @@ test('the texts of shaders are loaded with the WebGPU backend, and where their l
   expect(importing('engine/webgpu/pipelines.ts', statically)).toEqual(['engine/webgpu/backend.ts']);
   expect(importing('engine/webgpu/backend.ts', statically)).toEqual([]);
   expect(importing('engine/webgpu/backend.ts', dynamically)).toEqual(['engine/device.ts']);
-  expect(importing('kernels/generated-origins.ts', statically)).toEqual([]);
-  expect(importing('kernels/generated-origins.ts', dynamically)).toEqual(['engine/webgpu/pipelines.ts']);
 });
 
 test('the reader of imports sees every kind, and leaves types and comments out', () => {

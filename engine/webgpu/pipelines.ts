@@ -1,7 +1,7 @@
 // Shaders to pipelines: one per kernel and combination of substitutions and constants, made at first use and kept.
 // Compile errors are mapped back to the file and line that they come from. Read after: kernels/wgsl.ts.
 
-import { sources } from '../../kernels/generated-sources.ts';
+import { files, parts } from '../../kernels/generated-sources.ts';
 import type { Wgsl, WgslProgram } from '../../kernels/wgsl.ts';
 
 export interface Pipeline {
@@ -68,7 +68,7 @@ export class Pipelines {
     const judge = async (): Promise<void> => {
       const [{ messages }, error] = await Promise.all([module.getCompilationInfo(), scope]);
       const first = messages.find(({ type }) => type === 'error');
-      const what = first ? `${await placeOf(path, first.lineNum)}:${first.linePos}: ${first.message}` : error && `${path}: ${error.message.split('\n')[0]}`;
+      const what = first ? `${placeOf(path, first.lineNum)}:${first.linePos}: ${first.message}` : error && `${path}: ${error.message.split('\n')[0]}`;
       if (what) this.#fail(`${what}${variant && ` (variant${variant})`}`);
     };
     const check = judge().catch(() => {}).finally(() => this.#unchecked--); // a device that was lost says so elsewhere
@@ -76,11 +76,10 @@ export class Pipelines {
   }
 }
 
-/** `file:line` of a line of a shader, of what it includes too. The table is loaded for an error only. */
-async function placeOf(path: string, line: number): Promise<string> {
-  const { origins } = await import('../../kernels/generated-origins.ts');
+/** `file:line` of a line of a shader, of what it includes too. */
+function placeOf(path: string, line: number): string {
   let before = 0;
-  for (const [file, first, count] of origins[path] ?? []) {
+  for (const [file, first, count] of parts[path] ?? []) {
     if (line <= before + count) return `${file}:${first + line - before - 1}`;
     before += count;
   }
@@ -88,9 +87,11 @@ async function placeOf(path: string, line: number): Promise<string> {
 }
 
 /** The text of a shader as its file has it, includes replaced. */
-export function sourceOf({ path, source = sources[path] }: Pick<Wgsl, 'path' | 'source'>): string {
-  if (source === undefined) throw new Error(`internal: ${path}: has no source`);
-  return source;
+export function sourceOf({ path, source }: Pick<Wgsl, 'path' | 'source'>): string {
+  if (source !== undefined) return source;
+  const made = parts[path];
+  if (made === undefined) throw new Error(`internal: ${path}: has no source`);
+  return made.flatMap(([file, first, count]) => files[file]!.split('\n').slice(first - 1, first - 1 + count)).join('\n');
 }
 
 /** The source with the right-hand side of each `//#param NAME` line replaced: what stands between `= ` or `return ` and `;`. */

@@ -1,10 +1,11 @@
 // A model as a Hugging Face folder, both ways: config.json, model.safetensors, tokenizer.json and their small companions.
 // Our tensors carry the Llama names and the [out,in] orientation already, so weights are copied, not converted.
 // Pure functions from names to contents; folder.ts puts them on disk. Source: transformers, modeling_llama.py. Read after: llama-config.ts.
-import { FormatError } from '../../engine/errors.ts';
+import { ConfigError, FormatError } from '../../engine/errors.ts';
 import { callable, checkArguments, checkValue, having, isOptions, optional, string, such, typedArray } from '../../engine/options.ts';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../../engine/safetensors.ts';
 import { sameShape, show, type Shape } from '../../engine/shape.ts';
+import { checkConfig } from '../../nn/config.ts';
 import type { Transformer, TransformerConfig } from '../../nn/transformer.ts';
 import { BEGIN, STOP } from '../data/alphabet.ts';
 import { decodeJson } from '../data/decode.ts';
@@ -119,6 +120,7 @@ export function importHuggingFace(given: (name: string) => Uint8Array | undefine
   if (!configFile) throw new FormatError(`huggingface: ${where}: has no config.json: not a Hugging Face model folder`);
   const config = fromLlamaConfig(decodeJson(configFile, `huggingface: ${where}/config.json`), `${where}/config.json`);
 
+  checkShape(config, `${where}/config.json`);
   const tensors = new Map<string, HostTensor>();
   const { tensors: stored, aliases } = readWeights(files, where);
   for (const [name, tensor] of stored) {
@@ -137,6 +139,15 @@ export function importHuggingFace(given: (name: string) => Uint8Array | undefine
     throw new FormatError(`huggingface: ${where}: tokenizer.json has ${tokenizer.vocabulary} tokens, the model only ${config.vocabulary}`);
   }
   return { config, tensors, tokenizer, tokenizerFault };
+}
+
+/** A shape that the file may well say, and this engine does not build: too many layers, a base or an epsilon out of range. */
+function checkShape(config: TransformerConfig, where: string): void {
+  try {
+    checkConfig(config);
+  } catch (error) {
+    throw error instanceof ConfigError ? new FormatError(`huggingface: ${where}: ${error.message}`) : error;
+  }
 }
 
 /** A model can be used by token ids, without a tokenizer: one that splits text in other ways is no reason to refuse the folder. */

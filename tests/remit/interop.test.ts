@@ -20,7 +20,7 @@ const none = { bos: null, eos: null };
 /** A Llama with drawn sizes. */
 const llama = fc
   .record({
-    vocabulary: fc.integer({ min: 1, max: 40 }), context: fc.integer({ min: 1, max: 20 }), layers: fc.integer({ min: 1, max: 3 }),
+    vocabulary: fc.integer({ min: 1, max: 40 }), context: fc.integer({ min: 2, max: 20 }), layers: fc.integer({ min: 1, max: 3 }),
     headSize: fc.integer({ min: 1, max: 4 }), kvHeads: fc.integer({ min: 1, max: 3 }), sharing: fc.integer({ min: 1, max: 3 }),
     hidden: fc.integer({ min: 1, max: 17 }), rotaryBase: fc.constantFrom(100, 10000, 500000.5), tied: fc.boolean(), epsilon: fc.constantFrom(1e-5, 1e-6),
   })
@@ -246,7 +246,9 @@ describe('importing', () => {
     ['a missing tensor', change((w) => w.delete('model.norm.weight')), ': has no tensor "model.norm.weight" [4]'],
     ['a bias', change((w) => w.set('model.norm.bias', w.get('model.norm.weight')!)), ': tensor "model.norm.bias" [4]: a Llama of this config has no such tensor'],
     ['another shape', change(nothing, { intermediate_size: 7 }), ': tensor "model.layers.0.mlp.gate_proj.weight" [3,4]: the config needs [7,4]'],
-    ['a billion layers', change(nothing, { num_hidden_layers: 1e9 }), ': has no tensor "model.layers.1.input_layernorm.weight" [4]'],
+    ['a layer that is not there', change(nothing, { num_hidden_layers: 2 }), ': has no tensor "model.layers.1.input_layernorm.weight" [4]'],
+    ['a billion layers', change(nothing, { num_hidden_layers: 1e9 }), '/config.json: model: layers = 1000000000: must be a whole number from 1 to 128'],
+    ['an epsilon out of range', change(nothing, { rms_norm_eps: 1e300 }), '/config.json: model: epsilon = 1e+300: must be a number above 0 and at most 0.1'],
     ['whole numbers', change((w) => w.set('model.norm.weight', { dtype: 'I32', shape: [4], data: new Int32Array(4) })),
       ': tensor "model.norm.weight" is I32: weights must be F64, F32, F16 or BF16'],
     ['a tokenizer too large', { ...change(nothing), 'tokenizer.json': json(characterTokenizer('abcdef')) }, ': tokenizer.json has 6 tokens, the model only 5'],
