@@ -2,7 +2,7 @@
 // What needs files is in node.ts.
 
 export { createDevice } from './engine/device.ts';
-export * from './engine/errors.ts';
+export { ConfigError, DeviceError, DivergedError, FormatError, RemitError, ShapeError, StepError } from './engine/errors.ts';
 export * as ops from './engine/ops/index.ts';
 export { Parameters } from './engine/parameters.ts';
 export { rng, Rng, type Stream } from './engine/rng.ts';

@@ -27,7 +27,7 @@ const always: Readonly<Record<string, readonly DType[]>> = {
 export function fromHost(where: string, values: Numbers, wanted: Shape | undefined, dtype: DType): { values: ArrayLike<number>; shape: Shape } {
   if (!isList(values)) throw new ShapeError(`${where}: ${describe(values)}: must be a list of numbers, or of rows of numbers; a single one is ([5], [])`);
   const found = measure(where, values), isFlat = found.length === 1;
-  const shape = wanted ?? found;
+  const shape = wanted === undefined ? found : wanted;
   checkShape(where, shape);
   const count = sizeOf(found);
   if (count !== sizeOf(shape)) throw new ShapeError(`${where}: ${count} values for ${show(shape)}: needs ${sizeOf(shape)}`);

@@ -58,6 +58,7 @@ export class AdamW {
 
   /** To go on with moments from elsewhere: how many updates were left out there, as readSkipped() told. */
   setSkipped(count: number): void {
+    checkArguments('AdamW.setSkipped', arguments, { count: whole({ min: 0 }) });
     backend().dispatch(fillKernel, { out: this.#skipped }, { n: 1, value: count });
   }
 
