@@ -1,10 +1,10 @@
 // Generation: greedy is the argmax of the full forward pass, sampling follows the softmax of it, and every option does what it says.
 
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import { ConfigError, DivergedError } from '../../engine/errors.ts';
 import { rng } from '../../engine/rng.ts';
-import { backend, noGrad, useBackend, withBackend } from '../../engine/runtime.ts';
+import { backend, noGrad, useBackend } from '../../engine/runtime.ts';
 import { tensor } from '../../engine/tensor.ts';
 import { sampleKernel } from '../../kernels/random/random.ts';
 import type { TransformerConfig } from '../../nn/config.ts';
@@ -225,7 +225,10 @@ describe('logits that are no distribution', () => {
     }
   });
 
-  test.each(['WASM', 'references'])('draw -1, in their row alone: %s', async (how) => withBackend(new CpuBackend({ wasm: how === 'WASM' }), async () => {
+  test.each(['WASM', 'references'])('draw -1, in their row alone: %s', async (how) => {
+    const before = backend();
+    onTestFinished(() => useBackend(before));
+    useBackend(new CpuBackend({ wasm: how === 'WASM' }));
     const rows = [[0, 1, 2, 3, 4], [0, NaN, 2, 3, 4], [0, 1, 2, 3, Infinity], Array<number>(5).fill(-Infinity), [-Infinity, -Infinity, -3, -Infinity, -Infinity]];
     for (const temperature of [0, 0.5]) {
       for (const topK of [0, 2]) {
@@ -238,7 +241,7 @@ describe('logits that are no distribution', () => {
         expect(drawn[0]).toBeGreaterThanOrEqual(0);
       }
     }
-  }));
+  });
 });
 
 test('a temperature of next to nothing takes the likeliest token', async () => {
