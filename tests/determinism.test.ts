@@ -27,6 +27,10 @@ test('so has a run in another process, and one whose recycled memory is filled w
   expect(poisoned).toEqual(here);
 });
 
+test('so has a run in vectors of 128 bits', async () => {
+  expect(await elsewhere(5, { REMIT_WIDE: '0' })).toEqual(await tinyRun(5));
+});
+
 test('another seed has other ones', async () => {
   const [a, b] = [await tinyRun(5), await tinyRun(6)];
   expect(a.weights).not.toBe(b.weights);

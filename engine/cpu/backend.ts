@@ -9,7 +9,8 @@ import type { DType } from '../shape.ts';
 import { checkValue } from '../options.ts';
 import { checkFree, checkOwner, checkPart, checkRequest, checkWrite, OwnedStorage, refuse } from '../storage.ts';
 import { Heap, type Block } from './memory.ts';
-import { compileKernels, type WasmRunner } from './wasm/compile.ts';
+import { compileKernels, type CompiledKernels, type WasmRunner } from './wasm/compile.ts';
+import type { ProgramWidth } from './wasm/width.ts';
 import { startWorkers, threadCount } from './threads.ts';
 
 export interface CpuOptions {
@@ -50,6 +51,8 @@ const BREATH_MS = 50; // the event loop gets a turn this often, or signals would
 export class CpuBackend implements Backend {
   readonly name: string;
   readonly calls = new Map<string, KernelCalls>();
+  /** How wide the vectors of its programs are, where it has any. */
+  readonly width: ProgramWidth | undefined;
   readonly #heap: Heap | null;
   readonly #programs: ReadonlyMap<Kernel, WasmRunner>;
   readonly #kept: Block[] = []; // what the programs hold by address alone
@@ -61,7 +64,9 @@ export class CpuBackend implements Backend {
     checkValue('cpu: threads', threads, threadCount);
     this.name = precision === 'f32' ? 'cpu' : 'cpu-f64';
     this.#heap = precision === 'f32' ? new Heap(this) : null;
-    this.#programs = this.#heap && wasm ? this.#compile(this.#heap, threads, notice) : new Map();
+    const compiled = this.#heap && wasm ? this.#compile(this.#heap, threads, notice) : undefined;
+    this.#programs = compiled?.runners ?? new Map();
+    this.width = compiled?.width;
   }
 
   alloc(size: number, dtype: DType): CpuStorage {
@@ -109,13 +114,13 @@ export class CpuBackend implements Backend {
   }
 
   /** Compiles the programs; other threads are started when there is work for them. */
-  #compile(heap: Heap, wanted: number, notice?: (why: string) => void): ReadonlyMap<Kernel, WasmRunner> {
+  #compile(heap: Heap, wanted: number, notice?: (why: string) => void): CompiledKernels {
     const { memory, shared, maximumPages } = heap, threads = shared ? wanted : 1;
     return compileKernels(kernelsWithWasm, {
       memory, shared, maximumPages, threads,
       onShare: (compiled) => (this.#stopWorkers = startWorkers(threads, memory, compiled, notice)),
       scratch: (bytes) => this.#scratchAt(bytes),
-    }, (bytes) => this.#forever(bytes)).runners;
+    }, (bytes) => this.#forever(bytes));
   }
 
   /** Ends the other threads. What is dispatched afterwards, this one computes alone. */

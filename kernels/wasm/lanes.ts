@@ -159,7 +159,7 @@ export function vectors(f: FunctionBuilder): Lanes<'v128'> {
 }
 
 /** What has no instruction for single floats is computed as a vector. */
-function singles(f: FunctionBuilder): Lanes<'f32'> {
+export function singles(f: FunctionBuilder): Lanes<'f32'> {
   const { splat, lane } = v128;
   const vector = vectors(f);
   return {

@@ -2,6 +2,7 @@
 
 import { availableParallelism, cpus } from 'node:os';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
+import { width } from '../../engine/cpu/wasm/width.ts';
 import type { Backend } from '../../engine/backend.ts';
 import { highest } from '../../engine/extremes.ts';
 import { openGpu, type Gpu } from '../../engine/webgpu/adapter.ts';
@@ -17,6 +18,7 @@ Lists what can compute here, and which --device takes it. --device auto, which i
 Software is a driver that computes on the CPU: right, but slow; it is for trying the GPU programs on a machine without a GPU.
 
   REMIT_NO_WEBGPU=1    in the environment: as if the package webgpu were not installed
+  REMIT_WIDE=0         the same: the CPU computes in vectors of 128 bits, to the same results
 `;
 
 /** One thing that computes, or could: `open` is absent when it cannot, and `about` then says why. */
@@ -36,8 +38,8 @@ export async function run(argv: readonly string[]): Promise<number> {
     if (kind === 'gpu') return '--device auto, or webgpu';
     return hasGpu ? 'not taken while there is a GPU' : '--device webgpu';
   };
-  const width = highest(devices.filter(({ open }) => open).map(({ about }) => about.length));
-  for (const device of devices) print(hanging(device.kind.padEnd(10), `${device.about.padEnd(width + 3)}${flag(device)}`, columns()));
+  const longest = highest(devices.filter(({ open }) => open).map(({ about }) => about.length));
+  for (const device of devices) print(hanging(device.kind.padEnd(10), `${device.about.padEnd(longest + 3)}${flag(device)}`, columns()));
   for (const { gpu } of devices) gpu?.device.destroy();
   return EXIT.ok;
 }
@@ -47,10 +49,15 @@ export async function listDevices(): Promise<Device[]> {
   const gpu = await openGpu({ software: 'never' });
   const software = await openGpu({ software: typeof gpu === 'string' ? 'allowed' : 'only' }); // without a GPU: what --device webgpu takes
   return [
-    { kind: 'cpu', about: `${cpus()[0]?.model.trim() ?? 'unknown model'}, ${availableParallelism()} cores`, open: () => new CpuBackend() },
+    { kind: 'cpu', about: aboutCpu(), open: () => new CpuBackend() },
     device('gpu', gpu),
     device('software', software),
   ];
+}
+
+function aboutCpu(): string {
+  const model = cpus()[0]?.model.trim() ?? 'unknown model';
+  return `${model}, vectors of ${width().wide ? 256 : 128} bits, ${availableParallelism()} cores`;
 }
 
 function device(kind: Device['kind'], gpu: Gpu | string): Device {

@@ -5,6 +5,8 @@ import { readFileSync, statfsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Backend } from '../../engine/backend.ts';
 import type { Gpu } from '../../engine/webgpu/adapter.ts';
+import { CpuBackend } from '../../engine/cpu/backend.ts';
+import { bitsOf, type ProgramWidth } from '../../engine/cpu/wasm/width.ts';
 import { WebGpuBackend } from '../../engine/webgpu/backend.ts';
 import { readArguments } from './arguments.ts';
 import { listDevices, type Device } from './devices.ts';
@@ -20,6 +22,7 @@ Prints what a run depends on: Node, the package webgpu, the devices with their l
 which is compared with plain loops. Takes seconds. The last lines are advice; the exit code is 1 when a device computes wrongly.
 
   REMIT_NO_WEBGPU=1    in the environment: as if the package webgpu were not installed
+  REMIT_WIDE=0         the same: the CPU computes in vectors of 128 bits, to the same results
 `;
 
 const NAME = 12; // columns
@@ -39,6 +42,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     line(device.kind, `${device.about}${typeof check === 'string' ? `: ${check}` : ''}`);
     if (device.gpu) line('', limits(device.gpu));
     if (typeof check !== 'string' && check) line('', describe(check));
+    if (device.kind === 'cpu' && typeof check !== 'string') advice.push(...tellWidth(new CpuBackend().width!));
     if (check !== undefined && (typeof check === 'string' || !check.right)) {
       healthy = false;
       if (typeof check !== 'string') advice.push(`${device.about} computes wrongly: update its driver, and use --device ${device.kind === 'cpu' ? 'webgpu' : 'cpu'} until then`);
@@ -52,6 +56,13 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (typeof free === 'number' && free < LITTLE_DISK) advice.push('there is little room for runs: give --out on another disk');
   advice.forEach((text, i) => line(i === 0 ? 'advice' : '', text));
   return healthy ? EXIT.ok : EXIT.failed;
+}
+
+/** Prints how wide the CPU's vectors are, and why; returns advice where something is not as it should be. */
+function tellWidth(width: ProgramWidth): string[] {
+  line('', `vectors of ${bitsOf(width)}: ${width.reason}`);
+  if (width.distrusted.length === 0) return [];
+  return [`wide programs of ${width.distrusted.join(' and ')} computed wrongly and are not used: please report it with this output`];
 }
 
 function line(name: string, text: string): void {

@@ -3,6 +3,8 @@
 // is nothing to lose, and it ends at once. A second signal, more than a moment later, always ends it at once. Used by: train-world.ts, train-text.ts.
 
 import type { Backend } from '../../engine/backend.ts';
+import { CpuBackend } from '../../engine/cpu/backend.ts';
+import { bitsOf } from '../../engine/cpu/wasm/width.ts';
 import { DivergedError } from '../../engine/errors.ts';
 import { backend } from '../../engine/runtime.ts';
 import type { Transformer } from '../../nn/transformer.ts';
@@ -59,7 +61,8 @@ export async function inRunFolder(session: Session, body: (folder: RunFolder) =>
   let folder: RunFolder | undefined;
   try {
     const path = claimFolder(out, name, resume);
-    const began = { ...environment(version(), device.name), ...hashes, ...(plan !== undefined && { plan }), sources: noteSources(path, sources) };
+    const vectors = device instanceof CpuBackend && device.width ? { vectors: bitsOf(device.width) } : {};
+    const began = { ...environment(version(), device.name), ...vectors, ...hashes, ...(plan !== undefined && { plan }), sources: noteSources(path, sources) };
     folder = new RunFolder(path, { config, environment: began, tokenizer, progress, notice, patience, phases, check });
     signals.folder = folder;
     if (check === undefined) notice(`${folder.path}: ${model.parameters.count.toLocaleString('en')} parameters, seed ${config.seed}, device ${device.name}`);

@@ -17,6 +17,8 @@ export interface Environment {
   readonly platform: string;
   readonly cpu: string;
   readonly cores: number;
+  /** On the CPU: how wide its vectors were. No result depends on it. */
+  readonly vectors?: string;
   readonly memoryGiB: number;
   /** The commit that the current folder is at, when it is a git checkout. */
   readonly commit?: string;

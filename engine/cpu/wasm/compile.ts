@@ -10,7 +10,7 @@ import type { WasmPart, WasmProgram } from '../../../kernels/wasm/program.ts';
 import { emitCrew, PLACE, PLACE_BYTES } from './crew.ts';
 import { relaxedSimd } from './relaxed.ts';
 import { CHECK_BYTES, programsToDistrust } from './self-check.ts';
-import { compileWide, width } from './width.ts';
+import { compileWide, width, type ProgramWidth } from './width.ts';
 
 export type WasmRunner = (buffers: Readonly<Record<string, number>>, params: Readonly<Record<string, number>>) => void;
 
@@ -46,13 +46,6 @@ export interface CompiledKernels extends Compiled {
   readonly width: ProgramWidth;
 }
 
-/** How wide the programs of a module are. */
-export interface ProgramWidth {
-  readonly wide: boolean;
-  /** Kernels whose wide program differed from the narrow one, which was taken. */
-  readonly distrusted: readonly string[];
-}
-
 const WORTH_SHARING = 40_000; // cost of a part, in multiply-adds of four floats: some 10 us, where meeting takes 1 to 2
 const SMALLEST_RANGE = 10_000;
 const RANGES_PER_THREAD = 4; // so that a thread that was held up does not hold up the others
@@ -61,7 +54,8 @@ const RANGES_PER_THREAD = 4; // so that a thread that was held up does not hold 
  * Compiles every program among `kernels` and returns what runs each. Synchronous: a module is a few tens of kilobytes.
  */
 export function compileKernels(kernels: readonly Kernel[], options: CompileOptions, alloc: (bytes: number) => number): CompiledKernels {
-  const { memory, shared, maximumPages, relaxed = relaxedSimd(), wide = width().wide } = options;
+  const { memory, shared, maximumPages, relaxed = relaxedSimd() } = options;
+  const { wide, reason } = options.wide === undefined ? width() : { wide: options.wide, reason: 'as asked for' };
   const programs = kernels.filter((kernel) => kernel.wasm);
   const place = alloc(PLACE_BYTES);
   const build = { shared, maximumPages, relaxed };
@@ -77,7 +71,7 @@ export function compileKernels(kernels: readonly Kernel[], options: CompileOptio
     const i = distrusted.includes(kernel.name) ? 1 : 0;
     return [kernel, runnerOf(kernel, variants[i]!.tasks, instances[i]!, site)] as const;
   });
-  return { ...compiled, runners: new Map(runners), width: { wide, distrusted } };
+  return { ...compiled, runners: new Map(runners), width: { wide, reason, distrusted } };
 }
 
 type Build = Readonly<{ shared: boolean; maximumPages: number; relaxed: boolean }>;

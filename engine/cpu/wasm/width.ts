@@ -32,7 +32,19 @@ const MORE_FLAGS: Readonly<Record<string, readonly string[]>> = {
   26: ['no-wasm-inlining', 'no-wasm-inlining-call-indirect'],
 };
 
-const FASTER = 0.85; // of the narrow product's time, or width is not worth having
+const FASTER = 0.95; // of the narrow product's time, or width is not worth having
+
+/** How wide the programs of a backend came out. */
+export interface ProgramWidth extends Width {
+  /** Kernels whose wide program differed from its narrow one, which was taken (self-check.ts). */
+  readonly distrusted: readonly string[];
+}
+
+/** In words: `256 bits`, `128 bits`, or `256 bits, but softmax and sum in 128`. */
+export function bitsOf({ wide, distrusted }: ProgramWidth): string {
+  if (!wide) return '128 bits';
+  return distrusted.length === 0 ? '256 bits' : `256 bits, but ${distrusted.join(' and ')} in 128`;
+}
 
 let found: Width | undefined;
 
@@ -54,19 +66,22 @@ function findWidth(): Width {
   return { wide: true, reason: `a small product takes ${ratio.toFixed(2)} of its time` };
 }
 
-/** Compiles a module of wide programs. */
+/** Compiles a module of wide programs. Where V8 cannot join their pairs they compute the same, only slower. */
 export const compileWide = (bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module => compileOptimised(bytes, true);
 
 /** Compiles a module with flags set, which nothing sees that is compiled before or afterwards. */
 function compileOptimised(bytes: Uint8Array<ArrayBuffer>, joins: boolean): WebAssembly.Module {
-  const { versions, getBuiltinModule } = globalThis.process;
-  const { setFlagsFromString } = getBuiltinModule('node:v8');
-  const flags = [...OPTIMISED, ...MORE_FLAGS[majorOf(versions.node)]!, ...(joins ? [JOINED] : [])];
+  const { process } = globalThis;
+  const more = process?.versions?.node === undefined ? undefined : MORE_FLAGS[majorOf(process.versions.node)];
+  if (!more) return new WebAssembly.Module(bytes);
+  const { setFlagsFromString } = process.getBuiltinModule('node:v8');
+  const flags = [...OPTIMISED, ...more, ...(joins ? [JOINED] : [])];
+  const opposite = (flag: string): string => (flag.startsWith('no-') ? flag.slice(3) : `no-${flag}`);
   for (const flag of flags) setFlagsFromString(`--${flag}`);
   try {
     return new WebAssembly.Module(bytes);
   } finally {
-    for (const flag of flags) setFlagsFromString(`--${flag.startsWith('no-') ? flag.slice(3) : `no-${flag}`}`);
+    for (const flag of flags) setFlagsFromString(`--${opposite(flag)}`);
   }
 }
 
