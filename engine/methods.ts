@@ -48,7 +48,7 @@ for (const [name, method] of Object.entries(methods) as [string, (this: Tensor, 
   const most = name === 'reshape' ? Infinity : method.length;
   Object.assign(Tensor.prototype, {
     [name](this: Tensor, ...given: unknown[]): Tensor {
-      if (given.length <= most) return method.apply(this, given);
+      if (given.length <= most) return method.call(this, ...given);
       throw new ConfigError(`${name}: ${describe(given[most])}: an argument too many: x.${name}() takes ${most || 'none'}`);
     },
   });

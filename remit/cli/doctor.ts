@@ -42,7 +42,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     line(device.kind, `${device.about}${typeof check === 'string' ? `: ${check}` : ''}`);
     if (device.gpu) line('', limits(device.gpu));
     if (typeof check !== 'string' && check) line('', describe(check));
-    if (device.kind === 'cpu' && typeof check !== 'string') advice.push(...tellWidth(new CpuBackend().width!));
+    if (device.kind === 'cpu' && typeof check !== 'string') for (const text of tellWidth(new CpuBackend().width!)) advice.push(text);
     if (check !== undefined && (typeof check === 'string' || !check.right)) {
       healthy = false;
       if (typeof check !== 'string') advice.push(`${device.about} computes wrongly: update its driver, and use --device ${device.kind === 'cpu' ? 'webgpu' : 'cpu'} until then`);

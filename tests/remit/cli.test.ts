@@ -98,9 +98,10 @@ describe('a run', () => {
       expect(code).toBe(0);
       return stdout.slice(0, stdout.indexOf('\n\n')).split('\n').slice(1).map((line) => line.replaceAll(/[-+]?\d+\.\d/g, '').split(/ +/).filter((word) => word !== '').join(' '));
     };
-    const ordinary = STAGES.slice(0, 4), first = ['remit midtrain', 'remit-sft sft', 'remit-rl rl'];
+    const ordinary = STAGES.slice(0, 4);
+    const first = ['remit less midtrain', 'remit-sft less sft', 'remit-rl less rl'];
     expect(await turns(0)).toEqual(ordinary);
-    expect(await turns(2)).toEqual([...ordinary, ...first, 'remit2 midtrain', 'remit2-sft sft', 'remit2-rl rl']);
+    expect(await turns(2)).toEqual([...ordinary, ...first, 'remit2 less midtrain', 'remit2-sft less sft', 'remit2-rl less rl']);
   });
 
   test('a reference with other tokens is refused', async () => {

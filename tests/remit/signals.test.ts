@@ -84,7 +84,10 @@ describe.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s', (signal, code)
 
   test.runIf(signal === 'SIGINT')('twice in a moment is once; again a second later, it ends at once, in the middle of a long step, without another word', async () => {
     const folder = join(scratch, `${signal}-twice`);
-    const slow = ['train', 'rl', ...settings.slice(0, 6), '--init', whole, '--set', 'rl.prompts=4096', '--set', 'rl.samples=16', '--evaluate.questions', '1', '--out', folder];
+    const slow = [
+      'train', 'rl', ...settings.slice(0, 6), '--init', whole, '--set', 'rl.prompts=128', '--set', 'rl.updates=1000',
+      '--evaluate.questions', '1', '--out', folder,
+    ];
     const ended = await interrupted(slow, signal, () => existsSync(join(folder, 'evaluation.json')), (stderr) => stderr.includes('once more'), later(1100));
     expect(ended).toMatchObject({ code: null, signal });
     expect(ended.stderr).toContain('stopping after this step; once more to stop at once');

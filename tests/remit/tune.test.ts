@@ -99,7 +99,8 @@ describe('the command', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const [title, names, ...rows] = stdout.trimEnd().split('\n'), last = rows.pop();
     expect(title).toMatch(/: microseconds per product/);
-    expect(names!.trim().split(/ +/).filter((name) => !name.startsWith('subgroup'))).toEqual(['portable', 'tiled', 'split16', 'split32', 'gemv']);
+    const measured = names!.trim().split(/ +/).filter((name) => !name.startsWith('subgroup'));
+    expect(measured).toEqual(['portable', 'tiled', 'large', 'medium', 'split16', 'split32', 'gemv']);
     expect(names).toContain(gpu!.name.includes('SwiftShader') ? 'subgroup4' : '');
     expect(rows.length).toBeGreaterThan(10); // qkv, projection, MLP up and down, head: forward and two gradients each
     for (const row of rows) expect(row).toMatch(/^matmul \d+x\d+x\d+ [NT][NT] .*\*[\d.]+/);
