@@ -1,8 +1,16 @@
-// The library, for Node and browsers alike: tensors and autograd, the transformer, the optimiser, and the phases of a run.
-// What needs files is in node.ts.
+// The library, for Node and browsers alike: tensors and autograd, the transformer, the optimiser, and the phases of a
+// run. What needs files is in node.ts.
 
 export { createDevice } from './engine/device.ts';
-export { ConfigError, DeviceError, DivergedError, FormatError, RemitError, ShapeError, StepError } from './engine/errors.ts';
+export {
+  ConfigError,
+  DeviceError,
+  DivergedError,
+  FormatError,
+  RemitError,
+  ShapeError,
+  StepError,
+} from './engine/errors.ts';
 export * as ops from './engine/ops/index.ts';
 export { Parameters } from './engine/parameters.ts';
 export { rng, Rng, type Stream } from './engine/rng.ts';

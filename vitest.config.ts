@@ -1,16 +1,19 @@
-// Projects in one run: the tests in Node, and those that run in the page of a real browser, where there is one (tests/support/chromium.ts);
-// some of these in a page that is isolated from other origins, and so has threads.
+// Projects in one run: the tests in Node, and those that run in the page of a real browser, where there is one
+// (tests/support/chromium.ts); some of these in a page that is isolated from other origins, and so has threads.
 
 import './scripts/embed-wgsl.mjs'; // a shader that was edited a moment ago is the one that is tested
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import { findChromium } from './tests/support/chromium.ts';
 
-const inBrowser = ['tests/browser/**/*.test.ts'], isolated = ['tests/browser/isolated/*.test.ts'];
+const inBrowser = ['tests/browser/**/*.test.ts'];
+const isolated = ['tests/browser/isolated/*.test.ts'];
 const inBoth = ['tests/tiny.test.ts', 'tests/learning.test.ts', 'tests/{nn,ops,optim}/*.test.ts'];
 
 /** What package.json's "imports" say of the built files, for the sources. */
-const adapter = (name: string) => ({ resolve: { alias: { '#node-adapter': fileURLToPath(new URL(`./engine/webgpu/${name}.ts`, import.meta.url)) } } });
+const adapter = (name: string) => ({
+  resolve: { alias: { '#node-adapter': fileURLToPath(new URL(`./engine/webgpu/${name}.ts`, import.meta.url)) } },
+});
 
 async function browserProjects(): Promise<TestProjectInlineConfiguration[]> {
   const chromium = findChromium();
@@ -19,12 +22,30 @@ async function browserProjects(): Promise<TestProjectInlineConfiguration[]> {
     return [];
   }
   const { playwright } = await import('@vitest/browser-playwright');
-  const browser = () => ({ enabled: true, headless: true, screenshotFailures: false, instances: [{ browser: 'chromium' as const }], provider: playwright({ launchOptions: chromium }) }); // vitest writes into it
+  // vitest writes into it
+  const browser = () => ({
+    enabled: true,
+    headless: true,
+    screenshotFailures: false,
+    instances: [{ browser: 'chromium' as const }],
+    provider: playwright({ launchOptions: chromium }),
+  });
   return [
-    { ...adapter('no-adapter'), test: { name: 'browser', include: [...inBrowser, ...inBoth], exclude: isolated, testTimeout: 60_000, browser: browser() } },
     {
       ...adapter('no-adapter'),
-      server: { headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' } },
+      test: {
+        name: 'browser',
+        include: [...inBrowser, ...inBoth],
+        exclude: isolated,
+        testTimeout: 60_000,
+        browser: browser(),
+      },
+    },
+    {
+      ...adapter('no-adapter'),
+      server: {
+        headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },
+      },
       test: { name: 'isolated', include: isolated, testTimeout: 60_000, browser: browser() },
     },
   ];

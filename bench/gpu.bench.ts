@@ -1,8 +1,9 @@
-// npm run bench gpu [--out FOLDER] [--only TEXT,...] [--python PROGRAM] [--small]: everything there is to know of a card, in one go and in minutes:
-// what it is, whether every program is right on it, the ladder of the matrix product, attention, kernels that memory bounds, what a dispatch
-// and a read cost, training steps, generation, and which program wins at the shapes of a step. Where the Python (default: python3) has
-// PyTorch, its figures of the same work are taken by turns with ours. FOLDER (default: runs/gpu) gets gpu.json and gpu.md.
-// A software adapter is taken where there is no GPU, with --small, to try the command: such adapters are right, not fast.
+// npm run bench gpu [--out FOLDER] [--only TEXT,...] [--python PROGRAM] [--small]: everything there is to know of a
+// card, in one go and in minutes: what it is, whether every program is right on it, the ladder of the matrix product,
+// attention, kernels that memory bounds, what a dispatch and a read cost, training steps, generation, and which program
+// wins at the shapes of a step. Where the Python (default: python3) has PyTorch, its figures of the same work are taken
+// by turns with ours. FOLDER (default: runs/gpu) gets gpu.json and gpu.md. A software adapter is taken where there is
+// no GPU, with --small, to try the command: such adapters are right, not fast.
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -74,9 +75,20 @@ export interface Report {
 const PARTS = ['parity', 'matmul', 'attention', 'memory', 'latency', 'step', 'generation', 'tune'] as const;
 
 const products = [
-  [512, 512, 512, 0, 0], [1024, 1024, 1024, 0, 0], [2048, 2048, 2048, 0, 0], [4096, 4096, 4096, 0, 0], [4096, 4096, 4096, 0, 1], [4096, 4096, 4096, 1, 0],
-  [2048, 512, 128, 0, 1], [2048, 128, 512, 0, 0], [512, 128, 2048, 1, 0], [2048, 384, 128, 0, 1], [2048, 128, 128, 0, 1], [736, 192, 64, 0, 1],
-  [1, 512, 512, 0, 1], [32, 1024, 1024, 0, 1],
+  [512, 512, 512, 0, 0],
+  [1024, 1024, 1024, 0, 0],
+  [2048, 2048, 2048, 0, 0],
+  [4096, 4096, 4096, 0, 0],
+  [4096, 4096, 4096, 0, 1],
+  [4096, 4096, 4096, 1, 0],
+  [2048, 512, 128, 0, 1],
+  [2048, 128, 512, 0, 0],
+  [512, 128, 2048, 1, 0],
+  [2048, 384, 128, 0, 1],
+  [2048, 128, 128, 0, 1],
+  [736, 192, 64, 0, 1],
+  [1, 512, 512, 0, 1],
+  [32, 1024, 1024, 0, 1],
 ] as const;
 const smallProducts = [[64, 64, 64, 0, 0], [132, 68, 36, 0, 1], [68, 132, 36, 1, 0], [1, 64, 64, 0, 1]] as const;
 
@@ -94,8 +106,18 @@ Everything there is to know of a card, in minutes; PyTorch's figures of the same
 `;
 
 export async function run(argv: readonly string[]): Promise<void> {
-  const args = benchArguments('gpu', argv, { out: { type: 'string' }, only: { type: 'string' }, python: { type: 'string' }, small: { type: 'boolean' } }, 0);
-  const values = { out: args.text('out') ?? 'runs/gpu', only: args.text('only') ?? PARTS.join(), python: args.text('python') ?? 'python3', small: args.has('small') };
+  const args = benchArguments(
+    'gpu',
+    argv,
+    { out: { type: 'string' }, only: { type: 'string' }, python: { type: 'string' }, small: { type: 'boolean' } },
+    0,
+  );
+  const values = {
+    out: args.text('out') ?? 'runs/gpu',
+    only: args.text('only') ?? PARTS.join(),
+    python: args.text('python') ?? 'python3',
+    small: args.has('small'),
+  };
   const wanted = values.only.split(',');
   const unknown = wanted.find((part) => !PARTS.some((known) => known === part));
   if (unknown !== undefined) throw new ConfigError(`bench gpu: --only ${unknown}: must be of ${PARTS.join(', ')}`);
@@ -121,7 +143,8 @@ export async function run(argv: readonly string[]): Promise<void> {
     const start = performance.now();
     await parts[part]();
     console.log(`${part}: ${((performance.now() - start) / 1000).toFixed(1)} s`);
-    writeFileSync(join(values.out, 'gpu.json'), `${JSON.stringify(report, null, 1)}\n`); // after each part: what is there, is there
+    // after each part: what is there, is there
+    writeFileSync(join(values.out, 'gpu.json'), `${JSON.stringify(report, null, 1)}\n`);
     writeFileSync(join(values.out, 'gpu.md'), page(report));
   }
   console.log(page(report));
@@ -130,28 +153,52 @@ export async function run(argv: readonly string[]): Promise<void> {
   if (report.parity && report.parity.complaints.length > 0) process.exitCode = 1;
 }
 
-function machine({ name, kind, software, adapter, device }: Gpu, torch: Torch | undefined): Readonly<Record<string, unknown>> {
+function machine(
+  { name, kind, software, adapter, device }: Gpu,
+  torch: Torch | undefined,
+): Readonly<Record<string, unknown>> {
   const { vendor, architecture, description, subgroupMinSize, subgroupMaxSize } = adapter.info;
   const { version } = createRequire(import.meta.url)('webgpu/package.json') as { version: string };
-  const { subgroupMatrixConfigs = [] } = adapter.info as { readonly subgroupMatrixConfigs?: Iterable<Readonly<Record<string, unknown>>> };
+  const { subgroupMatrixConfigs = [] } = adapter.info as {
+    readonly subgroupMatrixConfigs?: Iterable<Readonly<Record<string, unknown>>>;
+  };
   const { limits } = device;
   return {
-    name, kind, software, vendor, architecture, description, subgroups: [subgroupMinSize, subgroupMaxSize],
-    matrices: [...subgroupMatrixConfigs].map(({ componentType, resultComponentType, M, N, K }) => `${componentType} -> ${resultComponentType} ${M}x${N}x${K}`),
-    features: [...adapter.features].sort(), used: [...device.features].sort(),
+    name,
+    kind,
+    software,
+    vendor,
+    architecture,
+    description,
+    subgroups: [subgroupMinSize, subgroupMaxSize],
+    matrices: [...subgroupMatrixConfigs].map(
+      ({ componentType, resultComponentType, M, N, K }) => `${componentType} -> ${resultComponentType} ${M}x${N}x${K}`,
+    ),
+    features: [...adapter.features].sort(),
+    used: [...device.features].sort(),
     limits: {
-      maxBufferSize: limits.maxBufferSize, maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
-      maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage, maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+      maxBufferSize: limits.maxBufferSize,
+      maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+      maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
+      maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
       maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
     },
-    driver: driver(), webgpu: version, node: process.version, system: `${process.platform} ${release()}`, processor: `${cpus().length} x ${cpus()[0]?.model}`,
+    driver: driver(),
+    webgpu: version,
+    node: process.version,
+    system: `${process.platform} ${release()}`,
+    processor: `${cpus().length} x ${cpus()[0]?.model}`,
     torch: torch?.about ?? 'none',
   };
 }
 
 function driver(): string {
   try {
-    return execFileSync('nvidia-smi', ['--query-gpu=name,driver_version,clocks.max.sm,power.limit', '--format=csv,noheader'], { encoding: 'utf8' }).trim();
+    return execFileSync(
+      'nvidia-smi',
+      ['--query-gpu=name,driver_version,clocks.max.sm,power.limit', '--format=csv,noheader'],
+      { encoding: 'utf8' },
+    ).trim();
   } catch {
     return 'unknown'; // no such program
   }
@@ -200,31 +247,50 @@ const normals = (n: number, seed: number): Float32Array => {
 };
 
 /** Uploads what a kernel is run on; numbers are lengths of arrays that need no values. */
-function buffersOf(gpu: WebGpuBackend, contents: Readonly<Record<string, Float32Array | Int32Array | number>>): Record<string, Storage> {
-  return Object.fromEntries(Object.entries(contents).map(([name, content]) => {
-    const length = typeof content === 'number' ? content : content.length;
-    const storage = gpu.alloc(length, content instanceof Int32Array ? 'i32' : 'f32');
-    gpu.write(storage, typeof content === 'number' ? new Float32Array(length) : content);
-    return [name, storage];
-  }));
+function buffersOf(
+  gpu: WebGpuBackend,
+  contents: Readonly<Record<string, Float32Array | Int32Array | number>>,
+): Record<string, Storage> {
+  return Object.fromEntries(
+    Object.entries(contents).map(([name, content]) => {
+      const length = typeof content === 'number' ? content : content.length;
+      const storage = gpu.alloc(length, content instanceof Int32Array ? 'i32' : 'f32');
+      gpu.write(storage, typeof content === 'number' ? new Float32Array(length) : content);
+      return [name, storage];
+    }),
+  );
 }
 
 /** A kernel on these buffers, `count` times in one submit. */
-function dispatching(gpu: WebGpuBackend, name: string, kernel: Kernel, buffers: Readonly<Record<string, Storage>>, params: Numbers): Contender {
+function dispatching(
+  gpu: WebGpuBackend,
+  name: string,
+  kernel: Kernel,
+  buffers: Readonly<Record<string, Storage>>,
+  params: Numbers,
+): Contender {
   const owner = {};
   const probe = gpu.alloc(1, 'f32');
-  return { name, sample: async (count) => {
-    const start = performance.now();
-    gpu.beginStep(owner);
-    for (let i = 0; i < count; i++) gpu.dispatch(kernel, buffers, params);
-    await gpu.endStep();
-    await gpu.read(probe); // waits for everything before
-    return performance.now() - start;
-  } };
+  return {
+    name,
+    sample: async (count) => {
+      const start = performance.now();
+      gpu.beginStep(owner);
+      for (let i = 0; i < count; i++) gpu.dispatch(kernel, buffers, params);
+      await gpu.endStep();
+      await gpu.read(probe); // waits for everything before
+      return performance.now() - start;
+    },
+  };
 }
 
 /** Ours by turns with PyTorch's, if there is one. */
-async function withTorch(torch: Torch | undefined, works: Parameters<Torch['with']>[0], ours: readonly Contender[], options = {}): Promise<Turns[]> {
+async function withTorch(
+  torch: Torch | undefined,
+  works: Parameters<Torch['with']>[0],
+  ours: readonly Contender[],
+  options = {},
+): Promise<Turns[]> {
   if (!torch) return takeTurns(ours, options);
   return torch.with(works, (theirs) => takeTurns([...theirs, ...ours], options));
 }
@@ -232,15 +298,43 @@ async function withTorch(torch: Torch | undefined, works: Parameters<Torch['with
 async function matmuls(gpu: WebGpuBackend, torch: Torch | undefined, small: boolean): Promise<Row[]> {
   const rows: Row[] = [];
   for (const [M, N, K, transA, transB] of small ? smallProducts : products) {
-    const params = { batch: 1, M, N, K, transA, transB, strideA: 0, strideB: 0, accumulate: 0, addBias: 0, addResidual: 0 };
+    const params = {
+      batch: 1,
+      M,
+      N,
+      K,
+      transA,
+      transB,
+      strideA: 0,
+      strideB: 0,
+      accumulate: 0,
+      addBias: 0,
+      addResidual: 0,
+    };
     const operands = buffersOf(gpu, { a: normals(M * K, 1), b: normals(K * N, 2), out: M * N });
     const buffers = { ...operands, bias: operands.b!, residual: operands.b! };
-    const isWorthIt = (rung: string): boolean => (rung === 'gemv' ? M <= 32 : M * N * K <= 2 ** 31 || !/^(naive|blocked|split)/.test(rung));
-    const rungs = Object.entries<NonNullable<typeof matmulKernel.wgsl>>(ladder).filter(([rung, program]) => isWorthIt(rung) && gpu.canRun(program, params));
+    const isWorthIt = (rung: string): boolean =>
+      rung === 'gemv' ? M <= 32 : M * N * K <= 2 ** 31 || !/^(naive|blocked|split)/.test(rung);
+    const rungs = Object.entries<NonNullable<typeof matmulKernel.wgsl>>(ladder).filter(
+      ([rung, program]) => isWorthIt(rung) && gpu.canRun(program, params),
+    );
     const label = `${M} x ${N} x ${K} ${transA ? 'T' : 'N'}${transB ? 'T' : 'N'}`;
-    const contenders = rungs.map(([rung, program]) => dispatching(gpu, rung, { ...matmulKernel, wgsl: program, variants: {} } as unknown as Kernel, buffers, params));
-    const turns = await withTorch(torch, [{ name: 'PyTorch', make: 'matmul', sizes: params }], contenders, small ? { rounds: 2, sampleMs: 1 } : {});
-    rows.push({ label, flops: 2 * M * N * K, bytes: 4 * (M * K + K * N + M * N), chosen: gpu.chosen(matmulKernel as unknown as Kernel, params), turns });
+    const contenders = rungs.map(([rung, program]) =>
+      dispatching(gpu, rung, { ...matmulKernel, wgsl: program, variants: {} } as unknown as Kernel, buffers, params),
+    );
+    const turns = await withTorch(
+      torch,
+      [{ name: 'PyTorch', make: 'matmul', sizes: params }],
+      contenders,
+      small ? { rounds: 2, sampleMs: 1 } : {},
+    );
+    rows.push({
+      label,
+      flops: 2 * M * N * K,
+      bytes: 4 * (M * K + K * N + M * N),
+      chosen: gpu.chosen(matmulKernel as unknown as Kernel, params),
+      turns,
+    });
     for (const storage of Object.values(operands)) gpu.free(storage);
     console.log(lineOf(rows.at(-1)!));
   }
@@ -259,12 +353,33 @@ async function attentions(gpu: WebGpuBackend, torch: Torch | undefined, small: b
     const params = { B, T, H, KV: H, D, rotary: 0 };
     const n = B * T * H * D;
     const pairs = (B * H * T * (T + 1)) / 2;
-    const buffers = buffersOf(gpu, { qkv: normals(3 * n, 3), table: Float32Array.from(rotaryTable(T, D, 10000)), out: n, logSumExp: B * H * T, dOut: normals(n, 4), dQkv: 3 * n });
-    for (const [kernel, make, flops] of [[attentionForwardKernel, 'attention', 4], [attentionBackwardKernel, 'attentionBackward', 10]] as const) {
+    const buffers = buffersOf(gpu, {
+      qkv: normals(3 * n, 3),
+      table: Float32Array.from(rotaryTable(T, D, 10000)),
+      out: n,
+      logSumExp: B * H * T,
+      dOut: normals(n, 4),
+      dQkv: 3 * n,
+    });
+    for (const [kernel, make, flops] of [
+      [attentionForwardKernel, 'attention', 4],
+      [attentionBackwardKernel, 'attentionBackward', 10],
+    ] as const) {
       const any = kernel as unknown as Kernel;
       const contenders = programs(gpu, any, params).map(([name, one]) => dispatching(gpu, name, one, buffers, params));
-      const turns = await withTorch(torch, [{ name: 'PyTorch', make, sizes: params }], contenders, small ? { rounds: 2, sampleMs: 1 } : { limitMs: 400 });
-      rows.push({ label: `${make} B${B} T${T} H${H} D${D}`, flops: flops * pairs * D, bytes: 4 * (make === 'attention' ? 4 : 8) * n, chosen: gpu.chosen(any, params), turns });
+      const turns = await withTorch(
+        torch,
+        [{ name: 'PyTorch', make, sizes: params }],
+        contenders,
+        small ? { rounds: 2, sampleMs: 1 } : { limitMs: 400 },
+      );
+      rows.push({
+        label: `${make} B${B} T${T} H${H} D${D}`,
+        flops: flops * pairs * D,
+        bytes: 4 * (make === 'attention' ? 4 : 8) * n,
+        chosen: gpu.chosen(any, params),
+        turns,
+      });
       console.log(lineOf(rows.at(-1)!));
     }
     for (const storage of Object.values(buffers)) gpu.free(storage);
@@ -277,21 +392,60 @@ async function memory(gpu: WebGpuBackend, small: boolean): Promise<Row[]> {
   const n = small ? 1000 : 64_000_000;
   const [count, C, V] = small ? [10, 64, 100] : [65536, 512, 32768];
   const flat = { d0: 1, d1: 1, d2: 1, d3: n, a0: 0, a1: 0, a2: 0, a3: 1, b0: 0, b1: 0, b2: 0, b3: 1 };
-  const adamw = { n, nDecay: n, rate: 1e-3, beta1: 0.9, beta2: 0.95, rest1: 0.1, rest2: 0.05, epsilon: 1e-8, weightDecay: 0.05, correction1: 0.1, correction2: 0.05 };
+  const adamw = {
+    n,
+    nDecay: n,
+    rate: 1e-3,
+    beta1: 0.9,
+    beta2: 0.95,
+    rest1: 0.1,
+    rest2: 0.05,
+    epsilon: 1e-8,
+    weightDecay: 0.05,
+    correction1: 0.1,
+    correction2: 0.05,
+  };
   const tokens = small ? 10 : 2048;
   const rows: Row[] = [];
-  const works: readonly (readonly [Kernel<never, never>, Readonly<Record<string, number | Int32Array | Float32Array>>, Numbers, bytes: number])[] = [
+  const works: readonly (readonly [
+    Kernel<never, never>,
+    Readonly<Record<string, number | Int32Array | Float32Array>>,
+    Numbers,
+    bytes: number,
+  ])[] = [
     [copyKernel, { x: n, out: n }, { n }, 8 * n],
     [binaryKernels.add, { a: n, b: n, out: n }, flat, 12 * n],
-    [adamwKernel, { values: n, m: n, v: n, gradients: n, norm: Float32Array.of(1, 1) }, adamw, 28 * n], // a norm of 0 would leave all as it is
+    // a norm of 0 would leave all as it is
+    [adamwKernel, { values: n, m: n, v: n, gradients: n, norm: Float32Array.of(1, 1) }, adamw, 28 * n],
     [gradientNormKernel, { x: 1_000_000, norm: 2 }, { n: 1_000_000, limit: 1 }, 4_000_000],
-    [rmsNormKernel, { x: count * C, weight: C, out: count * C, rstd: count }, { rows: count, C, epsilon: 1e-5, accumulate: 0 }, 8 * count * C],
-    [crossEntropyKernel, { logits: tokens * V, targets: new Int32Array(tokens), weights: tokens, logProb: tokens, losses: tokens, dLogits: tokens * V }, { rows: tokens, V, scale: 1 }, 8 * tokens * V],
+    [
+      rmsNormKernel,
+      { x: count * C, weight: C, out: count * C, rstd: count },
+      { rows: count, C, epsilon: 1e-5, accumulate: 0 },
+      8 * count * C,
+    ],
+    [
+      crossEntropyKernel,
+      {
+        logits: tokens * V,
+        targets: new Int32Array(tokens),
+        weights: tokens,
+        logProb: tokens,
+        losses: tokens,
+        dLogits: tokens * V,
+      },
+      { rows: tokens, V, scale: 1 },
+      8 * tokens * V,
+    ],
   ] as never;
   for (const [kernel, contents, params, bytes] of works) {
     const buffers = buffersOf(gpu, contents);
     const any = kernel as unknown as Kernel;
-    rows.push({ label: any.name, bytes, turns: await takeTurns([dispatching(gpu, gpu.chosen(any, params), any, buffers, params)], { limitMs: 300 }) });
+    rows.push({
+      label: any.name,
+      bytes,
+      turns: await takeTurns([dispatching(gpu, gpu.chosen(any, params), any, buffers, params)], { limitMs: 300 }),
+    });
     for (const storage of Object.values(buffers)) gpu.free(storage);
     console.log(lineOf(rows.at(-1)!));
   }
@@ -356,11 +510,24 @@ async function steps(gpu: WebGpuBackend, torch: Torch | undefined, small: boolea
     const theirs = [
       { name: 'PyTorch, waiting for each loss', make: 'step', sizes: { ...sizes, fused: false, waiting: true } },
       { name: 'PyTorch, waiting for the last', make: 'step', sizes: { ...sizes, fused: false, waiting: false } },
-      { name: 'PyTorch, fused AdamW, waiting for each loss', make: 'step', sizes: { ...sizes, fused: true, waiting: true } },
-      { name: 'PyTorch, fused AdamW, waiting for the last', make: 'step', sizes: { ...sizes, fused: true, waiting: false } },
+      {
+        name: 'PyTorch, fused AdamW, waiting for each loss',
+        make: 'step',
+        sizes: { ...sizes, fused: true, waiting: true },
+      },
+      {
+        name: 'PyTorch, fused AdamW, waiting for the last',
+        make: 'step',
+        sizes: { ...sizes, fused: true, waiting: false },
+      },
     ];
     for (let k = 0; k < (small ? 1 : 30); k++) await (await call()).item(); // warm
-    const turns = await withTorch(torch, theirs, [waiting, flowing], small ? { rounds: 2, sampleMs: 1 } : { sampleMs: 60, limitMs: 1000 });
+    const turns = await withTorch(
+      torch,
+      theirs,
+      [waiting, flowing],
+      small ? { rounds: 2, sampleMs: 1 } : { sampleMs: 60, limitMs: 1000 },
+    );
 
     let dispatches = 0;
     const { dispatch } = gpu;
@@ -376,7 +543,9 @@ async function steps(gpu: WebGpuBackend, torch: Torch | undefined, small: boolea
     const host = hostMs / count;
     gpu.startProfile();
     for (let k = 0; k < count; k++) await call();
-    const profile = [...await gpu.endProfile()].map(([program, { ms, calls }]) => [program, ms / count, calls / count] as const);
+    const profile = [...(await gpu.endProfile())].map(
+      ([program, { ms, calls }]) => [program, ms / count, calls / count] as const,
+    );
     rows.push({ label: name, tokens: trained.batch * trained.T, dispatches, hostMs: host, profile, turns });
     train.free();
     console.log(lineOf(rows.at(-1)!), `host ${host.toFixed(3)} ms, ${dispatches} dispatches`);
@@ -394,17 +563,27 @@ async function generations(gpu: WebGpuBackend, torch: Torch | undefined, small: 
     const prompts = Int32Array.from({ length: batch * prompt }, () => stream.int(config.vocabulary));
     const ours: Contender = { name: 'ours', sample: async (count) => {
       const start = performance.now();
-      for (let k = 0; k < count; k++) await generate(model, prompts, { batch, maxNew: tokens, temperature: 0, seed: rng(1) });
+      for (let k = 0; k < count; k++) {
+        await generate(model, prompts, { batch, maxNew: tokens, temperature: 0, seed: rng(1) });
+      }
       return performance.now() - start;
     } };
-    const turns = await withTorch(torch, [{ name: 'PyTorch', make: 'generate', sizes: { batch, prompt, tokens, config } }], [ours], { limitMs: 1500 });
+    const turns = await withTorch(
+      torch,
+      [{ name: 'PyTorch', make: 'generate', sizes: { batch, prompt, tokens, config } }],
+      [ours],
+      { limitMs: 1500 },
+    );
     rows.push({ label: `${batch} x ${tokens} tokens after ${prompt}`, turns });
     console.log(lineOf(rows.at(-1)!));
   }
   return rows;
 }
 
-/** The programs at each product of a training step of `bench`: what the table in variants.ts takes, and everyone's microseconds. */
+/**
+ * The programs at each product of a training step of `bench`: what the table in variants.ts takes, and everyone's
+ * microseconds.
+ */
 async function tune(gpu: WebGpuBackend, small: boolean): Promise<NonNullable<Report['tune']>> {
   const trained = models[small ? 'tiny' : 'bench']!;
   const { train } = training(trained);
@@ -419,7 +598,9 @@ async function tune(gpu: WebGpuBackend, small: boolean): Promise<NonNullable<Rep
   const found: NonNullable<Report['tune']> = [];
   for (const [key, params] of small ? [...shapes].slice(0, 1) : shapes) {
     const timings = await timeMatmul(gpu, params);
-    const times = Object.fromEntries(timings.filter(({ ms }) => ms < Infinity).map(({ name, ms }) => [name, 1000 * ms]));
+    const times = Object.fromEntries(
+      timings.filter(({ ms }) => ms < Infinity).map(({ name, ms }) => [name, 1000 * ms]),
+    );
     found.push({ key, table: gpu.chosen(matmulKernel as unknown as Kernel, params), times });
   }
   return found;
@@ -428,7 +609,12 @@ async function tune(gpu: WebGpuBackend, small: boolean): Promise<NonNullable<Rep
 /** For whoever watches. */
 function lineOf({ label, flops, bytes, chosen, turns }: Row): string {
   const cells = turns.map(({ name, median }) => {
-    const rate = flops !== undefined ? ` ${(flops / median / 1e9).toFixed(2)}T` : bytes !== undefined ? ` ${(bytes / median / 1e6).toFixed(0)}GB/s` : '';
+    const rate =
+      flops !== undefined
+        ? ` ${(flops / median / 1e9).toFixed(2)}T`
+        : bytes !== undefined
+          ? ` ${(bytes / median / 1e6).toFixed(0)}GB/s`
+          : '';
     return `${name}${name === chosen ? '*' : ''} ${(1000 * median).toFixed(1)}us${rate}`;
   });
   return `${label}: ${cells.join(', ')}`;

@@ -1,5 +1,6 @@
-// Timing by turns: contenders run one after another, round after round, so that a busy moment of the machine hits all of them, and
-// each keeps its best and its median. Ratios between contenders of one run are what we quote; see docs/measuring.md.
+// Timing by turns: contenders run one after another, round after round, so that a busy moment of the machine hits all
+// of them, and each keeps its best and its median. Ratios between contenders of one run are what we quote; see
+// docs/measuring.md.
 
 import { Bench } from 'tinybench';
 
@@ -18,7 +19,8 @@ export interface Timing {
 
 /** Rounds of a few samples each, every sample `inner` units long, so that it takes at least about 5 ms. */
 export async function byTurns(contenders: readonly Contender[], { rounds = 7, samples = 4 } = {}): Promise<Timing[]> {
-  const inner = new Map<string, number>(), times = new Map<string, number[]>();
+  const inner = new Map<string, number>();
+  const times = new Map<string, number[]>();
   for (const { name, run } of contenders) {
     for (let i = 0; i < 3; i++) await run(); // compile, and let the engine optimise
     const start = performance.now();
@@ -28,7 +30,8 @@ export async function byTurns(contenders: readonly Contender[], { rounds = 7, sa
   }
   for (let round = 0; round < rounds; round++) {
     for (const { name, run } of contenders) {
-      const count = inner.get(name)!, bench = new Bench({ iterations: samples, time: 0, warmup: false, retainSamples: true });
+      const count = inner.get(name)!;
+      const bench = new Bench({ iterations: samples, time: 0, warmup: false, retainSamples: true });
       bench.add(name, async () => {
         for (let i = 0; i < count; i++) await run();
       });

@@ -36,9 +36,15 @@ ${Object.entries(benches).map(([name, { about }]) => `  ${name.padEnd(10)}  ${ab
 `;
 
 async function main([name, ...rest]: readonly string[]): Promise<void> {
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') return print(layout(help, columns()));
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    return print(layout(help, columns()));
+  }
   const entry = Object.hasOwn(benches, name) ? benches[name]! : undefined;
-  if (entry === undefined) throw new ConfigError(`bench: ${name}: no such benchmark: there are ${Object.keys(benches).join(', ')}${didYouMean(name, Object.keys(benches))}`);
+  if (entry === undefined) {
+    throw new ConfigError(
+      `bench: ${name}: no such benchmark: there are ${Object.keys(benches).join(', ')}${didYouMean(name, Object.keys(benches))}`,
+    );
+  }
   const bench = await entry.load();
   if (rest.some((word) => word === '--help' || word === '-h')) print(layout(bench.help, columns()));
   else await bench.run(rest);

@@ -1,5 +1,5 @@
-// The models whose training steps are timed: tiny-world is the default recipe's; bench and tiny are GPT-2-shaped, and peers are compared on them.
-// Used by: step.bench.ts, gpu.bench.ts.
+// The models whose training steps are timed: tiny-world is the default recipe's; bench and tiny are GPT-2-shaped, and
+// peers are compared on them. Used by: step.bench.ts, gpu.bench.ts.
 
 import { crossEntropy } from '../engine/ops/cross-entropy.ts';
 import { rng } from '../engine/rng.ts';
@@ -18,15 +18,42 @@ export interface Trained {
 }
 
 const llama = { norm: 'rms', positions: 'rotary', mlp: 'swiglu', bias: false, tied: false, epsilon: 1e-5 } as const;
-const gpt2 = { norm: 'layer', positions: 'learned', mlp: 'gelu', bias: false, tied: false, epsilon: 1e-5, rotaryBase: 10000 } as const;
+const gpt2 = {
+  norm: 'layer',
+  positions: 'learned',
+  mlp: 'gelu',
+  bias: false,
+  tied: false,
+  epsilon: 1e-5,
+  rotaryBase: 10000,
+} as const;
 
 export const models: Readonly<Record<string, Trained>> = {
   'tiny-world': {
-    batch: 32, T: 23,
-    config: { ...llama, vocabulary: 70, context: 24, width: 64, layers: 2, heads: 4, kvHeads: 4, hidden: 176, rotaryBase: 100 },
+    batch: 32,
+    T: 23,
+    config: {
+      ...llama,
+      vocabulary: 70,
+      context: 24,
+      width: 64,
+      layers: 2,
+      heads: 4,
+      kvHeads: 4,
+      hidden: 176,
+      rotaryBase: 100,
+    },
   },
-  bench: { batch: 16, T: 128, config: { ...gpt2, vocabulary: 256, context: 128, width: 128, layers: 4, heads: 4, kvHeads: 4, hidden: 512 } },
-  tiny: { batch: 16, T: 64, config: { ...gpt2, vocabulary: 256, context: 64, width: 64, layers: 2, heads: 2, kvHeads: 2, hidden: 256 } },
+  bench: {
+    batch: 16,
+    T: 128,
+    config: { ...gpt2, vocabulary: 256, context: 128, width: 128, layers: 4, heads: 4, kvHeads: 4, hidden: 512 },
+  },
+  tiny: {
+    batch: 16,
+    T: 64,
+    config: { ...gpt2, vocabulary: 256, context: 64, width: 64, layers: 2, heads: 2, kvHeads: 2, hidden: 256 },
+  },
 };
 
 export interface Training {

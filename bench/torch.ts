@@ -1,4 +1,5 @@
-// PyTorch as a contender: a Python process that does the same work when it is its turn. Used by: gpu.bench.ts. The other side: gpu.torch.py.
+// PyTorch as a contender: a Python process that does the same work when it is its turn. Used by: gpu.bench.ts. The
+// other side: gpu.torch.py.
 
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -38,7 +39,10 @@ export class Torch {
   }
 
   /** Prepares work that gpu.torch.py knows by this name, lets `use` have it, and forgets it. */
-  async with<T>(works: readonly { readonly name: string; readonly make: string; readonly sizes: object }[], use: (contenders: Contender[]) => Promise<T>): Promise<T> {
+  async with<T>(
+    works: readonly { readonly name: string; readonly make: string; readonly sizes: object }[],
+    use: (contenders: Contender[]) => Promise<T>,
+  ): Promise<T> {
     const made: { readonly id: number; readonly contender: Contender }[] = [];
     for (const { name, make, sizes } of works) {
       const id = (await this.#ask({ make, ...sizes })).id!;

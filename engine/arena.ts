@@ -1,5 +1,5 @@
-// Step-owned memory. A step hands out storages in a fixed order and rewinds at its next call, so op number i gets the same memory
-// every time: nothing is allocated in a warm step, and nobody has to dispose of anything.
+// Step-owned memory. A step hands out storages in a fixed order and rewinds at its next call, so op number i gets the
+// same memory every time: nothing is allocated in a warm step, and nobody has to dispose of anything.
 // Read after: backend.ts. Read next: step.ts.
 
 import type { Backend, Storage } from './backend.ts';
@@ -14,12 +14,15 @@ interface List {
 
 /** Storages by size class, handed out in order and recycled all at once. */
 export class Arena {
-  /** Number of the present call of the step that owns this arena. Tensors remember theirs, so that stale use is caught. */
+  /**
+   * Number of the present call of the step that owns this arena. Tensors remember theirs, so that stale use is caught.
+   */
   generation = 0;
   readonly backend: Backend;
   readonly #poison: boolean;
   readonly #lists = new Map<string, List>(); // by type and size class
-  readonly #listOf: Readonly<Record<DType, Map<number, List>>> = { f32: new Map(), i32: new Map(), u32: new Map() }; // by size: the same lists
+  // by size: the same lists
+  readonly #listOf: Readonly<Record<DType, Map<number, List>>> = { f32: new Map(), i32: new Map(), u32: new Map() };
 
   constructor(backend: Backend, poison: boolean) {
     this.backend = backend;
@@ -48,7 +51,8 @@ export class Arena {
   }
 
   #find(size: number, dtype: DType): List {
-    const rounded = sizeClass(size), key = `${dtype}${rounded}`;
+    const rounded = sizeClass(size);
+    const key = `${dtype}${rounded}`;
     const list = this.#lists.get(key) ?? { size: rounded, storages: [], next: 0 };
     this.#lists.set(key, list);
     this.#listOf[dtype].set(size, list);
@@ -56,7 +60,10 @@ export class Arena {
   }
 }
 
-/** Rounds up to one of four sizes per octave (at least 16), so that nearby sizes share memory and at most a quarter is wasted. */
+/**
+ * Rounds up to one of four sizes per octave (at least 16), so that nearby sizes share memory and at most a quarter is
+ * wasted.
+ */
 export function sizeClass(size: number): number {
   if (size <= 16) return 16;
   const quarter = 2 ** (Math.floor(Math.log2(size - 1)) - 2);

@@ -13,8 +13,8 @@ export interface Storage {
 }
 
 /**
- * Every verb refuses a storage of another backend with DeviceError, and one that was given back with StepError; memory is handed out for
- * whole, finite sizes only (ShapeError). See storage.ts.
+ * Every verb refuses a storage of another backend with DeviceError, and one that was given back with StepError; memory
+ * is handed out for whole, finite sizes only (ShapeError). See storage.ts.
  */
 export interface Backend {
   readonly name: string;
@@ -27,10 +27,17 @@ export interface Backend {
   /** Copies from the host into the first data.length elements. */
   write(to: Storage, data: ArrayLike<number>): void;
   /** Runs a kernel. Work is ordered: a later dispatch sees what an earlier one wrote. */
-  dispatch<B extends string, P extends string>(kernel: Kernel<B, P>, buffers: Readonly<Record<B, Storage>>, params: Readonly<Record<P, number>>): void;
+  dispatch<B extends string, P extends string>(
+    kernel: Kernel<B, P>,
+    buffers: Readonly<Record<B, Storage>>,
+    params: Readonly<Record<P, number>>,
+  ): void;
   /** Copies to the host, as of now: the only verb that waits for a device. */
   read(from: Storage): Promise<HostArray>;
-  /** What follows belongs to a call of this step, up to endStep(): a backend may reuse what it prepared for the step's last call. */
+  /**
+   * What follows belongs to a call of this step, up to endStep(): a backend may reuse what it prepared for the step's
+   * last call.
+   */
   beginStep(owner: object): void;
   /** Submits the work of a step; resolves when the next one may begin, after letting the event loop breathe. */
   endStep(): Promise<void>;

@@ -24,7 +24,9 @@ function inWords(value: unknown): string {
 function objectInWords(value: object): string {
   if ('then' in value && typeof value.then === 'function') return 'a promise: await it first';
   if ('shape' in value && 'dtype' in value && Array.isArray(value.shape)) return `a tensor [${value.shape.join(',')}]`;
-  if (ArrayBuffer.isView(value) && 'length' in value) return `a ${value[Symbol.toStringTag as never] as string} of ${value.length as number}`;
+  if (ArrayBuffer.isView(value) && 'length' in value) {
+    return `a ${value[Symbol.toStringTag as never] as string} of ${value.length as number}`;
+  }
   return isPlain(value) ? JSON.stringify(value, plain) : `a ${nameOf(value)}`;
 }
 

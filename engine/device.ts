@@ -17,9 +17,15 @@ export type DeviceKind = 'auto' | 'cpu' | 'webgpu';
 export interface DeviceOptions {
   /** Threads of the CPU, this one included; one per core unless given. Results do not depend on it. */
   readonly threads?: number;
-  /** Told why, when 'auto' looked for a GPU and came back with the CPU, and when that has fewer threads than were asked for. */
+  /**
+   * Told why, when 'auto' looked for a GPU and came back with the CPU, and when that has fewer threads than were asked
+   * for.
+   */
   readonly notice?: (why: string) => void;
-  /** The most bytes of GPU memory to use; more is refused with DeviceError. Default: three quarters of the machine's for a software adapter, else no limit. */
+  /**
+   * The most bytes of GPU memory to use; more is refused with DeviceError. Default: three quarters of the machine's for
+   * a software adapter, else no limit.
+   */
   readonly budgetBytes?: number;
   /** Which programs proved fastest on the adapter of this key (Gpu.key); undefined if nobody measured. */
   readonly tuned?: (adapter: string) => Tuned | undefined;
@@ -33,9 +39,9 @@ const rules: Rules<DeviceOptions> = {
 };
 
 /**
- * Makes a device and makes it current. 'auto' takes a real GPU if there is one, else the CPU. 'webgpu' takes any adapter, also one that is
- * really the CPU (to try the shaders; it is slow). Throws DeviceError when 'webgpu' finds none and for a kind that is none of these,
- * ConfigError for an unknown option.
+ * Makes a device and makes it current. 'auto' takes a real GPU if there is one, else the CPU. 'webgpu' takes any
+ * adapter, also one that is really the CPU (to try the shaders; it is slow). Throws DeviceError when 'webgpu' finds
+ * none and for a kind that is none of these, ConfigError for an unknown option.
  */
 export async function createDevice(kind: DeviceKind = 'auto', options: DeviceOptions = {}): Promise<Backend> {
   checkArguments('createDevice', arguments, { kind: anything, options: anything });
@@ -63,7 +69,9 @@ async function open(kind: DeviceKind, options: DeviceOptions): Promise<Backend> 
       return cpu();
     }
     default:
-      throw new DeviceError(`device: ${typeof kind === 'string' ? kind : describe(kind satisfies never)}: must be auto, cpu or webgpu`);
+      throw new DeviceError(
+        `device: ${typeof kind === 'string' ? kind : describe(kind satisfies never)}: must be auto, cpu or webgpu`,
+      );
   }
 }
 
@@ -71,5 +79,9 @@ async function open(kind: DeviceKind, options: DeviceOptions): Promise<Backend> 
 async function webgpu(gpu: Gpu, { tuned, budgetBytes }: DeviceOptions): Promise<Backend> {
   const { WebGpuBackend } = await import('./webgpu/backend.ts');
   const found = tuned?.(gpu.key);
-  return new WebGpuBackend(gpu.device, { ...gpu, ...(found && { tuned: found }), ...(budgetBytes !== undefined && { budgetBytes }) });
+  return new WebGpuBackend(gpu.device, {
+    ...gpu,
+    ...(found && { tuned: found }),
+    ...(budgetBytes !== undefined && { budgetBytes }),
+  });
 }

@@ -1,5 +1,5 @@
-// The errors that a user can meet. Each message is one line: where: what was given: what is wrong (and the way out, if there is one).
-// The command line turns the class into an exit code; see remit/cli/main.ts.
+// The errors that a user can meet. Each message is one line: where: what was given: what is wrong (and the way out, if
+// there is one). The command line turns the class into an exit code; see remit/cli/main.ts.
 
 /** Anything we say on purpose. Its message is for people; its stack is not shown. */
 export class RemitError extends Error {
@@ -9,7 +9,10 @@ export class RemitError extends Error {
   }
 }
 
-/** Control characters, and marks that turn the direction of text, as escapes: file names and foreign text in a message cannot draw on a terminal. */
+/**
+ * Control characters, and marks that turn the direction of text, as escapes: file names and foreign text in a message
+ * cannot draw on a terminal.
+ */
 export function oneLine(text: string): string {
   return text.replaceAll(CONTROL, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

@@ -1,6 +1,6 @@
-// Memory that nobody holds any more comes back by itself: soon after the garbage collector has seen it, at a turn of the event loop.
-// A loop that never lets the event loop turn can ask for it at once with sweep(), where the host can be made to collect: in Node.
-// Used by: cpu/memory.ts, webgpu/backend.ts.
+// Memory that nobody holds any more comes back by itself: soon after the garbage collector has seen it, at a turn of
+// the event loop. A loop that never lets the event loop turn can ask for it at once with sweep(), where the host can be
+// made to collect: in Node. Used by: cpu/memory.ts, webgpu/backend.ts.
 
 interface Entry<Resource> {
   readonly holder: WeakRef<object>;
@@ -31,7 +31,10 @@ export class Forgotten<Resource> {
     if (entry) this.#giveBack(entry);
   }
 
-  /** Collects garbage and releases what is found to be forgotten. Does nothing where garbage cannot be collected on demand. */
+  /**
+   * Collects garbage and releases what is found to be forgotten. Does nothing where garbage cannot be collected on
+   * demand.
+   */
   sweep(): void {
     if (!collectGarbage()) return;
     for (const entry of this.#entries) if (entry.holder.deref() === undefined) this.#giveBack(entry);
@@ -52,7 +55,8 @@ function collectGarbage(): boolean {
     const [vm, v8] = [load('node:vm'), load('node:v8')];
     v8.setFlagsFromString('--expose-gc');
     const collect = vm.runInNewContext('gc') as () => void;
-    // The language keeps what a WeakRef was made of until the running job ends, and the end of any queue of microtasks counts as one.
+    // The language keeps what a WeakRef was made of until the running job ends, and the end of any queue of microtasks
+    // counts as one.
     vm.runInNewContext('0', {}, { microtaskMode: 'afterEvaluate' });
     collect();
     return true;

@@ -1,5 +1,5 @@
-// Numbers from the host, however they come: a typed array, a list, or lists of lists. Each is looked at once, here, so that what is no
-// number never becomes NaN in silence. Read next: tensor.ts.
+// Numbers from the host, however they come: a typed array, a list, or lists of lists. Each is looked at once, here, so
+// that what is no number never becomes NaN in silence. Read next: tensor.ts.
 
 import { describe } from './describe.ts';
 import { ShapeError } from './errors.ts';
@@ -21,17 +21,32 @@ const always: Readonly<Record<string, readonly DType[]>> = {
 };
 
 /**
- * Values row-major with their shape, which is worked out unless given. Throws ShapeError, naming the place, for rows of unlike lengths, for
- * what is no number, for an integer type's fractions and numbers out of its range, and where the shape does not fit.
+ * Values row-major with their shape, which is worked out unless given. Throws ShapeError, naming the place, for rows of
+ * unlike lengths, for what is no number, for an integer type's fractions and numbers out of its range, and where the
+ * shape does not fit.
  */
-export function fromHost(where: string, values: Numbers, wanted: Shape | undefined, dtype: DType): { values: ArrayLike<number>; shape: Shape } {
-  if (!isList(values)) throw new ShapeError(`${where}: ${describe(values)}: must be a list of numbers, or of rows of numbers; a single one is ([5], [])`);
-  const found = measure(where, values), isFlat = found.length === 1;
+export function fromHost(
+  where: string,
+  values: Numbers,
+  wanted: Shape | undefined,
+  dtype: DType,
+): { values: ArrayLike<number>; shape: Shape } {
+  if (!isList(values)) {
+    throw new ShapeError(
+      `${where}: ${describe(values)}: must be a list of numbers, or of rows of numbers; a single one is ([5], [])`,
+    );
+  }
+  const found = measure(where, values);
+  const isFlat = found.length === 1;
   const shape = wanted === undefined ? found : wanted;
   checkShape(where, shape);
   const count = sizeOf(found);
-  if (count !== sizeOf(shape)) throw new ShapeError(`${where}: ${count} values for ${show(shape)}: needs ${sizeOf(shape)}`);
-  if (!isFlat && !sameShape(found, shape)) throw new ShapeError(`${where}: rows ${show(found)} for ${show(shape)}: shapes differ`);
+  if (count !== sizeOf(shape)) {
+    throw new ShapeError(`${where}: ${count} values for ${show(shape)}: needs ${sizeOf(shape)}`);
+  }
+  if (!isFlat && !sameShape(found, shape)) {
+    throw new ShapeError(`${where}: rows ${show(found)} for ${show(shape)}: shapes differ`);
+  }
   if (isFlat) {
     checkNumbers(where, values, dtype, '');
     return { values: values as ArrayLike<number>, shape: [...shape] };
@@ -63,15 +78,21 @@ interface Rows {
 /** Writes rows one after the other; returns where the next begins. */
 function fill(flat: Float64Array, start: number, { where, values, shape, dtype, place }: Rows): number {
   const [length, ...rest] = shape as readonly [number, ...number[]];
-  if (!isList(values)) throw new ShapeError(`${where}: ${place} = ${describe(values)}: must be a list of ${length}, as the first one is`);
-  if (values.length !== length) throw new ShapeError(`${where}: ${place} has ${values.length} elements: must have ${length}, as the first one has`);
+  if (!isList(values)) {
+    throw new ShapeError(`${where}: ${place} = ${describe(values)}: must be a list of ${length}, as the first one is`);
+  }
+  if (values.length !== length) {
+    throw new ShapeError(`${where}: ${place} has ${values.length} elements: must have ${length}, as the first one has`);
+  }
   if (rest.length === 0) {
     checkNumbers(where, values, dtype, place);
     flat.set(values as ArrayLike<number>, start);
     return start + length;
   }
   let next = start;
-  for (let i = 0; i < length; i++) next = fill(flat, next, { where, values: values[i], shape: rest, dtype, place: `${place}[${i}]` });
+  for (let i = 0; i < length; i++) {
+    next = fill(flat, next, { where, values: values[i], shape: rest, dtype, place: `${place}[${i}]` });
+  }
   return next;
 }
 
@@ -81,7 +102,13 @@ function checkNumbers(where: string, values: ArrayLike<unknown>, dtype: DType, p
   const [least, most] = dtype === 'f32' ? [NaN, NaN] : limits[dtype];
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
-    if (dtype === 'f32' ? typeof value === 'number' : Number.isInteger(value) && (value as number) >= least && (value as number) <= most) continue;
+    if (
+      dtype === 'f32'
+        ? typeof value === 'number'
+        : Number.isInteger(value) && (value as number) >= least && (value as number) <= most
+    ) {
+      continue;
+    }
     const what = dtype === 'f32' ? 'a number' : `a whole number from ${least} to ${most} (${dtype})`;
     throw new ShapeError(`${where}: ${place}[${i}] = ${describe(value)}: must be ${what}`);
   }

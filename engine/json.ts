@@ -1,6 +1,6 @@
 // JSON that came from a file: what JSON.parse lets pass in silence is refused here.
-// A key used twice in one object has two values, of which JSON.parse takes the last; other programs take the first. And a value that is
-// nested some thousand levels deep ends whoever looks at it by recursion, such as JSON.stringify.
+// A key used twice in one object has two values, of which JSON.parse takes the last; other programs take the first. And
+// a value that is nested some thousand levels deep ends whoever looks at it by recursion, such as JSON.stringify.
 // Used by: safetensors.ts, remit/data/decode.ts.
 
 const DEEPEST = 100; // files of ours nest 4 levels, config.json of others perhaps 6
@@ -8,7 +8,10 @@ const DEEPEST = 100; // files of ours nest 4 levels, config.json of others perha
 /** Told what is wrong with the text, as in `is not JSON: ...`; never returns. */
 type Fail = (why: string) => never;
 
-/** Parses a text. Calls `fail` unless it is JSON without a repeated key, at most 100 levels deep; `whole` allows whole numbers from 0 only. */
+/**
+ * Parses a text. Calls `fail` unless it is JSON without a repeated key, at most 100 levels deep; `whole` allows whole
+ * numbers from 0 only.
+ */
 export function parseJson(text: string, fail: Fail, { whole = false }: { readonly whole?: boolean } = {}): unknown {
   let value: unknown;
   try {
@@ -50,7 +53,10 @@ function scan(text: string, fail: Fail, whole: boolean): void {
   }
 }
 
-/** Where the string that begins at `begin` has its closing quote: the first with an even number of backslashes before it. */
+/**
+ * Where the string that begins at `begin` has its closing quote: the first with an even number of backslashes before
+ * it.
+ */
 function endOfString(text: string, begin: number): number {
   for (let end = text.indexOf('"', begin + 1); ; end = text.indexOf('"', end + 1)) {
     let slashes = 0;

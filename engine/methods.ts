@@ -1,6 +1,6 @@
 // The dozen methods that make arithmetic on tensors readable: x.mul(2).add(y). They only call ops.
-// They are added to Tensor here, and not written in tensor.ts, because ops need Tensor first. Loaded with device.ts and ops/index.ts;
-// code inside the project uses the ops themselves.
+// They are added to Tensor here, and not written in tensor.ts, because ops need Tensor first. Loaded with device.ts and
+// ops/index.ts; code inside the project uses the ops themselves.
 
 import { describe } from './describe.ts';
 import { ConfigError } from './errors.ts';
@@ -32,15 +32,33 @@ declare module './tensor.ts' {
 }
 
 const methods: Methods & ThisType<Tensor> = {
-  add(other) { return typeof other === 'number' ? affine(this, { offset: other }) : add(this, other); },
-  sub(other) { return typeof other === 'number' ? affine(this, { offset: -other }) : sub(this, other); },
-  mul(other) { return typeof other === 'number' ? affine(this, { factor: other }) : mul(this, other); },
-  div(other) { return typeof other === 'number' ? affine(this, { factor: 1 / other }) : div(this, other); },
-  neg() { return affine(this, { factor: -1 }); },
-  matmul(other) { return matmul(this, other); },
-  reshape(...shape) { return reshape(this, { shape }); },
-  sum(axis) { return sum(this, axis === undefined ? {} : { axis }); },
-  mean(axis) { return affine(this.sum(axis), { factor: 1 / (axis === undefined ? this.size : this.shape.at(axis)!) }); },
+  add(other) {
+    return typeof other === 'number' ? affine(this, { offset: other }) : add(this, other);
+  },
+  sub(other) {
+    return typeof other === 'number' ? affine(this, { offset: -other }) : sub(this, other);
+  },
+  mul(other) {
+    return typeof other === 'number' ? affine(this, { factor: other }) : mul(this, other);
+  },
+  div(other) {
+    return typeof other === 'number' ? affine(this, { factor: 1 / other }) : div(this, other);
+  },
+  neg() {
+    return affine(this, { factor: -1 });
+  },
+  matmul(other) {
+    return matmul(this, other);
+  },
+  reshape(...shape) {
+    return reshape(this, { shape });
+  },
+  sum(axis) {
+    return sum(this, axis === undefined ? {} : { axis });
+  },
+  mean(axis) {
+    return affine(this.sum(axis), { factor: 1 / (axis === undefined ? this.size : this.shape.at(axis)!) });
+  },
 };
 
 /** Each as it is, refusing more than it takes: sum(0, true) is a mistake. */
@@ -49,7 +67,9 @@ for (const [name, method] of Object.entries(methods) as [string, (this: Tensor, 
   Object.assign(Tensor.prototype, {
     [name](this: Tensor, ...given: unknown[]): Tensor {
       if (given.length <= most) return method.call(this, ...given);
-      throw new ConfigError(`${name}: ${describe(given[most])}: an argument too many: x.${name}() takes ${most || 'none'}`);
+      throw new ConfigError(
+        `${name}: ${describe(given[most])}: an argument too many: x.${name}() takes ${most || 'none'}`,
+      );
     },
   });
 }

@@ -2,7 +2,19 @@
 
 /** Words that people bring from elsewhere, by what they are called here. */
 const synonyms: Readonly<Record<string, string>> = {
-  lr: 'rate', learningrate: 'rate', dim: 'width', embd: 'width', batchsize: 'batch', blocksize: 'context', epochs: 'steps', iterations: 'steps', eps: 'epsilon', alpha: 'distil', gpu: 'webgpu', cuda: 'webgpu', metal: 'webgpu',
+  lr: 'rate',
+  learningrate: 'rate',
+  dim: 'width',
+  embd: 'width',
+  batchsize: 'batch',
+  blocksize: 'context',
+  epochs: 'steps',
+  iterations: 'steps',
+  eps: 'epsilon',
+  alpha: 'distil',
+  gpu: 'webgpu',
+  cuda: 'webgpu',
+  metal: 'webgpu',
 };
 
 /** `: did you mean train?`, or nothing where no name is near. `mark` is what a name is written with, such as `--`. */
@@ -12,8 +24,8 @@ export function didYouMean(wrong: string, names: Iterable<string>, mark = ''): s
 }
 
 /**
- * The entry of `names` closest to `wrong`. Dotted names also match by their last part alone: `width` finds `model.width`.
- * Undefined when none is near: two letters in five may differ, or the end be missing.
+ * The entry of `names` closest to `wrong`. Dotted names also match by their last part alone: `width` finds
+ * `model.width`. Undefined when none is near: two letters in five may differ, or the end be missing.
  */
 export function nearest(wrong: string, names: Iterable<string>): string | undefined {
   const sought = translate(wrong).toLowerCase();
@@ -23,7 +35,9 @@ export function nearest(wrong: string, names: Iterable<string>): string | undefi
     const name = candidate.toLowerCase();
     const whole = isNear(sought, name) ? distance(sought, name) : Infinity;
     const bySection = 0.5 + (section(sought) === section(name) ? 0 : 1);
-    const byLastPart = isNear(lastPart(sought), lastPart(name)) ? bySection + distance(lastPart(sought), lastPart(name)) : Infinity;
+    const byLastPart = isNear(lastPart(sought), lastPart(name))
+      ? bySection + distance(lastPart(sought), lastPart(name))
+      : Infinity;
     const cost = Math.min(whole, byLastPart);
     if (cost < least) [best, least] = [candidate, cost];
   }

@@ -1,5 +1,5 @@
-// An op, said once: what it takes, its shape rule, its forward kernels, its backward in terms of other ops, and the cases it is tested on.
-// Read after: tensor.ts. Read next: tape.ts, ops/matmul.ts.
+// An op, said once: what it takes, its shape rule, its forward kernels, its backward in terms of other ops, and the
+// cases it is tested on. Read after: tensor.ts. Read next: tape.ts, ops/matmul.ts.
 
 import type { Backend } from './backend.ts';
 import { describe } from './describe.ts';
@@ -13,7 +13,10 @@ import { empty, Tensor } from './tensor.ts';
 /** The result, then whatever backward needs saved. Only the result carries a gradient. */
 export type Outputs<T> = readonly [T, ...T[]];
 
-/** The tensors that a function takes, by name and in order, each with its element type. The last name may stand for any number: '...added'. */
+/**
+ * The tensors that a function takes, by name and in order, each with its element type. The last name may stand for any
+ * number: '...added'.
+ */
 export type Takes = Readonly<Record<string, DType | 'any'>>;
 
 export interface OpDef<In extends readonly Tensor[], A> {
@@ -27,8 +30,14 @@ export interface OpDef<In extends readonly Tensor[], A> {
   /** True when the result is the first input's memory in another shape: nothing is computed. */
   readonly view?: boolean;
   forward(run: Backend['dispatch'], inputs: In, outputs: Outputs<Tensor>, attrs: A): void;
-  /** One gradient per input, null where there is none. `need(i, make)` skips the work when input i wants no gradient. */
-  backward(grad: Tensor, saved: { readonly inputs: In; readonly outputs: Outputs<Tensor>; readonly attrs: A }, need: Need): readonly (Tensor | null)[];
+  /**
+   * One gradient per input, null where there is none. `need(i, make)` skips the work when input i wants no gradient.
+   */
+  backward(
+    grad: Tensor,
+    saved: { readonly inputs: In; readonly outputs: Outputs<Tensor>; readonly attrs: A },
+    need: Need,
+  ): readonly (Tensor | null)[];
   /** What the property tests draw and shrink, and what the gradient check feeds. */
   readonly cases: Cases<A>;
 }
@@ -53,7 +62,10 @@ export interface Op<In extends readonly Tensor[], A> {
   readonly def: OpDef<In, A>;
 }
 
-/** Turns a definition into a function of tensors (and, last, an attributes object). What it is given is checked before `infer` sees it. */
+/**
+ * Turns a definition into a function of tensors (and, last, an attributes object). What it is given is checked before
+ * `infer` sees it.
+ */
 export function defineOp<In extends readonly Tensor[], A extends object>(def: OpDef<In, A>): Op<In, A> {
   const call = new Call(def.name, def.takes, def.attrs);
   const all = (...args: [...In] | [...In, A]): Outputs<Tensor> => {
@@ -73,8 +85,8 @@ export function defineOp<In extends readonly Tensor[], A extends object>(def: Op
 }
 
 /**
- * What every op and every function of tensors asks of its arguments: the tensors that it takes, each of its element type, then perhaps an
- * object of attributes, then nothing. Whose memory the tensors are, the backend asks.
+ * What every op and every function of tensors asks of its arguments: the tensors that it takes, each of its element
+ * type, then perhaps an object of attributes, then nothing. Whose memory the tensors are, the backend asks.
  */
 export class Call<A extends object> {
   readonly #where: string;
@@ -96,24 +108,31 @@ export class Call<A extends object> {
   }
 
   /**
-   * How many of the arguments are tensors. Throws ShapeError, naming the argument, for what is no such tensor or is too many, ConfigError for
-   * attributes.
+   * How many of the arguments are tensors. Throws ShapeError, naming the argument, for what is no such tensor or is too
+   * many, ConfigError for attributes.
    */
   check(args: ArrayLike<unknown>): number {
     let count = this.#fixed;
     if (this.#isVariadic) while (count < args.length - 1 || args[count] instanceof Tensor) count++;
     for (let i = 0; i < count; i++) {
-      const given = args[i], wanted = this.#types[Math.min(i, this.#types.length - 1)]!;
-      if (!(given instanceof Tensor) || (given.dtype !== wanted && wanted !== 'any')) throw this.#wrong(i, given, wanted);
+      const given = args[i];
+      const wanted = this.#types[Math.min(i, this.#types.length - 1)]!;
+      if (!(given instanceof Tensor) || (given.dtype !== wanted && wanted !== 'any')) {
+        throw this.#wrong(i, given, wanted);
+      }
     }
-    if (args.length > count && (args.length > count + 1 || args[count] instanceof Tensor)) throw this.#tooMany(args[args.length - 1]);
+    if (args.length > count && (args.length > count + 1 || args[count] instanceof Tensor)) {
+      throw this.#tooMany(args[args.length - 1]);
+    }
     this.#checkAttrs(args.length > count ? args[count] as A | undefined : undefined);
     return count;
   }
 
   #wrong(i: number, given: unknown, wanted: DType | 'any'): ShapeError {
     const name = i < this.#fixed ? this.#names[i]! : `${this.#names.at(-1)!.slice(3)}[${i - this.#fixed}]`;
-    if (given instanceof Tensor) return new ShapeError(`${this.#where}: ${name} ${show(given.shape)} ${given.dtype}: must be ${wanted}`);
+    if (given instanceof Tensor) {
+      return new ShapeError(`${this.#where}: ${name} ${show(given.shape)} ${given.dtype}: must be ${wanted}`);
+    }
     const what = given === undefined ? `${name} is missing` : `${name} = ${describe(given)}`;
     return new ShapeError(`${this.#where}: ${what}: must be a tensor: make one with tensor() or variable()`);
   }

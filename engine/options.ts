@@ -23,12 +23,20 @@ export interface OptionalRule<T> extends Rule<T> {
 }
 
 /** A rule for each option. */
-export type Rules<T> = { readonly [K in keyof T]-?: undefined extends T[K] ? OptionalRule<Exclude<T[K], undefined>> : Rule<T[K]> };
+export type Rules<T> = {
+  readonly [K in keyof T]-?: undefined extends T[K] ? OptionalRule<Exclude<T[K], undefined>> : Rule<T[K]>;
+};
 
 /** A whole number, both ends included. */
 export function whole({ min, max = Number.MAX_SAFE_INTEGER }: { min: number; max?: number }): Rule<number> {
-  const range = max === Number.MAX_SAFE_INTEGER ? `a whole number of at least ${min}` : `a whole number from ${min} to ${max}`;
-  return { kind: 'number', range, accepts: (value): value is number => Number.isInteger(value) && (value as number) >= min && (value as number) <= max };
+  const range =
+    max === Number.MAX_SAFE_INTEGER ? `a whole number of at least ${min}` : `a whole number from ${min} to ${max}`;
+  return {
+    kind: 'number',
+    range,
+    accepts: (value): value is number =>
+      Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
+  };
 }
 
 export interface RealRange {
@@ -39,15 +47,33 @@ export interface RealRange {
 }
 
 /** Any whole number, negative ones included. */
-export const integer: Rule<number> = { kind: 'number', range: 'a whole number', accepts: (value): value is number => Number.isSafeInteger(value) };
+export const integer: Rule<number> = {
+  kind: 'number',
+  range: 'a whole number',
+  accepts: (value): value is number => Number.isSafeInteger(value),
+};
 
 /** Any number but NaN. */
-export const anyNumber: Rule<number> = { kind: 'number', range: 'a number', accepts: (value): value is number => typeof value === 'number' && !Number.isNaN(value) };
+export const anyNumber: Rule<number> = {
+  kind: 'number',
+  range: 'a number',
+  accepts: (value): value is number => typeof value === 'number' && !Number.isNaN(value),
+};
 
 /** A finite number. */
-export function real({ above = -Infinity, from = -Infinity, to = Infinity, below = Infinity }: RealRange = {}): Rule<number> {
-  const bounds = Object.entries({ above, 'at least': from, 'at most': to, below }).filter(([, bound]) => Number.isFinite(bound));
-  const range = bounds.length > 0 ? `a number ${bounds.map(([words, bound]) => `${words} ${bound}`).join(' and ')}` : 'a finite number';
+export function real({
+  above = -Infinity,
+  from = -Infinity,
+  to = Infinity,
+  below = Infinity,
+}: RealRange = {}): Rule<number> {
+  const bounds = Object.entries({ above, 'at least': from, 'at most': to, below }).filter(([, bound]) =>
+    Number.isFinite(bound),
+  );
+  const range =
+    bounds.length > 0
+      ? `a number ${bounds.map(([words, bound]) => `${words} ${bound}`).join(' and ')}`
+      : 'a finite number';
   const accepts = (value: unknown): value is number => {
     if (typeof value !== 'number' || !Number.isFinite(value)) return false;
     return value > above && value >= from && value <= to && value < below;
@@ -60,9 +86,17 @@ export function choice<const T extends string>(...words: readonly T[]): Rule<T> 
   return { kind: 'choice', range: `one of ${words.join(', ')}`, accepts, words };
 }
 
-export const toggle: Rule<boolean> = { kind: 'toggle', range: 'true or false', accepts: (value) => typeof value === 'boolean' };
+export const toggle: Rule<boolean> = {
+  kind: 'toggle',
+  range: 'true or false',
+  accepts: (value) => typeof value === 'boolean',
+};
 
-export const text: Rule<string> = { kind: 'text', range: 'some text', accepts: (value): value is string => typeof value === 'string' && value !== '' };
+export const text: Rule<string> = {
+  kind: 'text',
+  range: 'some text',
+  accepts: (value): value is string => typeof value === 'string' && value !== '',
+};
 
 /** Any string, also an empty one. */
 export const string: Rule<string> = { kind: 'text', range: 'a string', accepts: (value) => typeof value === 'string' };
@@ -103,13 +137,19 @@ export function list<T>(range: string, each: Rule<T>): Rule<ArrayLike<T>> {
   return { ...such(range, (value) => isList(value) && inside(value) === undefined), inside };
 }
 
-/** A typed array of one kind, of any realm: `typedArray('Int32Array')`. With a rule for its elements where that is narrower than its type. */
+/**
+ * A typed array of one kind, of any realm: `typedArray('Int32Array')`. With a rule for its elements where that is
+ * narrower than its type.
+ */
 export function typedArray<T>(kind: string, each?: Rule<number>): Rule<T> {
   const isKind = (value: unknown): boolean => ArrayBuffer.isView(value) && value[Symbol.toStringTag as never] === kind;
   const range = /^[AEIOU]/.test(kind) ? `an ${kind}` : `a ${kind}`;
   if (each === undefined) return such(range, isKind);
   const elements = list(range, each);
-  return { ...such(range, (value) => isKind(value) && elements.accepts(value)), inside: (value) => (isKind(value) ? elements.inside?.(value) : undefined) };
+  return {
+    ...such(range, (value) => isKind(value) && elements.accepts(value)),
+    inside: (value) => (isKind(value) ? elements.inside?.(value) : undefined),
+  };
 }
 
 /** May be left out; undefined means the fallback, everywhere. */
@@ -118,17 +158,22 @@ export function optional<T>(rule: Rule<T>, fallback?: T): OptionalRule<T> {
 }
 
 /**
- * The options as they hold: unknown names, wrong types and values out of range are refused with ConfigError; what is absent or undefined
- * has its fallback, or is absent. `where` names the function: `generate`.
+ * The options as they hold: unknown names, wrong types and values out of range are refused with ConfigError; what is
+ * absent or undefined has its fallback, or is absent. `where` names the function: `generate`.
  */
 export function checkOptions<T extends object>(where: string, given: unknown, rules: Rules<T>): T {
   const names = Object.keys(rules);
   if (given !== undefined && !isOptions(given)) {
-    const wanted = names.length > 0 ? `must be an object of options: { ${names.join(', ')} }` : 'an argument too many: there are no options';
+    const wanted =
+      names.length > 0
+        ? `must be an object of options: { ${names.join(', ')} }`
+        : 'an argument too many: there are no options';
     throw new ConfigError(`${where}: ${describe(given)}: ${wanted}`);
   }
   const options = (given ?? {}) as Readonly<Record<string, unknown>>;
-  for (const name of Object.keys(options)) if (!Object.hasOwn(rules, name)) throw new ConfigError(unknown(where, name, names));
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(rules, name)) throw new ConfigError(unknown(where, name, names));
+  }
   const checked: Record<string, unknown> = {};
   for (const name of names) {
     const rule = rules[name as keyof T] as Rule & Partial<OptionalRule<unknown>>;
@@ -140,14 +185,18 @@ export function checkOptions<T extends object>(where: string, given: unknown, ru
 }
 
 /**
- * The same check for what is called a thousand times a second: it fills in nothing, makes nothing, and leaves what is wrong to
- * checkOptions() to say.
+ * The same check for what is called a thousand times a second: it fills in nothing, makes nothing, and leaves what is
+ * wrong to checkOptions() to say.
  */
 export function checker<T extends object>(where: string, rules: Rules<T>): (given: T | undefined) => void {
-  const entries = Object.entries<Rule>(rules), names = entries.map(([name]) => name), list = entries.map(([, rule]) => rule);
-  const isOptional = list.map((rule) => 'fallback' in rule), needsNothing = isOptional.every(Boolean);
+  const entries = Object.entries<Rule>(rules);
+  const names = entries.map(([name]) => name);
+  const list = entries.map(([, rule]) => rule);
+  const isOptional = list.map((rule) => 'fallback' in rule);
+  const needsNothing = isOptional.every(Boolean);
   const isFine = (given: Readonly<Record<string, unknown>>): boolean => {
-    let known = 0, all = 0;
+    let known = 0;
+    let all = 0;
     for (let i = 0; i < names.length; i++) {
       const value = given[names[i]!];
       if (value === undefined ? !isOptional[i] : !list[i]!.accepts(value)) return false;
@@ -163,17 +212,21 @@ export function checker<T extends object>(where: string, rules: Rules<T>): (give
 }
 
 /**
- * The arguments of a call, against a rule for each in their order: `checkArguments('keep', arguments, { x: aTensor })`. A missing one, a
- * wrong one and one too many are refused with ConfigError. A rule of `anything` leaves an argument to checkOptions() or to the function.
+ * The arguments of a call, against a rule for each in their order: `checkArguments('keep', arguments, { x: aTensor })`.
+ * A missing one, a wrong one and one too many are refused with ConfigError. A rule of `anything` leaves an argument to
+ * checkOptions() or to the function.
  */
 export function checkArguments(where: string, given: ArrayLike<unknown>, rules: Readonly<Record<string, Rule>>): void {
   let count = 0;
   for (const name in rules) { // without a list of them: this is asked a thousand times a second
-    const rule = rules[name]!, value = given[count++];
+    const rule = rules[name]!;
+    const value = given[count++];
     if (!fits(value, rule)) checkValue(`${where}: ${name}`, value, rule);
   }
   if (given.length > count) {
-    throw new ConfigError(`${where}: ${describe(given[count])}: an argument too many: it takes ${Object.keys(rules).join(', ') || 'none'}`);
+    throw new ConfigError(
+      `${where}: ${describe(given[count])}: an argument too many: it takes ${Object.keys(rules).join(', ') || 'none'}`,
+    );
   }
 }
 
@@ -185,7 +238,11 @@ export function checkValue<T>(where: string, value: unknown, rule: Rule<T>): T {
   if (rule.accepts(value)) return value;
   const part = rule.inside?.(value);
   if (part !== undefined) return checkValue(`${where}${part[0]}`, part[1], part[2]) as never;
-  throw new ConfigError(value === undefined ? `${where} is missing: must be ${rule.range}` : `${where} = ${describe(value)}: must be ${rule.range}`);
+  throw new ConfigError(
+    value === undefined
+      ? `${where} is missing: must be ${rule.range}`
+      : `${where} = ${describe(value)}: must be ${rule.range}`,
+  );
 }
 
 function unknown(where: string, name: string, names: readonly string[]): string {

@@ -1,7 +1,7 @@
-// Parameters lie flat: one buffer of values, one of gradients, each tensor a named slot of both. So AdamW is one dispatch, clearing
-// the gradients one fill, a checkpoint one read, and freezing a reference model one copy.
-// Modules declare what they need in their constructors; the outermost one allocates. Names are those of the Hugging Face layout;
-// a slot may hold several of them side by side (q, k, v), so that kernels read them packed.
+// Parameters lie flat: one buffer of values, one of gradients, each tensor a named slot of both. So AdamW is one
+// dispatch, clearing the gradients one fill, a checkpoint one read, and freezing a reference model one copy.
+// Modules declare what they need in their constructors; the outermost one allocates. Names are those of the Hugging
+// Face layout; a slot may hold several of them side by side (q, k, v), so that kernels read them packed.
 // Read after: tensor.ts. Read next: nn/linear.ts, optim/adamw.ts.
 
 import { copyKernel, fillKernel } from '../kernels/copy/copy.ts';
@@ -90,20 +90,29 @@ export class Parameters {
   }
 
   /**
-   * Reserves a slot. Several parts are stacked along their first axis. Throws ConfigError for a name that is taken and after allocate(),
-   * ShapeError for parts that cannot be stacked.
+   * Reserves a slot. Several parts are stacked along their first axis. Throws ConfigError for a name that is taken and
+   * after allocate(), ShapeError for parts that cannot be stacked.
    */
   declare(...parts: readonly [Part, ...Part[]]): Parameter {
-    if (this.#flat) throw new ConfigError(`declare: ${describe(parts[0]?.name)}: allocate() has run: declare everything before it`);
+    if (this.#flat) {
+      throw new ConfigError(`declare: ${describe(parts[0]?.name)}: allocate() has run: declare everything before it`);
+    }
     if (parts.length === 0) throw new ConfigError('declare: nothing: needs at least one part');
-    const [first] = parts, taken = new Set(this.entries().map(({ name }) => name));
+    const [first] = parts;
+    const taken = new Set(this.entries().map(({ name }) => name));
     for (const part of parts) {
       const { name, shape } = checkOptions('declare', part, partRules);
       checkShape(`declare: "${name}"`, shape);
-      if (taken.has(name)) throw new ConfigError(`declare: "${name}": there is a parameter of this name: each needs its own`);
+      if (taken.has(name)) {
+        throw new ConfigError(`declare: "${name}": there is a parameter of this name: each needs its own`);
+      }
       taken.add(name);
       const stackable = parts.length === 1 || (shape.length > 0 && sameShape(shape.slice(1), first.shape.slice(1)));
-      if (!stackable) throw new ShapeError(`declare: "${name}" ${show(shape)} beside "${first.name}" ${show(first.shape)}: all but the first size must agree`);
+      if (!stackable) {
+        throw new ShapeError(
+          `declare: "${name}" ${show(shape)} beside "${first.name}" ${show(first.shape)}: all but the first size must agree`,
+        );
+      }
     }
     const rows = parts.reduce((total, part) => total + (part.shape[0] ?? 1), 0);
     const slot = new Slot(parts.length === 1 ? [...first.shape] : [rows, ...first.shape.slice(1)], parts);
@@ -112,15 +121,16 @@ export class Parameters {
   }
 
   /**
-   * Allocates the flat buffers on the current backend, matrices first, and draws the initial values (none without `rng`: to be loaded).
-   * Throws ConfigError when nothing was declared, or when there is memory already.
+   * Allocates the flat buffers on the current backend, matrices first, and draws the initial values (none without
+   * `rng`: to be loaded). Throws ConfigError when nothing was declared, or when there is memory already.
    */
   allocate(rng?: Rng): void {
     checkArguments('allocate', arguments, { rng: optional(instance('a key, as rng(seed) makes', Rng)) });
     if (this.#flat) throw new ConfigError('allocate: there is memory already: free() it first');
     if (this.#slots.length === 0) throw new ConfigError('allocate: nothing was declared');
     const isMatrix = (slot: Slot): boolean => slot.shape.length > 1;
-    let size = 0, decayed = 0;
+    let size = 0;
+    let decayed = 0;
     for (const slot of [...this.#slots.filter(isMatrix), ...this.#slots.filter((s) => !isMatrix(s))]) {
       slot.offset = size;
       size += Math.ceil(sizeOf(slot.shape) / ALIGNMENT) * ALIGNMENT;
@@ -133,7 +143,14 @@ export class Parameters {
     for (const slot of this.#slots) {
       const part = (of: Storage): Storage => backend().view(of, slot.offset, sizeOf(slot.shape));
       const gradient = new Tensor({ shape: slot.shape, dtype: 'f32', storage: part(gradients), arena: null });
-      slot.tensor = new Tensor({ shape: slot.shape, dtype: 'f32', storage: part(values), arena: null, needsGrad: true, gradient });
+      slot.tensor = new Tensor({
+        shape: slot.shape,
+        dtype: 'f32',
+        storage: part(values),
+        arena: null,
+        needsGrad: true,
+        gradient,
+      });
     }
   }
 
@@ -148,7 +165,9 @@ export class Parameters {
     const [mine, its] = [this.entries(), other.entries()];
     const at = mine.findIndex(({ name, shape }, i) => its[i]?.name !== name || !sameShape(its[i].shape, shape));
     if (at >= 0 || its.length > mine.length) {
-      const [here, there] = [mine[at], its[at < 0 ? mine.length : at]].map((entry) => (entry ? `"${entry.name}" ${show(entry.shape)}` : 'nothing'));
+      const [here, there] = [mine[at], its[at < 0 ? mine.length : at]].map((entry) =>
+        entry ? `"${entry.name}" ${show(entry.shape)}` : 'nothing',
+      );
       throw new ConfigError(`copyFrom: ${there} for ${here}: both must be declared alike`);
     }
     backend().dispatch(copyKernel, { x: other.flat.values, out: this.flat.values }, { n: this.flat.size });
@@ -162,7 +181,12 @@ export class Parameters {
   /** Host copies, by name, of the values or of another buffer laid out like them. */
   async toHost(of: Storage = this.flat.values): Promise<Map<string, { shape: Shape; data: Float32Array }>> {
     const all = await backend().read(of);
-    return new Map([...this.#placed()].map(({ part: { name, shape }, offset }) => [name, { shape, data: Float32Array.from(all.subarray(offset, offset + sizeOf(shape))) }]));
+    return new Map(
+      [...this.#placed()].map(({ part: { name, shape }, offset }) => [
+        name,
+        { shape, data: Float32Array.from(all.subarray(offset, offset + sizeOf(shape))) },
+      ]),
+    );
   }
 
   /** Host copies of the gradients, by name. */
@@ -171,18 +195,29 @@ export class Parameters {
   }
 
   /**
-   * Replaces all values, or all of another buffer laid out like them. Throws FormatError, naming `where`, unless exactly the declared names
-   * come with their shapes.
+   * Replaces all values, or all of another buffer laid out like them. Throws FormatError, naming `where`, unless
+   * exactly the declared names come with their shapes.
    */
   load(tensors: ReadonlyMap<string, HostTensor>, where: string, into: Storage = this.flat.values): void {
-    checkArguments('load', arguments, { tensors: such('a Map of tensors by name', isMap), where: text, into: anything });
-    const values = new Float64Array(this.flat.size), known = new Set<string>();
+    checkArguments('load', arguments, {
+      tensors: such('a Map of tensors by name', isMap),
+      where: text,
+      into: anything,
+    });
+    const values = new Float64Array(this.flat.size);
+    const known = new Set<string>();
     for (const { part, offset } of this.#placed()) {
       const given = tensors.get(part.name);
       if (!given) throw new FormatError(`${where}: has no tensor "${part.name}" ${show(part.shape)}`);
-      if (!Array.isArray(given.shape) || !sameShape(given.shape, part.shape)) throw new FormatError(`${where}: tensor "${part.name}" is ${describe(given.shape)}: the model needs ${show(part.shape)}`);
+      if (!Array.isArray(given.shape) || !sameShape(given.shape, part.shape)) {
+        throw new FormatError(
+          `${where}: tensor "${part.name}" is ${describe(given.shape)}: the model needs ${show(part.shape)}`,
+        );
+      }
       if (given.data?.length !== sizeOf(part.shape)) {
-        throw new FormatError(`${where}: tensor "${part.name}" has ${given.data?.length} values: ${show(part.shape)} needs ${sizeOf(part.shape)}`);
+        throw new FormatError(
+          `${where}: tensor "${part.name}" has ${given.data?.length} values: ${show(part.shape)} needs ${sizeOf(part.shape)}`,
+        );
       }
       values.set(given.data, offset);
       known.add(part.name);

@@ -1,9 +1,10 @@
-// Random numbers as a function of (seed, name, step, index): nothing to save, nothing that depends on the order of calls.
-// An Rng is a key. `fold` and `at` make new keys from it, everything else turns counters into numbers under it:
+// Random numbers as a function of (seed, name, step, index): nothing to save, nothing that depends on the order of
+// calls. An Rng is a key. `fold` and `at` make new keys from it, everything else turns counters into numbers under it:
 //   rng(seed).fold('dropout').at(step).uniform(index)
 // A Stream is for code that just wants the next number, like a generator of sentences: it counts for itself.
 // The block function, also used by the kernels, is kernels/random/threefry.ts.
-// Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). Read next: remit/data/corpus.ts, which lives off this.
+// Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). Read next: remit/data/corpus.ts,
+// which lives off this.
 
 import { threefry2x32 } from '../kernels/random/threefry.ts';
 import { ConfigError } from './errors.ts';
@@ -12,15 +13,24 @@ import { anything, checkArguments, instance, list, real } from './options.ts';
 
 export { threefry2x32 };
 
-/** The second word of a counter says what the block is for, so that no two uses of one key share a block. Kernels use bits: (index, 0). */
-const BITS = 0, AT = 1, FOLD = 2, STREAM = 3, NORMALS = 4;
+/**
+ * The second word of a counter says what the block is for, so that no two uses of one key share a block. Kernels use
+ * bits: (index, 0).
+ */
+const BITS = 0;
+const AT = 1;
+const FOLD = 2;
+const STREAM = 3;
+const NORMALS = 4;
 
 /** 2^-24: a float32 holds any multiple of it below 1, so host and device agree on uniform numbers. */
 const UNIT = 2 ** -24;
 
 /** The root of all random numbers of a run. Throws ConfigError unless seed is a whole number from 0 to 2^53 - 1. */
 export function rng(seed: number): Rng {
-  if (!Number.isSafeInteger(seed) || seed < 0) throw new ConfigError(`rng: seed ${describe(seed)}: must be a whole number from 0 to 2^53 - 1`);
+  if (!Number.isSafeInteger(seed) || seed < 0) {
+    throw new ConfigError(`rng: seed ${describe(seed)}: must be a whole number from 0 to 2^53 - 1`);
+  }
   return new Rng(seed >>> 0, Math.floor(seed / 2 ** 32));
 }
 
@@ -37,7 +47,10 @@ export class Rng {
     this.k1 = k1;
   }
 
-  /** The key for the thing called `name`. Names are told apart by a 32-bit hash: meant for a handful of words, not for data. */
+  /**
+   * The key for the thing called `name`. Names are told apart by a 32-bit hash: meant for a handful of words, not for
+   * data.
+   */
   fold(name: string): Rng {
     if (typeof name !== 'string') throw new ConfigError(`rng: fold(${describe(name)}): must be a name`);
     return this.child(hash(name), FOLD);
@@ -49,7 +62,9 @@ export class Rng {
     return this.child(index, AT);
   }
 
-  /** 32 random bits, as a whole number from 0 to 2^32 - 1: what the `bits` kernel writes at `index` under the same key. */
+  /**
+   * 32 random bits, as a whole number from 0 to 2^32 - 1: what the `bits` kernel writes at `index` under the same key.
+   */
   bits(index: number): number {
     checkWord('bits', index);
     return threefry2x32(this.k0, this.k1, index, BITS)[0];
@@ -61,13 +76,17 @@ export class Rng {
   }
 
   /**
-   * n normal numbers with mean 0 and the given standard deviation -> [n] f64. A longer call begins with the numbers of a shorter one.
-   * Box-Muller: two uniforms make a radius and an angle, which make two independent normals.
+   * n normal numbers with mean 0 and the given standard deviation -> [n] f64. A longer call begins with the numbers of
+   * a shorter one. Box-Muller: two uniforms make a radius and an angle, which make two independent normals.
    */
   normals(n: number, deviation = 1): Float64Array {
     checkArguments('rng: normals', arguments, { n: anything, deviation: anything });
     checkWord('normals', n);
-    if (!Number.isFinite(deviation) || deviation < 0) throw new ConfigError(`rng: normals(${n}, ${describe(deviation)}): the deviation must be a finite number of at least 0`);
+    if (!Number.isFinite(deviation) || deviation < 0) {
+      throw new ConfigError(
+        `rng: normals(${n}, ${describe(deviation)}): the deviation must be a finite number of at least 0`,
+      );
+    }
     const out = new Float64Array(n);
     for (let i = 0; i < n; i += 2) {
       const [a, b] = threefry2x32(this.k0, this.k1, i / 2, NORMALS);
@@ -124,9 +143,14 @@ export class Stream {
     return (this.bits() >>> 8) * UNIT;
   }
 
-  /** A whole number from 0 to n - 1, each exactly as likely: the last, incomplete round of n within 2^32 is drawn again. 1 <= n <= 2^32. */
+  /**
+   * A whole number from 0 to n - 1, each exactly as likely: the last, incomplete round of n within 2^32 is drawn again.
+   * 1 <= n <= 2^32.
+   */
   int(n: number): number {
-    if (!(Number.isInteger(n) && n >= 1 && n <= 2 ** 32)) throw new ConfigError(`rng: int(${describe(n)}): must be a whole number from 1 to 2^32`);
+    if (!(Number.isInteger(n) && n >= 1 && n <= 2 ** 32)) {
+      throw new ConfigError(`rng: int(${describe(n)}): must be a whole number from 1 to 2^32`);
+    }
     const rounds = 2 ** 32 - (2 ** 32 % n);
     let bits = this.bits();
     while (bits >= rounds) bits = this.bits();
@@ -153,7 +177,9 @@ export class Stream {
     return pool.slice(0, n);
   }
 
-  /** An index, drawn in proportion to weights that are given as running totals: [1, 1.5, 2] draws 0 half of the time. */
+  /**
+   * An index, drawn in proportion to weights that are given as running totals: [1, 1.5, 2] draws 0 half of the time.
+   */
   weighted(cumulative: readonly number[]): number {
     checkArguments('rng: weighted', arguments, { cumulative: totals });
     const target = this.uniform() * (cumulative[cumulative.length - 1] ?? 0);
@@ -166,17 +192,26 @@ export class Stream {
 /** An argument that is a stream. */
 export const aStream = instance('a Stream, as rng(seed).stream() makes it', Stream);
 
-/** Throws ConfigError for what is no whole number from 0 to 2^32 - 1. Called for every key and draw, so no rule of options.ts. */
+/**
+ * Throws ConfigError for what is no whole number from 0 to 2^32 - 1. Called for every key and draw, so no rule of
+ * options.ts.
+ */
 function checkWord(where: string, value: number): void {
-  if (typeof value !== 'number' || value >>> 0 !== value) throw new ConfigError(`rng: ${where}(${describe(value)}): must be a whole number from 0 to 2^32 - 1`);
+  if (typeof value !== 'number' || value >>> 0 !== value) {
+    throw new ConfigError(`rng: ${where}(${describe(value)}): must be a whole number from 0 to 2^32 - 1`);
+  }
 }
 
 function checkItems(where: string, items: ArrayLike<unknown>): void {
-  const isList = typeof items === 'string' || (typeof items === 'object' && items !== null && Number.isSafeInteger(items.length));
+  const isList =
+    typeof items === 'string' || (typeof items === 'object' && items !== null && Number.isSafeInteger(items.length));
   if (!isList) throw new ConfigError(`rng: ${where}(${describe(items)}): must be a list or a text`);
 }
 
-/** FNV-1a over the UTF-16 code units of a name (http://www.isthe.com/chongo/tech/comp/fnv/). Threefry does the mixing afterwards. */
+/**
+ * FNV-1a over the UTF-16 code units of a name (http://www.isthe.com/chongo/tech/comp/fnv/). Threefry does the mixing
+ * afterwards.
+ */
 function hash(name: string): number {
   let h = 0x811c9dc5;
   for (let i = 0; i < name.length; i++) h = Math.imul(h ^ name.charCodeAt(i), 0x01000193);

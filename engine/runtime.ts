@@ -9,7 +9,11 @@ import { callable, checkArguments } from './options.ts';
 import { Scope } from './scope.ts';
 import { sizeOf, type DType, type Shape } from './shape.ts';
 
-const current: { backend: Backend | null; arena: Arena | null; recording: boolean } = { backend: null, arena: null, recording: true };
+const current: { backend: Backend | null; arena: Arena | null; recording: boolean } = {
+  backend: null,
+  arena: null,
+  recording: true,
+};
 
 /** The backend in use. Throws DeviceError before createDevice() or useBackend(). */
 export function backend(): Backend {
@@ -45,11 +49,13 @@ export function isRecording(): boolean {
 }
 
 /**
- * Runs without recording: for evaluation, generation, and reference models. The body may be asynchronous in Node, where it alone goes
- * unrecorded until it ends; in a page, and within a step, that is a StepError.
+ * Runs without recording: for evaluation, generation, and reference models. The body may be asynchronous in Node, where
+ * it alone goes unrecorded until it ends; in a page, and within a step, that is a StepError.
  */
 export function noGrad<T>(body: () => T): T {
-  if (typeof body !== 'function' || arguments.length > 1) checkArguments('noGrad', arguments, { body: callable('a function') });
+  if (typeof body !== 'function' || arguments.length > 1) {
+    checkArguments('noGrad', arguments, { body: callable('a function') });
+  }
   const isInStep = current.arena !== null; // which has no asynchronous body
   const result = during({ recording: false }, () => (isInStep ? body() : unrecorded.enter(body)));
   return isPromise(result) && !isInStep && unrecorded.follow() ? result : synchronous('noGrad', result);
@@ -72,7 +78,9 @@ function during<T>(change: Partial<typeof current>, body: () => T): T {
   }
 }
 
-/** What is current changes for a call, never across an await: other code runs meanwhile. Throws StepError for a promise. */
+/**
+ * What is current changes for a call, never across an await: other code runs meanwhile. Throws StepError for a promise.
+ */
 function synchronous<T>(where: string, result: T): T {
   if (!isPromise(result)) return result;
   result.then(undefined, () => {}); // nobody will wait for it: its failure must not end the process

@@ -1,7 +1,8 @@
 // Safetensors: named arrays in one file. Eight bytes of header length, a JSON header, then the raw little-endian data.
-// A file from elsewhere is untrusted, so reading is strict: whatever the header claims is checked before a byte is used.
-// The format has no checksum; a caller that wants one puts it into the metadata.
-// Source: the format description in huggingface/safetensors, README.md. Used by: remit/run/checkpoint.ts, remit/interop/.
+// A file from elsewhere is untrusted, so reading is strict: whatever the header claims is checked before a byte is
+// used. The format has no checksum; a caller that wants one puts it into the metadata.
+// Source: the format description in huggingface/safetensors, README.md. Used by: remit/run/checkpoint.ts,
+// remit/interop/.
 import { anything, checkArguments, string, typedArray } from './options.ts';
 import { FormatError } from './errors.ts';
 import { parseJson } from './json.ts';
@@ -22,12 +23,35 @@ const ARRAYS = {
 } as const;
 
 /** Bytes per element. F16 and BF16 can be read (they are widened to Float32Array), not written. */
-const BYTES = { F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, U64: 8, I32: 4, U32: 4, I16: 2, U16: 2, I8: 1, U8: 1, BOOL: 1 } as const;
+const BYTES = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  U64: 8,
+  I32: 4,
+  U32: 4,
+  I16: 2,
+  U16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+} as const;
 
 export type WritableDType = keyof typeof ARRAYS;
 export type SafetensorsDType = keyof typeof BYTES;
 export type SafetensorsArray =
-  | Float64Array | Float32Array | BigInt64Array | BigUint64Array | Int32Array | Uint32Array | Int16Array | Uint16Array | Int8Array | Uint8Array;
+  | Float64Array
+  | Float32Array
+  | BigInt64Array
+  | BigUint64Array
+  | Int32Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array;
 
 /** What goes into a file. `data` is the array type of `dtype`, row-major, as long as the product of `shape`. */
 export interface TensorToWrite {
@@ -56,9 +80,10 @@ const MAX_HEADER_BYTES = 100_000_000;
 /**
  * The bytes of a safetensors file, a function of its arguments alone.
  *
- * Tensors keep the given order, except that wider elements come first: so every array starts at a multiple of its element size.
- * Throws FormatError for whatever readSafetensors() would refuse, or read as something else: a name that is reserved, used twice or no
- * text; a note that is no text; a shape of other than whole numbers; an array that does not have the type or length its entry says.
+ * Tensors keep the given order, except that wider elements come first: so every array starts at a multiple of its
+ * element size. Throws FormatError for whatever readSafetensors() would refuse, or read as something else: a name that
+ * is reserved, used twice or no text; a note that is no text; a shape of other than whole numbers; an array that does
+ * not have the type or length its entry says.
  */
 export function writeSafetensors(
   tensors: Iterable<readonly [name: string, tensor: TensorToWrite]>,
@@ -84,7 +109,9 @@ export function writeSafetensors(
     }
     notes.set(key, value);
   }
-  if (notes.size > 0) fields.push(`"${METADATA}":{${[...notes].map(([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(v)}`).join(',')}}`);
+  if (notes.size > 0) {
+    fields.push(`"${METADATA}":{${[...notes].map(([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(v)}`).join(',')}}`);
+  }
 
   let offset = 0;
   for (const [name, { dtype, shape, data }] of entries) {
@@ -95,7 +122,9 @@ export function writeSafetensors(
 
   const json = new TextEncoder().encode(`{${fields.join(',')}}`);
   if (json.length > MAX_HEADER_BYTES) {
-    throw new FormatError(`safetensors: ${entries.length} tensors: names and notes take ${json.length} bytes, at most ${MAX_HEADER_BYTES} can be read`);
+    throw new FormatError(
+      `safetensors: ${entries.length} tensors: names and notes take ${json.length} bytes, at most ${MAX_HEADER_BYTES} can be read`,
+    );
   }
   const start = 8 + Math.ceil(json.length / 8) * 8; // data begins at a multiple of 8; the gap is filled with spaces
   const file = new Uint8Array(start + offset).fill(0x20, 8 + json.length, start);
@@ -114,30 +143,44 @@ function pairs<T>(what: string, given: Iterable<readonly [string, T]>): (readonl
   const isPair = (entry: unknown): boolean => Array.isArray(entry) && entry.length === 2;
   const list = typeof given === 'object' && given !== null && Symbol.iterator in given ? [...given] : undefined;
   if (list?.every(isPair)) return list;
-  throw new FormatError(`safetensors: ${what}: must be a Map or a list of [name, value]: an object is given as Object.entries(...)`);
+  throw new FormatError(
+    `safetensors: ${what}: must be a Map or a list of [name, value]: an object is given as Object.entries(...)`,
+  );
 }
 
 /** `fault`: what else is wrong with it. A lone surrogate has no UTF-8, and so no place in a file that others read. */
 function checkName(kind: string, name: unknown, fault: string | false): void {
   if (typeof name !== 'string') throw new FormatError(`safetensors: ${kind} ${String(name)}: must be a string`);
-  if (/\p{Surrogate}/u.test(name)) throw new FormatError(`safetensors: ${kind} ${JSON.stringify(name)}: is no Unicode text`);
+  if (/\p{Surrogate}/u.test(name)) {
+    throw new FormatError(`safetensors: ${kind} ${JSON.stringify(name)}: is no Unicode text`);
+  }
   if (fault !== false) throw new FormatError(`safetensors: "${name}": this ${kind} ${fault}`);
 }
 
 function checkTensor(name: string, tensor: unknown): void {
   const where = `safetensors: "${name}"`;
   if (!isObject(tensor)) throw new FormatError(`${where}: must be { dtype, shape, data }`);
-  const { dtype, shape, data } = tensor as { readonly dtype?: WritableDType; readonly shape?: unknown; readonly data?: unknown };
+  const { dtype, shape, data } = tensor as {
+    readonly dtype?: WritableDType;
+    readonly shape?: unknown;
+    readonly data?: unknown;
+  };
   if (typeof dtype !== 'string' || !Object.hasOwn(ARRAYS, dtype)) {
     const readOnly = typeof dtype === 'string' && Object.hasOwn(BYTES, dtype);
-    throw new FormatError(`${where}: dtype ${String(dtype)}: ${readOnly ? 'can be read, not written' : 'is unknown'}: use ${Object.keys(ARRAYS).join(', ')}`);
+    throw new FormatError(
+      `${where}: dtype ${String(dtype)}: ${readOnly ? 'can be read, not written' : 'is unknown'}: use ${Object.keys(ARRAYS).join(', ')}`,
+    );
   }
-  if (!isCounts(shape)) throw new FormatError(`${where}: shape [${String(shape)}]: must be a list of whole numbers from 0`);
+  if (!isCounts(shape)) {
+    throw new FormatError(`${where}: shape [${String(shape)}]: must be a list of whole numbers from 0`);
+  }
   const size = shape.reduce((product, length) => product * length, 1);
   if (!(data instanceof ARRAYS[dtype])) {
     throw new FormatError(`${where}: ${dtype} is held by a ${ARRAYS[dtype].name}, not by a ${typeName(data)}`);
   }
-  if (size !== data.length) throw new FormatError(`${where}: [${shape}] needs ${size} elements, the array has ${data.length}`);
+  if (size !== data.length) {
+    throw new FormatError(`${where}: [${shape}] needs ${size} elements, the array has ${data.length}`);
+  }
 }
 
 function typeName(value: unknown): string {
@@ -147,8 +190,9 @@ function typeName(value: unknown): string {
 /**
  * Read a safetensors file; `where` names it in messages.
  *
- * Throws FormatError unless: the header is at most 100,000,000 bytes of UTF-8 JSON that starts with "{" and repeats no key; every tensor
- * has a known dtype and takes exactly shape x dtype bytes; together they cover the data without hole or overlap, to the end of the file.
+ * Throws FormatError unless: the header is at most 100,000,000 bytes of UTF-8 JSON that starts with "{" and repeats no
+ * key; every tensor has a known dtype and takes exactly shape x dtype bytes; together they cover the data without hole
+ * or overlap, to the end of the file.
  */
 export function readSafetensors(bytes: Uint8Array, where: string): SafetensorsFile {
   checkArguments('readSafetensors', arguments, { bytes: anything, where: string });
@@ -171,9 +215,15 @@ export function readSafetensors(bytes: Uint8Array, where: string): SafetensorsFi
   const tensors = new Map<string, StoredTensor>();
   let due = 0;
   for (const { name, dtype, shape, begin, end } of slots) {
-    if (begin !== due) fail(`tensor "${name}" starts at byte ${begin} of the data, not at ${due}: ${begin < due ? 'tensors overlap' : 'there is a hole'}`);
+    if (begin !== due) {
+      fail(
+        `tensor "${name}" starts at byte ${begin} of the data, not at ${due}: ${begin < due ? 'tensors overlap' : 'there is a hole'}`,
+      );
+    }
     due = end;
-    if (dataStart + end > file.length) fail(`tensor "${name}" ends at byte ${dataStart + end}, the file at ${file.length}: it is cut short`);
+    if (dataStart + end > file.length) {
+      fail(`tensor "${name}" ends at byte ${dataStart + end}, the file at ${file.length}: it is cut short`);
+    }
     tensors.set(name, { dtype, shape, data: toArray(dtype, file.slice(dataStart + begin, dataStart + end)) });
   }
   if (dataStart + due !== file.length) fail(`the tensors end at byte ${dataStart + due}, the file at ${file.length}`);
@@ -185,13 +235,18 @@ type Fail = (why: string) => never;
 function parseHeader(file: Uint8Array, fail: Fail): { header: Record<string, unknown>; dataStart: number } {
   if (file.length < 8) fail(`only ${file.length} bytes long: not a safetensors file`);
   const length = new DataView(file.buffer, file.byteOffset).getBigUint64(0, true);
-  if (length > MAX_HEADER_BYTES) fail(`the header would be ${length} bytes long, more than ${MAX_HEADER_BYTES}: not a safetensors file`);
+  if (length > MAX_HEADER_BYTES) {
+    fail(`the header would be ${length} bytes long, more than ${MAX_HEADER_BYTES}: not a safetensors file`);
+  }
   const dataStart = 8 + Number(length);
-  if (dataStart > file.length) fail(`the header ends at byte ${dataStart}, the file at ${file.length}: it is cut short`);
+  if (dataStart > file.length) {
+    fail(`the header ends at byte ${dataStart}, the file at ${file.length}: it is cut short`);
+  }
 
   let text: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(file.subarray(8, dataStart)); // "ignore" keeps a BOM in the text
+    // "ignore" keeps a BOM in the text
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(file.subarray(8, dataStart));
   } catch {
     return fail('the header is not UTF-8');
   }
@@ -213,9 +268,13 @@ function parseSlot(name: string, info: unknown, fail: Fail): Slot {
   if (!isObject(info)) return fail(`${tensor} is not described by an object`);
   const { dtype, shape, data_offsets: offsets, ...rest } = info;
   for (const key of Object.keys(rest)) fail(`${tensor} has an unknown field "${key}"`);
-  if (typeof dtype !== 'string' || !Object.hasOwn(BYTES, dtype)) return fail(`${tensor} has the unknown dtype ${JSON.stringify(dtype)}`);
+  if (typeof dtype !== 'string' || !Object.hasOwn(BYTES, dtype)) {
+    return fail(`${tensor} has the unknown dtype ${JSON.stringify(dtype)}`);
+  }
   if (!isCounts(shape)) return fail(`${tensor} has the shape ${JSON.stringify(shape)}: not a list of whole numbers`);
-  if (!isCounts(offsets) || offsets.length !== 2) return fail(`${tensor} has the data_offsets ${JSON.stringify(offsets)}: not two whole numbers`);
+  if (!isCounts(offsets) || offsets.length !== 2) {
+    return fail(`${tensor} has the data_offsets ${JSON.stringify(offsets)}: not two whole numbers`);
+  }
 
   let size: number = BYTES[dtype as SafetensorsDType];
   for (const length of shape) {
@@ -223,7 +282,9 @@ function parseSlot(name: string, info: unknown, fail: Fail): Slot {
     if (!Number.isSafeInteger(size)) fail(`${tensor} has the shape [${shape}]: too large`);
   }
   const [begin, end] = offsets as [number, number];
-  if (end - begin !== size) fail(`${tensor} ${dtype} [${shape}] needs ${size} bytes, its offsets [${begin},${end}] hold ${end - begin}`);
+  if (end - begin !== size) {
+    fail(`${tensor} ${dtype} [${shape}] needs ${size} bytes, its offsets [${begin},${end}] hold ${end - begin}`);
+  }
   return { name, dtype: dtype as SafetensorsDType, shape, begin, end };
 }
 

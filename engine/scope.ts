@@ -1,6 +1,6 @@
-// A state that holds for a body and for what the body goes on to do after it has waited, but not for what runs meanwhile.
-// Node follows asynchronous work (AsyncLocalStorage); pages cannot yet, and there only a body that does not wait has a scope.
-// Used by: runtime.ts.
+// A state that holds for a body and for what the body goes on to do after it has waited, but not for what runs
+// meanwhile. Node follows asynchronous work (AsyncLocalStorage); pages cannot yet, and there only a body that does not
+// wait has a scope. Used by: runtime.ts.
 
 import type { AsyncLocalStorage } from 'node:async_hooks';
 

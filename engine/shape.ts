@@ -22,7 +22,9 @@ export interface Range {
 export interface Spec {
   readonly shape: Shape;
   readonly dtype: DType;
-  /** Of integers that came from the host: what lies between them, so that ids can be checked without asking the device. */
+  /**
+   * Of integers that came from the host: what lies between them, so that ids can be checked without asking the device.
+   */
   readonly range?: Range | undefined;
 }
 
@@ -44,11 +46,24 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return true;
 }
 
-/** Throws ShapeError when ids from the host are not all below `count`, or, unless they `mayBeNegative`, not all at least 0. */
-export function checkIds(where: string, what: string, { range }: Spec, count: number, { mayBeNegative = false } = {}): void {
+/**
+ * Throws ShapeError when ids from the host are not all below `count`, or, unless they `mayBeNegative`, not all at least
+ * 0.
+ */
+export function checkIds(
+  where: string,
+  what: string,
+  { range }: Spec,
+  count: number,
+  { mayBeNegative = false } = {},
+): void {
   if (!range) return;
   const wrong = range.most >= count ? range.most : range.least < 0 && !mayBeNegative ? range.least : undefined;
-  if (wrong !== undefined) throw new ShapeError(`${where}: ${what} ${wrong}: must be ${mayBeNegative ? 'below' : 'from 0 to'} ${mayBeNegative ? count : count - 1}`);
+  if (wrong !== undefined) {
+    throw new ShapeError(
+      `${where}: ${what} ${wrong}: must be ${mayBeNegative ? 'below' : 'from 0 to'} ${mayBeNegative ? count : count - 1}`,
+    );
+  }
 }
 
 /** The least and the largest of at least one integer. */
@@ -65,7 +80,9 @@ export function rangeOf(values: ArrayLike<number>): Range {
 
 /** Throws unless it is a list of whole numbers >= 1. */
 export function checkShape(where: string, shape: Shape): void {
-  if (!Array.isArray(shape)) throw new ShapeError(`${where}: shape ${describe(shape)}: must be a list of sizes: [2, 3]`);
+  if (!Array.isArray(shape)) {
+    throw new ShapeError(`${where}: shape ${describe(shape)}: must be a list of sizes: [2, 3]`);
+  }
   for (let i = 0; i < shape.length; i++) {
     if (Number.isInteger(shape[i]) && shape[i] >= 1) continue;
     throw new ShapeError(`${where}: ${show(shape)}: every size must be a whole number of at least 1`);
@@ -73,13 +90,20 @@ export function checkShape(where: string, shape: Shape): void {
 }
 
 /** A shape or an order of axes as an attribute: which numbers may be there, the op says. */
-export const wholeNumbers: Rule<readonly number[]> = such('a list of whole numbers: [2, 3]', (value) => Array.isArray(value) && Array.from(value).every(Number.isInteger));
+export const wholeNumbers: Rule<readonly number[]> = such(
+  'a list of whole numbers: [2, 3]',
+  (value) => Array.isArray(value) && Array.from(value).every(Number.isInteger),
+);
 
 /** Throws ShapeError unless everything has the targets' shape. */
 export function checkTokens(where: string, given: Readonly<Record<string, Spec>>, targets: Spec): void {
-  if (targets.shape.length === 0) throw new ShapeError(`${where}: targets []: need a last axis, the tokens of a sequence`);
+  if (targets.shape.length === 0) {
+    throw new ShapeError(`${where}: targets []: need a last axis, the tokens of a sequence`);
+  }
   for (const [name, { shape }] of Object.entries(given)) {
-    if (!sameShape(shape, targets.shape)) throw new ShapeError(`${where}: ${name} ${show(shape)}, targets ${show(targets.shape)}: shapes differ`);
+    if (!sameShape(shape, targets.shape)) {
+      throw new ShapeError(`${where}: ${name} ${show(shape)}, targets ${show(targets.shape)}: shapes differ`);
+    }
   }
 }
 
@@ -87,20 +111,28 @@ export function checkTokens(where: string, given: Readonly<Record<string, Spec>>
 export function broadcast(where: string, a: Shape, b: Shape): Shape {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => {
-    const da = a[a.length - rank + i] ?? 1, db = b[b.length - rank + i] ?? 1;
-    if (da !== db && da !== 1 && db !== 1) throw new ShapeError(`${where}: ${show(a)} and ${show(b)}: sizes ${da} and ${db} do not broadcast`);
+    const da = a[a.length - rank + i] ?? 1;
+    const db = b[b.length - rank + i] ?? 1;
+    if (da !== db && da !== 1 && db !== 1) {
+      throw new ShapeError(`${where}: ${show(a)} and ${show(b)}: sizes ${da} and ${db} do not broadcast`);
+    }
     return da === 1 ? db : da;
   });
 }
 
 /** The same elements in another shape; one size may be -1 and is worked out. */
 export function reshaped(where: string, from: Shape, to: Shape): Shape {
-  const unknown = to.indexOf(-1), size = sizeOf(from);
-  if (to.indexOf(-1, unknown + 1) > unknown && unknown >= 0) throw new ShapeError(`${where}: ${show(from)} -> ${show(to)}: only one size may be -1`);
+  const unknown = to.indexOf(-1);
+  const size = sizeOf(from);
+  if (to.indexOf(-1, unknown + 1) > unknown && unknown >= 0) {
+    throw new ShapeError(`${where}: ${show(from)} -> ${show(to)}: only one size may be -1`);
+  }
   const known = to.reduce((product, d) => (d === -1 ? product : product * d), 1);
   const shape = unknown < 0 ? [...to] : to.map((d) => (d === -1 ? size / known : d));
   if (sizeOf(shape) !== size || !Number.isInteger(size / known)) {
-    throw new ShapeError(`${where}: ${show(from)} -> ${show(to)}: ${size} elements do not divide into ${unknown < 0 ? sizeOf(to) : `rows of ${known}`}`);
+    throw new ShapeError(
+      `${where}: ${show(from)} -> ${show(to)}: ${size} elements do not divide into ${unknown < 0 ? sizeOf(to) : `rows of ${known}`}`,
+    );
   }
   checkShape(where, shape);
   return shape;
@@ -109,7 +141,9 @@ export function reshaped(where: string, from: Shape, to: Shape): Shape {
 /** An axis counted from the front; -1 is the last. */
 export function axisOf(where: string, shape: Shape, axis: number): number {
   const at = axis < 0 ? axis + shape.length : axis;
-  if (!Number.isInteger(axis) || at < 0 || at >= shape.length) throw new ShapeError(`${where}: ${show(shape)}: has no axis ${axis}`);
+  if (!Number.isInteger(axis) || at < 0 || at >= shape.length) {
+    throw new ShapeError(`${where}: ${show(shape)}: has no axis ${axis}`);
+  }
   return at;
 }
 

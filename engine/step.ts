@@ -1,6 +1,6 @@
-// A step is a function whose intermediate results live in memory of its own, recycled at its next call. Results stay readable until
-// then; using one later is an error with a name, never silent garbage. Train, evaluate and decode get a step each.
-// Read after: arena.ts, tensor.ts. Read next: parameters.ts.
+// A step is a function whose intermediate results live in memory of its own, recycled at its next call. Results stay
+// readable until then; using one later is an error with a name, never silent garbage. Train, evaluate and decode get a
+// step each. Read after: arena.ts, tensor.ts. Read next: parameters.ts.
 
 import { copyKernel } from '../kernels/copy/copy.ts';
 import { Arena } from './arena.ts';
@@ -10,7 +10,9 @@ import { backend, currentArena, withArena } from './runtime.ts';
 import { aTensor, Tensor } from './tensor.ts';
 
 export interface StepOptions {
-  /** Fill recycled memory with NaN, so that a kernel which leaves a gap in its output is seen. Default: REMIT_POISON=1. */
+  /**
+   * Fill recycled memory with NaN, so that a kernel which leaves a gap in its output is seen. Default: REMIT_POISON=1.
+   */
   readonly poison?: boolean;
 }
 
@@ -21,17 +23,29 @@ export interface Step<Args extends readonly unknown[], R> {
 }
 
 /**
- * Wraps a synchronous body. Each call recycles what the last one made, runs the body, submits its work, and resolves with its result.
- * Throws StepError when the body is asynchronous, when a step is called inside a step, or on another device than at first.
+ * Wraps a synchronous body. Each call recycles what the last one made, runs the body, submits its work, and resolves
+ * with its result. Throws StepError when the body is asynchronous, when a step is called inside a step, or on another
+ * device than at first.
  */
-export function step<Args extends readonly unknown[], R>(body: (...args: Args) => R, options: StepOptions = {}): Step<Args, R> {
+export function step<Args extends readonly unknown[], R>(
+  body: (...args: Args) => R,
+  options: StepOptions = {},
+): Step<Args, R> {
   checkArguments('step', arguments, { body: callable('a function'), options: anything });
-  const { poison = globalThis.process?.env?.REMIT_POISON === '1' } = checkOptions<StepOptions>('step', options, { poison: optional(toggle) });
+  const { poison = globalThis.process?.env?.REMIT_POISON === '1' } = checkOptions<StepOptions>('step', options, {
+    poison: optional(toggle),
+  });
   let owner = null as Arena | null;
   const call = async (...args: Args): Promise<R> => {
-    if (currentArena()) throw new StepError('step: called inside another step: call it between steps, or inline its body');
+    if (currentArena()) {
+      throw new StepError('step: called inside another step: call it between steps, or inline its body');
+    }
     const arena = (owner ??= new Arena(backend(), poison));
-    if (arena.backend !== backend()) throw new StepError(`step: made on ${arena.backend.name}, called on ${backend().name}: make it anew, or free() it first`);
+    if (arena.backend !== backend()) {
+      throw new StepError(
+        `step: made on ${arena.backend.name}, called on ${backend().name}: make it anew, or free() it first`,
+      );
+    }
     arena.rewind();
     backend().beginStep(arena);
     try {
@@ -39,11 +53,19 @@ export function step<Args extends readonly unknown[], R>(body: (...args: Args) =
       await backend().endStep();
       return result;
     } catch (error) {
-      await backend().endStep().catch(() => {}); // what follows is no part of this step; the first error is the one to tell
+      // what follows is no part of this step; the first error is the one to tell
+      await backend()
+        .endStep()
+        .catch(() => {});
       throw error;
     }
   };
-  return Object.assign(call, { free: () => { owner?.free(); owner = null; } });
+  return Object.assign(call, {
+    free: () => {
+      owner?.free();
+      owner = null;
+    },
+  });
 }
 
 /** A copy that outlives the step. It is a constant: no gradient flows through. */

@@ -1,5 +1,5 @@
-// Whose memory is it, and is it still there? What the storages of all backends have in common, and what every backend asks before it
-// touches one. The checks happen once per storage of a call, never per element.
+// Whose memory is it, and is it still there? What the storages of all backends have in common, and what every backend
+// asks before it touches one. The checks happen once per storage of a call, never per element.
 // Read after: backend.ts. Read next: cpu/memory.ts, webgpu/backend.ts.
 
 import type { Backend, Storage } from './backend.ts';
@@ -34,9 +34,13 @@ export class OwnedStorage implements Storage {
 /** Throws ShapeError unless that many elements of that type can be handed out. */
 export function checkRequest(backend: Backend, size: number, dtype: DType): void {
   if (!Number.isSafeInteger(size) || size < 1) {
-    throw new ShapeError(`${backend.name}: memory for ${describe(size)} elements: must be a whole number of at least 1`);
+    throw new ShapeError(
+      `${backend.name}: memory for ${describe(size)} elements: must be a whole number of at least 1`,
+    );
   }
-  if (!dtypes.includes(dtype)) throw new ShapeError(`${backend.name}: elements of type ${describe(dtype)}: must be one of ${dtypes.join(', ')}`);
+  if (!dtypes.includes(dtype)) {
+    throw new ShapeError(`${backend.name}: elements of type ${describe(dtype)}: must be one of ${dtypes.join(', ')}`);
+  }
 }
 
 /** Throws unless a storage is the backend's own. `where` names the use: `add: a`. */
@@ -56,13 +60,17 @@ export function checkPart(backend: Backend, of: Storage, offset: number, size: n
 /** Throws unless data fit into a storage of the backend's own. */
 export function checkWrite(backend: Backend, to: Storage, data: ArrayLike<number>): void {
   checkOwner(backend, to, 'write');
-  if (!(data?.length <= to.size)) throw new ShapeError(`write: ${data?.length} values: the memory has ${to.size} elements`);
+  if (!(data?.length <= to.size)) {
+    throw new ShapeError(`write: ${data?.length} values: the memory has ${to.size} elements`);
+  }
 }
 
 /** Throws unless a storage can be given back: the backend's own, whole, and not given back before. */
 export function checkFree(backend: Backend, storage: Storage): void {
   checkOwner(backend, storage, 'free');
-  if (storage instanceof OwnedStorage && storage.parent) throw new StepError('free: a part of other memory: give back the whole');
+  if (storage instanceof OwnedStorage && storage.parent) {
+    throw new StepError('free: a part of other memory: give back the whole');
+  }
 }
 
 /** Says what is wrong with a storage that is not the backend's own. */
@@ -71,5 +79,7 @@ export function refuse(backend: Backend, storage: Storage | undefined, where: st
   if (owner === undefined) throw new ShapeError(`${where}: ${describe(storage)}: must be the memory of a tensor`);
   if (owner === null) throw new StepError(`${where}: its memory was given back: make it again, or free it later`);
   const other = owner.name === backend.name ? `another ${owner.name}` : owner.name;
-  throw new DeviceError(`${where}: lies on ${other}, and this runs on ${backend.name}: read it there, and make it anew here`);
+  throw new DeviceError(
+    `${where}: lies on ${other}, and this runs on ${backend.name}: read it there, and make it anew here`,
+  );
 }

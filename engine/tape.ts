@@ -1,5 +1,5 @@
-// Reverse-mode differentiation. Each result remembers the op that made it; backward() walks those memories from the loss to the
-// leaves, newest first, which is always a valid order.
+// Reverse-mode differentiation. Each result remembers the op that made it; backward() walks those memories from the
+// loss to the leaves, newest first, which is always a valid order.
 // Read after: tensor.ts, op.ts. Read next: ops/matmul.ts, step.ts.
 
 import { accumulateKernel, fillKernel } from '../kernels/copy/copy.ts';
@@ -20,15 +20,20 @@ export interface TapeNode {
 }
 
 /**
- * Makes the gradient of input i unless nobody wants it. When the input is a parameter, `into` is its slot of the flat gradient
- * buffer: an op that can add to it does so and returns it, which saves a pass; the others ignore it.
+ * Makes the gradient of input i unless nobody wants it. When the input is a parameter, `into` is its slot of the flat
+ * gradient buffer: an op that can add to it does so and returns it, which saves a pass; the others ignore it.
  */
 export type Need = (input: number, make: (into: Tensor | undefined) => Tensor) => Tensor | null;
 
 let lastId = 0;
 
 /** Links a result to the op that made it, if any input wants a gradient. */
-export function record<In extends readonly Tensor[], A>(def: OpDef<In, A>, inputs: In, outputs: Outputs<Tensor>, attrs: A): Outputs<Tensor> {
+export function record<In extends readonly Tensor[], A>(
+  def: OpDef<In, A>,
+  inputs: In,
+  outputs: Outputs<Tensor>,
+  attrs: A,
+): Outputs<Tensor> {
   if (!isRecording() || !inputs.some((x) => x.needsGrad)) return outputs;
   const node: TapeNode = {
     id: ++lastId,
@@ -47,17 +52,23 @@ export interface Gradients {
 }
 
 /**
- * Differentiates a scalar (or, given `seed`, the sum of loss * seed). Parameters' gradients are added to their slots, as often as it is
- * called. A loss of constants has no gradients, and is no error. Throws ShapeError when the loss is no scalar and no seed of its shape is
- * given, and for integers.
+ * Differentiates a scalar (or, given `seed`, the sum of loss * seed). Parameters' gradients are added to their slots,
+ * as often as it is called. A loss of constants has no gradients, and is no error. Throws ShapeError when the loss is
+ * no scalar and no seed of its shape is given, and for integers.
  */
 export function backward(loss: Tensor, seed?: Tensor): Gradients {
   checkArguments('backward', arguments, { loss: aTensor, seed: optional(aTensor) });
   for (const [name, given] of Object.entries({ loss, seed })) {
-    if (given && given.dtype !== 'f32') throw new ShapeError(`backward: ${name} ${show(given.shape)} ${given.dtype}: must be f32`);
+    if (given && given.dtype !== 'f32') {
+      throw new ShapeError(`backward: ${name} ${show(given.shape)} ${given.dtype}: must be f32`);
+    }
   }
-  if (!seed && loss.size !== 1) throw new ShapeError(`backward: loss ${show(loss.shape)}: must be a scalar, or come with a seed of its shape`);
-  if (seed && !sameShape(seed.shape, loss.shape)) throw new ShapeError(`backward: seed ${show(seed.shape)} for ${show(loss.shape)}: shapes differ`);
+  if (!seed && loss.size !== 1) {
+    throw new ShapeError(`backward: loss ${show(loss.shape)}: must be a scalar, or come with a seed of its shape`);
+  }
+  if (seed && !sameShape(seed.shape, loss.shape)) {
+    throw new ShapeError(`backward: seed ${show(seed.shape)} for ${show(loss.shape)}: shapes differ`);
+  }
   return noGrad(() => {
     const gradients = new Map<TapeNode | Tensor, Tensor>();
     gradients.set(keyOf(loss), seed ?? ones(loss));
@@ -84,9 +95,13 @@ function keyOf(x: Tensor): TapeNode | Tensor {
 }
 
 function accumulate(gradients: Map<TapeNode | Tensor, Tensor>, x: Tensor, g: Tensor): void {
-  if (!sameShape(g.shape, x.shape)) throw new ShapeError(`internal: gradient ${show(g.shape)} of a tensor ${show(x.shape)}`);
+  if (!sameShape(g.shape, x.shape)) {
+    throw new ShapeError(`internal: gradient ${show(g.shape)} of a tensor ${show(x.shape)}`);
+  }
   if (x.gradient) {
-    if (g !== x.gradient) backend().dispatch(accumulateKernel, { x: g.storage, out: x.gradient.storage }, { n: x.size });
+    if (g !== x.gradient) {
+      backend().dispatch(accumulateKernel, { x: g.storage, out: x.gradient.storage }, { n: x.size });
+    }
     return;
   }
   const before = gradients.get(keyOf(x));
@@ -95,7 +110,8 @@ function accumulate(gradients: Map<TapeNode | Tensor, Tensor>, x: Tensor, g: Ten
 
 /** A new tensor: the same gradient may belong to several tensors, so it is never added to in place. */
 function sumOf(a: Tensor, b: Tensor): Tensor {
-  const out = empty({ shape: a.shape, dtype: 'f32' }), flat = { d0: 1, d1: 1, d2: 1, d3: a.size, a0: 0, a1: 0, a2: 0, a3: 1, b0: 0, b1: 0, b2: 0, b3: 1 };
+  const out = empty({ shape: a.shape, dtype: 'f32' });
+  const flat = { d0: 1, d1: 1, d2: 1, d3: a.size, a0: 0, a1: 0, a2: 0, a3: 1, b0: 0, b1: 0, b2: 0, b3: 1 };
   backend().dispatch(binaryKernels.add, { a: a.storage, b: b.storage, out: out.storage }, flat);
   return out;
 }
@@ -108,7 +124,8 @@ function ones(like: Tensor): Tensor {
 
 /** Every node that the loss depends on, in falling order of id. */
 function newestFirst(loss: Tensor): TapeNode[] {
-  const seen = new Set<TapeNode>(), todo = loss.node ? [loss.node] : [];
+  const seen = new Set<TapeNode>();
+  const todo = loss.node ? [loss.node] : [];
   for (let node = todo.pop(); node; node = todo.pop()) {
     if (seen.has(node)) continue;
     seen.add(node);

@@ -36,13 +36,29 @@ export class Tensor implements Spec {
   readonly #storage: Storage;
   readonly #born: number;
 
-  /** Tensors are made by tensor(), variable() and ops; this is for those who have memory of their own. Throws ShapeError when it is too small. */
+  /**
+   * Tensors are made by tensor(), variable() and ops; this is for those who have memory of their own. Throws ShapeError
+   * when it is too small.
+   */
   constructor(options: TensorOptions) {
-    if (!Array.isArray(options?.shape)) throw new ShapeError(`new Tensor: ${describe(options)}: make tensors with tensor() or variable()`);
-    const { shape, dtype, range, storage, needsGrad = false, node = null, gradient = null, arena = currentArena() } = options;
+    if (!Array.isArray(options?.shape)) {
+      throw new ShapeError(`new Tensor: ${describe(options)}: make tensors with tensor() or variable()`);
+    }
+    const {
+      shape,
+      dtype,
+      range,
+      storage,
+      needsGrad = false,
+      node = null,
+      gradient = null,
+      arena = currentArena(),
+    } = options;
     this.shape = shape;
     this.size = sizeOf(shape);
-    if (!(storage?.size >= this.size)) throw new ShapeError(`new Tensor: ${show(shape)} in memory of ${storage?.size} elements: needs ${this.size}`);
+    if (!(storage?.size >= this.size)) {
+      throw new ShapeError(`new Tensor: ${show(shape)} in memory of ${storage?.size} elements: needs ${this.size}`);
+    }
     this.dtype = dtype;
     this.range = range;
     this.#storage = storage;
@@ -56,8 +72,10 @@ export class Tensor implements Spec {
   /** The memory. Throws StepError when the step that owned it has begun again. */
   get storage(): Storage {
     if (this.arena && this.arena.generation !== this.#born) {
-      throw new StepError(`step: tensor ${show(this.shape)} made in call ${this.#born} used in call ${this.arena.generation}: ` +
-        'return it from the step and read it before the next call, or copy it with keep()');
+      throw new StepError(
+        `step: tensor ${show(this.shape)} made in call ${this.#born} used in call ${this.arena.generation}: ` +
+          'return it from the step and read it before the next call, or copy it with keep()',
+      );
     }
     return this.#storage;
   }
@@ -69,7 +87,9 @@ export class Tensor implements Spec {
 
   /** The value of a one-element tensor. */
   async item(): Promise<number> {
-    if (this.size !== 1) throw new ShapeError(`item: ${show(this.shape)}: has ${this.size} elements, item() reads tensors of one`);
+    if (this.size !== 1) {
+      throw new ShapeError(`item: ${show(this.shape)}: has ${this.size} elements, item() reads tensors of one`);
+    }
     return (await this.read())[0]!;
   }
 
@@ -83,12 +103,15 @@ export class Tensor implements Spec {
 export const aTensor: Rule<Tensor> = instance('a tensor: make one with tensor() or variable()', Tensor);
 
 /**
- * Numbers from the host as a tensor: f32 unless said. A flat list is row-major and may come with a shape; of nested ones the shape is worked
- * out: tensor([[1, 2], [3, 4]]) is [2,2]. Throws ShapeError for what is no number, and for rows of unlike lengths.
+ * Numbers from the host as a tensor: f32 unless said. A flat list is row-major and may come with a shape; of nested
+ * ones the shape is worked out: tensor([[1, 2], [3, 4]]) is [2,2]. Throws ShapeError for what is no number, and for
+ * rows of unlike lengths.
  */
 export function tensor(values: Numbers, shape?: Shape, dtype: DType = 'f32'): Tensor {
   checkArguments('tensor', arguments, { values: anything, shape: anything, dtype: anything });
-  if (!dtypes.includes(dtype)) throw new ShapeError(`tensor: dtype ${describe(dtype)}: must be one of ${dtypes.join(', ')}`);
+  if (!dtypes.includes(dtype)) {
+    throw new ShapeError(`tensor: dtype ${describe(dtype)}: must be one of ${dtypes.join(', ')}`);
+  }
   return upload('tensor', values, shape, { dtype });
 }
 
@@ -103,7 +126,12 @@ export function variable(values: Numbers, shape?: Shape): Tensor {
   return upload('variable', values, shape, { dtype: 'f32', needsGrad: true });
 }
 
-function upload(where: string, given: Numbers, wanted: Shape | undefined, kind: { readonly dtype: DType; readonly needsGrad?: boolean }): Tensor {
+function upload(
+  where: string,
+  given: Numbers,
+  wanted: Shape | undefined,
+  kind: { readonly dtype: DType; readonly needsGrad?: boolean },
+): Tensor {
   const { values, shape } = fromHost(where, given, wanted, kind.dtype);
   const storage = allocate(shape, kind.dtype);
   backend().write(storage, values);

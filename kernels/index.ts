@@ -19,7 +19,21 @@ import * as softmax from './softmax/softmax.ts';
 import * as tokenWeights from './remit/token-weights.ts';
 
 export const kernels: readonly Kernel[] = [
-  activation, attention, copy, crossEntropy, elementwise, embedding, keepLargest, matmul, norm, optim, policyLoss, random, reduce, rope, softmax,
+  activation,
+  attention,
+  copy,
+  crossEntropy,
+  elementwise,
+  embedding,
+  keepLargest,
+  matmul,
+  norm,
+  optim,
+  policyLoss,
+  random,
+  reduce,
+  rope,
+  softmax,
   tokenWeights,
 ].flatMap(kernelsOf);
 
@@ -27,7 +41,9 @@ export const kernelsWithWasm: readonly Kernel[] = kernels.filter((kernel) => ker
 
 /** The kernels among a module's exports, tables of kernels included. */
 function kernelsOf(module: object): Kernel[] {
-  return Object.values(module).flatMap((value: unknown) => (isKernel(value) ? [value] : isTable(value) ? Object.values(value).filter(isKernel) : []));
+  return Object.values(module).flatMap((value: unknown) =>
+    isKernel(value) ? [value] : isTable(value) ? Object.values(value).filter(isKernel) : [],
+  );
 }
 
 function isTable(value: unknown): value is object {

@@ -1,6 +1,6 @@
 // A kernel: one program over flat buffers, and what it means.
-// The reference is the specification. Faster programs (WASM here, WGSL beside it) must agree with it, and a test compares them.
-// Read after: nothing. Read next: kernels/matmul/matmul.ts, then engine/backend.ts.
+// The reference is the specification. Faster programs (WASM here, WGSL beside it) must agree with it, and a test
+// compares them. Read after: nothing. Read next: kernels/matmul/matmul.ts, then engine/backend.ts.
 
 import type { WasmProgram } from './wasm/program.ts';
 import type { WgslProgram } from './wgsl.ts';
@@ -22,7 +22,10 @@ export interface Kernel<B extends string = string, P extends string = string> {
   readonly wasm?: WasmProgram<NoInfer<B>, NoInfer<P>>;
   /** Optional: the same program for the GPU; one that is right, and not slow, on every adapter and at every size. */
   readonly wgsl?: WgslProgram<NoInfer<B>, NoInfer<P>>;
-  /** Optional: others by name, each right wherever it `fits` and has what it `needs`, and fast at some sizes on some adapters. Who runs where: engine/webgpu/variants.ts. */
+  /**
+   * Optional: others by name, each right wherever it `fits` and has what it `needs`, and fast at some sizes on some
+   * adapters. Who runs where: engine/webgpu/variants.ts.
+   */
   readonly variants?: Readonly<Record<string, WgslProgram<NoInfer<B>, NoInfer<P>>>>;
 }
 

@@ -52,16 +52,43 @@ const MOST_ANGLES = 2 ** 28; // a gigabyte
 /** Throws ConfigError for what is no such shape, or where sizes do not fit together. */
 export function checkConfig(config: TransformerConfig): void {
   const { context, width, heads, kvHeads, positions } = checkOptions<TransformerConfig>('model', config, modelRules);
-  if (width % heads) throw new ConfigError(`model: width ${width} and ${heads} heads: the width must be a multiple of the heads`);
-  if (heads % kvHeads) throw new ConfigError(`model: ${heads} heads and ${kvHeads} key-value heads: the first must be a multiple of the second`);
-  if (context * (width / heads) > MOST_ANGLES) throw new ConfigError(`model: context ${context} and heads of ${width / heads} channels: a table of over ${MOST_ANGLES} angles: lower the context`);
-  if (positions === 'rotary' && (width / heads) % 2) throw new ConfigError(`model: head size ${width / heads}: rotary positions need an even one`);
+  if (width % heads) {
+    throw new ConfigError(`model: width ${width} and ${heads} heads: the width must be a multiple of the heads`);
+  }
+  if (heads % kvHeads) {
+    throw new ConfigError(
+      `model: ${heads} heads and ${kvHeads} key-value heads: the first must be a multiple of the second`,
+    );
+  }
+  if (context * (width / heads) > MOST_ANGLES) {
+    throw new ConfigError(
+      `model: context ${context} and heads of ${width / heads} channels: a table of over ${MOST_ANGLES} angles: lower the context`,
+    );
+  }
+  if (positions === 'rotary' && (width / heads) % 2) {
+    throw new ConfigError(`model: head size ${width / heads}: rotary positions need an even one`);
+  }
 }
 
 /** How many numbers a model of this shape learns: to be known before memory is taken for what a file describes. */
-export function parameterCount({ vocabulary, context, width, layers, heads, kvHeads, hidden, norm, positions, mlp, bias, tied }: TransformerConfig): number {
-  const linear = (inputs: number, outputs: number): number => inputs * outputs + (bias ? outputs : 0), gain = norm === 'layer' ? 2 * width : width;
-  const attention = linear(width, width + 2 * kvHeads * (width / heads)) + linear(width, width), up = mlp === 'swiglu' ? 2 * hidden : hidden;
+export function parameterCount({
+  vocabulary,
+  context,
+  width,
+  layers,
+  heads,
+  kvHeads,
+  hidden,
+  norm,
+  positions,
+  mlp,
+  bias,
+  tied,
+}: TransformerConfig): number {
+  const linear = (inputs: number, outputs: number): number => inputs * outputs + (bias ? outputs : 0);
+  const gain = norm === 'layer' ? 2 * width : width;
+  const attention = linear(width, width + 2 * kvHeads * (width / heads)) + linear(width, width);
+  const up = mlp === 'swiglu' ? 2 * hidden : hidden;
   const block = 2 * gain + attention + linear(width, up) + linear(hidden, width);
   return (tied ? 1 : 2) * vocabulary * width + (positions === 'learned' ? context * width : 0) + layers * block + gain;
 }

@@ -11,7 +11,15 @@ export class Embedding {
   readonly #weight: Parameter;
 
   /** Declares `<name>.weight` [count,width]. */
-  constructor(parameters: Parameters, { name, count, width, deviation }: { readonly name: string; readonly count: number; readonly width: number; readonly deviation: number }) {
+  constructor(
+    parameters: Parameters,
+    {
+      name,
+      count,
+      width,
+      deviation,
+    }: { readonly name: string; readonly count: number; readonly width: number; readonly deviation: number },
+  ) {
     this.#weight = parameters.declare({ name: `${name}.weight`, shape: [count, width], initial: { deviation } });
   }
 

@@ -1,11 +1,20 @@
-// Batched generation with a key-value cache: greedy, by temperature, from the top k; an optional forced first token and a stop token.
-// Tokens stay on the device until the end: a rollout is read back once.
+// Batched generation with a key-value cache: greedy, by temperature, from the top k; an optional forced first token and
+// a stop token. Tokens stay on the device until the end: a rollout is read back once.
 // Read after: transformer.ts, kernels/random. Used by: remit/phases/evaluate.ts and, for rollouts, remit/rl.
 
 import type { HostArray } from '../kernels/kernel.ts';
 import { sampleKernel } from '../kernels/random/random.ts';
 import { ConfigError, DivergedError } from '../engine/errors.ts';
-import { anything, checkArguments, checkOptions, optional, real, typedArray, whole, type Rules } from '../engine/options.ts';
+import {
+  anything,
+  checkArguments,
+  checkOptions,
+  optional,
+  real,
+  typedArray,
+  whole,
+  type Rules,
+} from '../engine/options.ts';
 import { slice } from '../engine/ops/shape.ts';
 import { anRng, type Rng } from '../engine/rng.ts';
 import { backend, noGrad } from '../engine/runtime.ts';
@@ -17,11 +26,17 @@ export interface GenerateOptions {
   /** Number of prompts, which all have the same length. */
   readonly batch: number;
   readonly maxNew: number;
-  /** 0 takes the likeliest token; 1 samples the model's distribution. Below 1e-20 is 0: logits divided by less would overflow. */
+  /**
+   * 0 takes the likeliest token; 1 samples the model's distribution. Below 1e-20 is 0: logits divided by less would
+   * overflow.
+   */
   readonly temperature: number;
   /** Sample among the k likeliest only; 0: among all. */
   readonly topK?: number;
-  /** Draw among the first so many tokens; all of them unless given. The logits of a padded vocabulary go on after the last token that means something. */
+  /**
+   * Draw among the first so many tokens; all of them unless given. The logits of a padded vocabulary go on after the
+   * last token that means something.
+   */
   readonly vocabulary?: number;
   /** Where randomness comes from: row r, position p and token v always draw the same number. */
   readonly seed: Rng;
@@ -47,9 +62,9 @@ const generateRules: Rules<GenerateOptions> = {
 const generateArguments = { model: aTransformer, prompts: typedArray('Int32Array'), options: anything };
 
 /**
- * prompts: B x P tokens, row-major -> B x (P + maxNew) tokens. Throws ConfigError for an option that is unknown or out of its range, for prompts
- * that are not all of one length, and when the result would exceed the context or a token the vocabulary; DivergedError when the model's
- * logits are no distribution: one is NaN or infinite.
+ * prompts: B x P tokens, row-major -> B x (P + maxNew) tokens. Throws ConfigError for an option that is unknown or out
+ * of its range, for prompts that are not all of one length, and when the result would exceed the context or a token the
+ * vocabulary; DivergedError when the model's logits are no distribution: one is NaN or infinite.
  */
 export async function generate(model: Transformer, prompts: Int32Array, given: GenerateOptions): Promise<Int32Array> {
   checkArguments('generate', arguments, generateArguments);
@@ -59,13 +74,20 @@ export async function generate(model: Transformer, prompts: Int32Array, given: G
   const length = prompt + maxNew;
   check(model, prompts, prompt, options);
   const key = options.seed.fold('sample'); // of its own, so that no other use of the seed shares its numbers
-  const tokens = new Tensor({ shape: [batch, length], dtype: 'i32', storage: backend().alloc(batch * length, 'i32'), arena: null });
+  const tokens = new Tensor({
+    shape: [batch, length],
+    dtype: 'i32',
+    storage: backend().alloc(batch * length, 'i32'),
+    arena: null,
+  });
   const rows = new Int32Array(batch * length);
   for (let b = 0; b < batch; b++) rows.set(prompts.subarray(b * prompt, (b + 1) * prompt), b * length);
   backend().write(tokens.storage, rows);
 
   const next = new Tensor({ shape: [batch, 1], dtype: 'i32', storage: backend().alloc(batch, 'i32'), arena: null });
-  const state = model.decodeState(batch), prefill = decodeStep(model, state), decode = decodeStep(model, state);
+  const state = model.decodeState(batch);
+  const prefill = decodeStep(model, state);
+  const decode = decodeStep(model, state);
   for (let position = prompt; position < length; position++) {
     const [advance, input] = position === prompt ? [prefill, prompts] : [decode, next] as const;
     await advance(input, position, tokens, next, prompt, { ...options, seed: key });
@@ -84,32 +106,72 @@ const COLDEST = 1e-20;
 function checkDrawn(tokens: HostArray, length: number): void {
   const at = tokens.findIndex((token) => token < 0);
   if (at < 0) return;
-  throw new DivergedError(`generate: row ${Math.floor(at / length)}, position ${at % length}: the model's logits are NaN or infinite: ` +
-    'no token can be drawn: its weights are not finite, or too large');
+  throw new DivergedError(
+    `generate: row ${Math.floor(at / length)}, position ${at % length}: the model's logits are NaN or infinite: ` +
+      'no token can be drawn: its weights are not finite, or too large',
+  );
 }
 
-type Advance = Step<[input: Int32Array | Tensor, position: number, tokens: Tensor, next: Tensor, first: number, options: GenerateOptions], void>;
+type Advance = Step<
+  [input: Int32Array | Tensor, position: number, tokens: Tensor, next: Tensor, first: number, options: GenerateOptions],
+  void
+>;
 
 /** Feeds the tokens before `position`, those not yet in the cache, and draws the token at it. */
 function decodeStep(model: Transformer, state: DecodeState): Advance {
-  return step((input, position, tokens, next, first, { batch: B, temperature: asked, topK = 0, vocabulary = Infinity, seed, force = -1, stop = -1 }) => noGrad(() => {
-    const fed = input instanceof Tensor ? input : tensor(input, [B, input.length / B], 'i32');
-    const all = model.decode(fed, state, position - fed.shape[1]!); // [B,V]
-    const V = Math.min(vocabulary, model.config.vocabulary);
-    const logits = V < model.config.vocabulary ? slice(all, { axis: 1, start: 0, end: V }) : all;
-    const T = tokens.shape[1]!;
-    const temperature = asked < COLDEST ? 0 : asked;
-    backend().dispatch(sampleKernel, { logits: logits.storage, tokens: tokens.storage, next: next.storage }, {
-      B, V, T, position, first, temperature, topK, force: position === first ? force : -1, stop, key0: seed.k0, key1: seed.k1,
-    });
-  }));
+  return step(
+    (
+      input,
+      position,
+      tokens,
+      next,
+      first,
+      { batch: B, temperature: asked, topK = 0, vocabulary = Infinity, seed, force = -1, stop = -1 },
+    ) =>
+      noGrad(() => {
+        const fed = input instanceof Tensor ? input : tensor(input, [B, input.length / B], 'i32');
+        const all = model.decode(fed, state, position - fed.shape[1]!); // [B,V]
+        const V = Math.min(vocabulary, model.config.vocabulary);
+        const logits = V < model.config.vocabulary ? slice(all, { axis: 1, start: 0, end: V }) : all;
+        const T = tokens.shape[1]!;
+        const temperature = asked < COLDEST ? 0 : asked;
+        backend().dispatch(
+          sampleKernel,
+          { logits: logits.storage, tokens: tokens.storage, next: next.storage },
+          {
+            B,
+            V,
+            T,
+            position,
+            first,
+            temperature,
+            topK,
+            force: position === first ? force : -1,
+            stop,
+            key0: seed.k0,
+            key1: seed.k1,
+          },
+        );
+      }),
+  );
 }
 
 /** What the model has to say about prompts and options. */
-function check(model: Transformer, prompts: Int32Array, prompt: number, { maxNew, force = 0, stop = 0 }: GenerateOptions): void {
+function check(
+  model: Transformer,
+  prompts: Int32Array,
+  prompt: number,
+  { maxNew, force = 0, stop = 0 }: GenerateOptions,
+): void {
   const { context, vocabulary } = model.config;
-  if (!Number.isInteger(prompt) || prompt < 1) throw new ConfigError(`generate: prompts of ${prompt} tokens: need at least one each, all of one length`);
-  if (prompt + maxNew > context) throw new ConfigError(`generate: ${prompt + maxNew} tokens: the model's context is ${context}: ask for fewer`);
-  const wrong = [force, stop, prompts.find((id) => id < 0 || id >= vocabulary) ?? 0].find((id) => id < 0 || id >= vocabulary);
+  if (!Number.isInteger(prompt) || prompt < 1) {
+    throw new ConfigError(`generate: prompts of ${prompt} tokens: need at least one each, all of one length`);
+  }
+  if (prompt + maxNew > context) {
+    throw new ConfigError(`generate: ${prompt + maxNew} tokens: the model's context is ${context}: ask for fewer`);
+  }
+  const wrong = [force, stop, prompts.find((id) => id < 0 || id >= vocabulary) ?? 0].find(
+    (id) => id < 0 || id >= vocabulary,
+  );
   if (wrong !== undefined) throw new ConfigError(`generate: token ${wrong}: the vocabulary has 0..${vocabulary - 1}`);
 }

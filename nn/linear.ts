@@ -21,11 +21,22 @@ export class Linear {
   /** Declares `<name>.weight` [out,in] (and `<name>.bias` [out], initially 0) for every name of `out`. */
   constructor(parameters: Parameters, { in: width, out, deviation, bias }: LinearOptions) {
     const outputs = Object.entries(out);
-    this.#weight = parameters.declare(...parts(outputs.map(([name, size]) => ({ name: `${name}.weight`, shape: [size, width], initial: { deviation } }))));
-    this.#bias = bias ? parameters.declare(...parts(outputs.map(([name, size]) => ({ name: `${name}.bias`, shape: [size], initial: { constant: 0 } })))) : null;
+    this.#weight = parameters.declare(
+      ...parts(
+        outputs.map(([name, size]) => ({ name: `${name}.weight`, shape: [size, width], initial: { deviation } })),
+      ),
+    );
+    this.#bias = bias
+      ? parameters.declare(
+          ...parts(outputs.map(([name, size]) => ({ name: `${name}.bias`, shape: [size], initial: { constant: 0 } }))),
+        )
+      : null;
   }
 
-  /** x [...,in] -> [...,out], the outputs of all names side by side; with a residual [...,out] added, where one is given. */
+  /**
+   * x [...,in] -> [...,out], the outputs of all names side by side; with a residual [...,out] added, where one is
+   * given.
+   */
   forward(x: Tensor, residual?: Tensor): Tensor {
     return linear(x, this.#weight.tensor, ...[this.#bias?.tensor, residual].filter((added) => added !== undefined));
   }

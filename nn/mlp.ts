@@ -13,10 +13,21 @@ export class Mlp {
   readonly #activation: (x: Tensor) => Tensor;
 
   constructor(parameters: Parameters, name: string, { width, hidden, mlp, bias, layers }: TransformerConfig) {
-    const gated = mlp === 'swiglu', up = { [`${name}.up_proj`]: hidden };
+    const gated = mlp === 'swiglu';
+    const up = { [`${name}.up_proj`]: hidden };
     this.#activation = gated ? swiglu : gelu;
-    this.#up = new Linear(parameters, { in: width, out: gated ? { [`${name}.gate_proj`]: hidden, ...up } : up, deviation: width ** -0.5, bias });
-    this.#down = new Linear(parameters, { in: hidden, out: { [`${name}.down_proj`]: width }, deviation: hidden ** -0.5 / Math.sqrt(2 * layers), bias });
+    this.#up = new Linear(parameters, {
+      in: width,
+      out: gated ? { [`${name}.gate_proj`]: hidden, ...up } : up,
+      deviation: width ** -0.5,
+      bias,
+    });
+    this.#down = new Linear(parameters, {
+      in: hidden,
+      out: { [`${name}.down_proj`]: width },
+      deviation: hidden ** -0.5 / Math.sqrt(2 * layers),
+      bias,
+    });
   }
 
   /** residual + mlp(x), all of them [...,C]. */

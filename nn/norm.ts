@@ -19,13 +19,16 @@ export class Norm {
   /** Declares `<name>.weight` [width], initially 1, and for LayerNorm `<name>.bias` [width], initially 0. */
   constructor(parameters: Parameters, { name, width, kind, epsilon }: NormOptions) {
     this.#weight = parameters.declare({ name: `${name}.weight`, shape: [width], initial: { constant: 1 } });
-    this.#bias = kind === 'layer' ? parameters.declare({ name: `${name}.bias`, shape: [width], initial: { constant: 0 } }) : null;
+    this.#bias =
+      kind === 'layer' ? parameters.declare({ name: `${name}.bias`, shape: [width], initial: { constant: 0 } }) : null;
     this.#epsilon = epsilon;
   }
 
   /** x [...,width] -> the same shape. */
   forward(x: Tensor): Tensor {
     const options = { epsilon: this.#epsilon };
-    return this.#bias ? layerNorm(x, this.#weight.tensor, this.#bias.tensor, options) : rmsNorm(x, this.#weight.tensor, options);
+    return this.#bias
+      ? layerNorm(x, this.#weight.tensor, this.#bias.tensor, options)
+      : rmsNorm(x, this.#weight.tensor, options);
   }
 }

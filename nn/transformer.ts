@@ -1,7 +1,8 @@
-// A decoder-only transformer. Llama-shaped by default (RMSNorm, rotary positions, SwiGLU, no biases); GPT-2-shaped by configuration.
-// Initial values: token embedding N(0, 0.2²), linear layers N(0, 1/fan_in), the two projections into the residual stream divided by
-// sqrt(2 layers), head N(0, 0.02²), gains 1, biases 0. The first loss is then close to ln(vocabulary).
-// Sources: arXiv 2302.13971 (Llama), the GPT-2 report for the scaled residual projections. Read after: block.ts. Read next: generate.ts.
+// A decoder-only transformer. Llama-shaped by default (RMSNorm, rotary positions, SwiGLU, no biases); GPT-2-shaped by
+// configuration. Initial values: token embedding N(0, 0.2²), linear layers N(0, 1/fan_in), the two projections into the
+// residual stream divided by sqrt(2 layers), head N(0, 0.02²), gains 1, biases 0. The first loss is then close to
+// ln(vocabulary). Sources: arXiv 2302.13971 (Llama), the GPT-2 report for the scaled residual projections. Read after:
+// block.ts. Read next: generate.ts.
 
 import { ConfigError, ShapeError } from '../engine/errors.ts';
 import { add } from '../engine/ops/arithmetic.ts';
@@ -42,26 +43,46 @@ export class Transformer {
   readonly #table: Tensor;
 
   /**
-   * Draws initial weights from `rng`, each name from a stream of its own; without one they are 0, to be loaded. Throws ConfigError for an
-   * unknown or missing name, a value out of its range, and sizes that do not fit.
+   * Draws initial weights from `rng`, each name from a stream of its own; without one they are 0, to be loaded. Throws
+   * ConfigError for an unknown or missing name, a value out of its range, and sizes that do not fit.
    */
   constructor(config: TransformerConfig, rng?: Rng) {
     checkArguments('model', arguments, { config: anything, rng: optional(anRng) });
     checkConfig(config);
     this.config = { ...config };
-    const { parameters } = this, { vocabulary, context, width, heads, layers, norm: kind, epsilon } = config;
-    this.#tokens = new Embedding(parameters, { name: 'model.embed_tokens', count: vocabulary, width, deviation: config.tied ? 0.02 : 0.2 });
-    this.#positions = config.positions === 'learned' ? new Embedding(parameters, { name: 'model.embed_positions', count: context, width, deviation: 0.02 }) : null;
+    const { parameters } = this;
+    const { vocabulary, context, width, heads, layers, norm: kind, epsilon } = config;
+    this.#tokens = new Embedding(parameters, {
+      name: 'model.embed_tokens',
+      count: vocabulary,
+      width,
+      deviation: config.tied ? 0.02 : 0.2,
+    });
+    this.#positions =
+      config.positions === 'learned'
+        ? new Embedding(parameters, { name: 'model.embed_positions', count: context, width, deviation: 0.02 })
+        : null;
     this.#blocks = Array.from({ length: layers }, (_, i) => new Block(parameters, `model.layers.${i}`, config));
     this.#norm = new Norm(parameters, { name: 'model.norm', width, kind, epsilon });
-    this.#head = config.tied ? null : new Linear(parameters, { in: width, out: { lm_head: vocabulary }, deviation: 0.02, bias: false });
+    this.#head = config.tied
+      ? null
+      : new Linear(parameters, { in: width, out: { lm_head: vocabulary }, deviation: 0.02, bias: false });
     parameters.allocate(rng);
-    const shape = [context, width / heads], storage = backend().alloc(context * width / heads, 'f32');
-    backend().write(storage, config.positions === 'rotary' ? rotaryTable(context, width / heads, config.rotaryBase) : new Float64Array(context * width / heads));
+    const shape = [context, width / heads];
+    const storage = backend().alloc(context * width / heads, 'f32');
+    backend().write(
+      storage,
+      config.positions === 'rotary'
+        ? rotaryTable(context, width / heads, config.rotaryBase)
+        : new Float64Array((context * width) / heads),
+    );
     this.#table = new Tensor({ shape, dtype: 'f32', storage, arena: null });
   }
 
-  /** tokens [B,T] i32 -> logits [B,T,vocabulary]. Throws ShapeError for another shape, ConfigError when T exceeds the context. */
+  /**
+   * tokens [B,T] i32 -> logits [B,T,vocabulary]. Throws ShapeError for another shape, ConfigError when T exceeds the
+   * context.
+   */
   forward(tokens: Tensor): Tensor {
     checkArguments('model.forward', arguments, { tokens: aTensor });
     const [, T] = matrix(tokens);
@@ -71,15 +92,17 @@ export class Transformer {
   }
 
   /**
-   * N new tokens [B,N] at `position`, with the keys and values of those before: logits of the last one [B,vocabulary]. Throws ShapeError when
-   * the state is for another number of sequences or layers.
+   * N new tokens [B,N] at `position`, with the keys and values of those before: logits of the last one [B,vocabulary].
+   * Throws ShapeError when the state is for another number of sequences or layers.
    */
   decode(tokens: Tensor, state: DecodeState, position: number): Tensor {
     checkArguments('model.decode', arguments, decodeArguments);
     const [B, N] = matrix(tokens);
     const { layers } = this.config;
     if (B !== state.batch || state.caches.length !== layers) {
-      throw new ShapeError(`model.decode: tokens ${show(tokens.shape)} and ${layers} layers: the state is for ${state.batch} sequences and ${state.caches.length} layers`);
+      throw new ShapeError(
+        `model.decode: tokens ${show(tokens.shape)} and ${layers} layers: the state is for ${state.batch} sequences and ${state.caches.length} layers`,
+      );
     }
     let x = this.#embed(tokens, position, position + N);
     this.#blocks.forEach((block, i) => (x = block.decode(x, this.#table, state.caches[i]!, position)));
@@ -89,8 +112,15 @@ export class Transformer {
   /** Memory for decoding `batch` sequences; lives until nobody holds it. */
   decodeState(batch: number): DecodeState {
     checkArguments('model.decodeState', arguments, { batch: whole({ min: 1 }) });
-    const { context, width, heads, kvHeads, layers } = this.config, shape = [batch, kvHeads, context, width / heads];
-    const cache = (): Tensor => new Tensor({ shape, dtype: 'f32', storage: backend().alloc(batch * kvHeads * context * width / heads, 'f32'), arena: null });
+    const { context, width, heads, kvHeads, layers } = this.config;
+    const shape = [batch, kvHeads, context, width / heads];
+    const cache = (): Tensor =>
+      new Tensor({
+        shape,
+        dtype: 'f32',
+        storage: backend().alloc((batch * kvHeads * context * width) / heads, 'f32'),
+        arena: null,
+      });
     return { batch, caches: Array.from({ length: layers }, () => ({ k: cache(), v: cache() })) };
   }
 
@@ -103,7 +133,11 @@ export class Transformer {
 
   #embed(tokens: Tensor, start: number, end: number): Tensor {
     const { context } = this.config;
-    if (end > context) throw new ConfigError(`model: tokens ${show(tokens.shape)} reach position ${end}: the context is ${context}: use shorter sequences`);
+    if (end > context) {
+      throw new ConfigError(
+        `model: tokens ${show(tokens.shape)} reach position ${end}: the context is ${context}: use shorter sequences`,
+      );
+    }
     const x = this.#tokens.forward(tokens); // [B,T,C]
     return this.#positions ? add(x, this.#positions.rows(start, end)) : x;
   }
@@ -119,6 +153,8 @@ export const aTransformer = instance('a Transformer', Transformer);
 
 /** The two sizes of tokens [B,T]. */
 function matrix({ shape }: Tensor): readonly [B: number, T: number] {
-  if (shape.length !== 2) throw new ShapeError(`model: tokens ${show(shape)}: must be [B,T]: so many sequences of so many tokens`);
+  if (shape.length !== 2) {
+    throw new ShapeError(`model: tokens ${show(shape)}: must be [B,T]: so many sequences of so many tokens`);
+  }
   return shape as readonly number[] as readonly [number, number];
 }

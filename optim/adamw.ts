@@ -1,10 +1,20 @@
-// AdamW over a model's flat parameters, with the global gradient norm clipped on the device: four dispatches, no read-back.
-// Source: Loshchilov and Hutter, arXiv 1711.05101. Kernel: kernels/optim/adamw.ts. Read after: engine/parameters.ts.
+// AdamW over a model's flat parameters, with the global gradient norm clipped on the device: four dispatches, no
+// read-back. Source: Loshchilov and Hutter, arXiv 1711.05101. Kernel: kernels/optim/adamw.ts. Read after:
+// engine/parameters.ts.
 
 import { adamwKernel, biasCorrectionKernel, gradientNormKernel } from '../kernels/optim/adamw.ts';
 import { fillKernel } from '../kernels/copy/copy.ts';
 import type { Storage } from '../engine/backend.ts';
-import { anything, checkArguments, checkOptions, instance, optional, real, whole, type Rules } from '../engine/options.ts';
+import {
+  anything,
+  checkArguments,
+  checkOptions,
+  instance,
+  optional,
+  real,
+  whole,
+  type Rules,
+} from '../engine/options.ts';
 import { Parameters } from '../engine/parameters.ts';
 import { backend } from '../engine/runtime.ts';
 import { empty, Tensor } from '../engine/tensor.ts';
@@ -38,7 +48,10 @@ const updateArguments = { step: whole({ min: 0 }), rate: rateRules.atStep };
 
 export class AdamW {
   readonly options: AdamWOptions;
-  /** Running means of the gradients and of their squares, laid out like the parameters: Parameters.toHost() and load() take them out and bring them back. */
+  /**
+   * Running means of the gradients and of their squares, laid out like the parameters: Parameters.toHost() and load()
+   * take them out and bring them back.
+   */
   readonly moments: { readonly m: Storage; readonly v: Storage };
   readonly #parameters: Parameters;
   /** How many updates were left out, [1]: on the device, which alone knows in time. */
@@ -46,12 +59,17 @@ export class AdamW {
 
   /** Throws ConfigError for an option that is unknown or out of its range. */
   constructor(parameters: Parameters, options?: Partial<AdamWOptions>) {
-    checkArguments('AdamW', arguments, { parameters: instance('the Parameters of a model: model.parameters', Parameters), options: anything });
+    checkArguments('AdamW', arguments, {
+      parameters: instance('the Parameters of a model: model.parameters', Parameters),
+      options: anything,
+    });
     this.options = checkOptions<Partial<AdamWOptions>>('AdamW', options, adamwRules) as AdamWOptions;
     this.#parameters = parameters;
     const { size } = parameters.flat;
     this.moments = { m: backend().alloc(size, 'f32'), v: backend().alloc(size, 'f32') };
-    for (const moment of Object.values(this.moments)) backend().dispatch(fillKernel, { out: moment }, { n: size, value: 0 });
+    for (const moment of Object.values(this.moments)) {
+      backend().dispatch(fillKernel, { out: moment }, { n: size, value: 0 });
+    }
     this.#skipped = backend().alloc(1, 'f32');
     this.setSkipped(0);
   }
@@ -68,9 +86,10 @@ export class AdamW {
   }
 
   /**
-   * Applies the gradients at `rate`. `step` counts from 0. Returns the gradients' norm before clipping, []. When that is not finite, weights
-   * and moments stay as they are, and the bias correction of later updates does not count this one: the device sees to it, nothing is read back.
-   * Without `clip`, a norm above 1e18 is clipped to that, since its squares would overflow.
+   * Applies the gradients at `rate`. `step` counts from 0. Returns the gradients' norm before clipping, []. When that
+   * is not finite, weights and moments stay as they are, and the bias correction of later updates does not count this
+   * one: the device sees to it, nothing is read back. Without `clip`, a norm above 1e18 is clipped to that, since its
+   * squares would overflow.
    */
   update(step: number, rate: number): Tensor {
     checkArguments('AdamW.update', arguments, updateArguments);
@@ -80,13 +99,34 @@ export class AdamW {
     backend().dispatch(gradientNormKernel, { x: gradients, norm: norm.storage }, { n, limit: clip });
     const updates = step + 1;
     const correction = empty({ shape: [2], dtype: 'f32' });
-    backend().dispatch(biasCorrectionKernel, { norm: norm.storage, skipped: this.#skipped, correction: correction.storage }, {
-      updates, beta1, beta2, correction1: 1 - beta1 ** updates, correction2: 1 - beta2 ** updates,
-      decay1: Math.min(80, -Math.log(beta1)), decay2: Math.min(80, -Math.log(beta2)),
-    });
-    backend().dispatch(adamwKernel, { values, ...this.moments, gradients, norm: norm.storage, correction: correction.storage }, {
-      n, nDecay, rate, beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2, epsilon, weightDecay,
-    });
+    backend().dispatch(
+      biasCorrectionKernel,
+      { norm: norm.storage, skipped: this.#skipped, correction: correction.storage },
+      {
+        updates,
+        beta1,
+        beta2,
+        correction1: 1 - beta1 ** updates,
+        correction2: 1 - beta2 ** updates,
+        decay1: Math.min(80, -Math.log(beta1)),
+        decay2: Math.min(80, -Math.log(beta2)),
+      },
+    );
+    backend().dispatch(
+      adamwKernel,
+      { values, ...this.moments, gradients, norm: norm.storage, correction: correction.storage },
+      {
+        n,
+        nDecay,
+        rate,
+        beta1,
+        beta2,
+        rest1: 1 - beta1,
+        rest2: 1 - beta2,
+        epsilon,
+        weightDecay,
+      },
+    );
     return reshape(slice(norm, { axis: 0, start: 0, end: 1 }), { shape: [] });
   }
 

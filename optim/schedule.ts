@@ -1,8 +1,19 @@
 // Learning-rate schedules: pure functions of the step, so that a resumed run needs no state of theirs.
-// Steps count from 0. A warm-up of n steps rises linearly: step s has (s + 1) / n of the peak, so step n - 1 has all of it.
+// Steps count from 0. A warm-up of n steps rises linearly: step s has (s + 1) / n of the peak, so step n - 1 has all of
+// it.
 
 import { ConfigError } from '../engine/errors.ts';
-import { checkArguments, checkOptions, checkValue, choice, anything, optional, real, whole, type Rules } from '../engine/options.ts';
+import {
+  checkArguments,
+  checkOptions,
+  checkValue,
+  choice,
+  anything,
+  optional,
+  real,
+  whole,
+  type Rules,
+} from '../engine/options.ts';
 
 export type Schedule = (step: number) => number;
 
@@ -33,17 +44,29 @@ export const scheduleRules = {
 const stepRule = whole({ min: 0 });
 
 /**
- * constant: the peak. linear: falls to the floor over the steps after warm-up, reaching it just after the last. cosine: the same along
- * half a cosine (arXiv 1608.03983). wsd: warm-up, stable, then linear decay over the last decayShare of the steps (arXiv 2404.06395).
- * Throws ConfigError for an option that is unknown, missing or out of its range; the schedule does for what is no step.
+ * constant: the peak. linear: falls to the floor over the steps after warm-up, reaching it just after the last. cosine:
+ * the same along half a cosine (arXiv 1608.03983). wsd: warm-up, stable, then linear decay over the last decayShare of
+ * the steps (arXiv 2404.06395). Throws ConfigError for an option that is unknown, missing or out of its range; the
+ * schedule does for what is no step.
  */
 export function schedule(options: ScheduleOptions): Schedule {
   checkArguments('schedule', arguments, { options: anything });
-  const { kind, peak, steps, warmup, floor, decayShare } = checkOptions<ScheduleOptions>('schedule', options, scheduleRules) as Required<ScheduleOptions>;
-  if (floor > peak) throw new ConfigError(`schedule: floor = ${floor}, peak = ${peak}: the floor is a rate too: must not be above the peak`);
-  if (warmup > steps) throw new ConfigError(`schedule: warm-up of ${warmup} in ${steps} steps: must not be longer than the run`);
+  const { kind, peak, steps, warmup, floor, decayShare } = checkOptions<ScheduleOptions>(
+    'schedule',
+    options,
+    scheduleRules,
+  ) as Required<ScheduleOptions>;
+  if (floor > peak) {
+    throw new ConfigError(
+      `schedule: floor = ${floor}, peak = ${peak}: the floor is a rate too: must not be above the peak`,
+    );
+  }
+  if (warmup > steps) {
+    throw new ConfigError(`schedule: warm-up of ${warmup} in ${steps} steps: must not be longer than the run`);
+  }
   const shape = shapes[kind](warmup, steps, decayShare);
-  const rate = (step: number): number => (step < warmup ? (peak * (step + 1)) / warmup : floor + (peak - floor) * shape(step));
+  const rate = (step: number): number =>
+    step < warmup ? (peak * (step + 1)) / warmup : floor + (peak - floor) * shape(step);
   return (step) => rate(checkValue('schedule: step', step, stepRule));
 }
 
@@ -52,7 +75,8 @@ const shapes: Record<ScheduleOptions['kind'], (warmup: number, steps: number, de
   constant: () => () => 1,
   linear: (warmup, steps) => (step) => 1 - share(step, warmup, steps),
   cosine: (warmup, steps) => (step) => 0.5 * (1 + Math.cos(Math.PI * share(step, warmup, steps))),
-  wsd: (warmup, steps, decayShare) => (step) => 1 - share(step, Math.max(warmup, Math.round(steps * (1 - decayShare))), steps),
+  wsd: (warmup, steps, decayShare) => (step) =>
+    1 - share(step, Math.max(warmup, Math.round(steps * (1 - decayShare))), steps),
 };
 
 /** How far `step` is from start to end, 0 to 1. */

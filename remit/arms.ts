@@ -1,10 +1,11 @@
-// What mid-training can do with a reference model: ReMiT, and what it is compared with. Every arm is a loss over the same rows in the same
-// order from the same checkpoint, so that arms can be paired by seed.
+// What mid-training can do with a reference model: ReMiT, and what it is compared with. Every arm is a loss over the
+// same rows in the same order from the same checkpoint, so that arms can be paired by seed.
 //
 //   vanilla      next-token prediction                                  no reference
 //   remit        weights from the gap to the RL model                   weights.ts
 //   sft-guided   the same weights from the gap to the SFT model
-//   shuffled     ReMiT's weights, permuted within each row: the control that says whether it matters which token gets which weight
+//   shuffled     ReMiT's weights, permuted within each row: the control that says whether it matters which token gets
+//   which weight
 //   kd           distillation: (1 - a) next-token prediction + a KL(p_reference || p_model) over the whole vocabulary
 //   rho          RHO-1 (arXiv 2404.07965): only the share of tokens with the largest gap counts, each fully
 //
@@ -36,13 +37,18 @@ export const referenceOf: Readonly<Record<ArmName, 'none' | 'sft' | 'rl'>> = {
 export interface ArmLoss {
   /** The scalar to minimise, in nats per token. */
   readonly loss: Tensor;
-  /** Where the arm weighs tokens: what each counts for [B,T], and its log-probability by model and reference, in nats. */
+  /**
+   * Where the arm weighs tokens: what each counts for [B,T], and its log-probability by model and reference, in nats.
+   */
   readonly weights?: Tensor;
   readonly logProb?: Tensor;
   readonly reference?: Tensor;
 }
 
-/** What an arm sees of a step: the batch, the model's logits [B,T,V], the reference's when asked for, and random numbers of this step. */
+/**
+ * What an arm sees of a step: the batch, the model's logits [B,T,V], the reference's when asked for, and random numbers
+ * of this step.
+ */
 interface Seen {
   readonly batch: NextTokenBatch;
   readonly logits: Tensor;
@@ -71,29 +77,48 @@ const arms: Readonly<Record<ArmName, (seen: Seen) => ArmLoss>> = {
 
   kd({ batch: { targets }, logits, guide, settings: { distil } }) {
     const wanted = noGrad(() => logSoftmax(guide()));                                   // [B,T,V]
-    const divergence = affine(sum(mul(exp(wanted), sub(wanted, logSoftmax(logits)))), { factor: distil / targets.size });
+    const divergence = affine(sum(mul(exp(wanted), sub(wanted, logSoftmax(logits)))), {
+      factor: distil / targets.size,
+    });
     return { loss: add(affine(crossEntropy(logits, targets), { factor: 1 - distil }), divergence) };
   },
 
   rho({ batch: { targets }, logits, guide, settings: { keep } }) {
     const [own, reference] = noGrad(() => [logProb(logits, targets), logProb(guide(), targets)] as const);
-    const kept = Math.max(1, Math.floor(keep * targets.size)), weights = noGrad(() => keepLargest(sub(reference, own), targets, { keep: kept }));
+    const kept = Math.max(1, Math.floor(keep * targets.size));
+    const weights = noGrad(() => keepLargest(sub(reference, own), targets, { keep: kept }));
     return { loss: weightedCrossEntropy(logits, targets, weights, { count: kept }), weights, logProb: own, reference };
   },
 };
 
 /** The loss of an arm as a function of a batch and the step's number. `reference` may be absent for 'vanilla' alone. */
-export function armLoss(settings: Config['remit'], model: Transformer, reference: Transformer | undefined, random: Rng): (batch: NextTokenBatch, i: number) => ArmLoss {
+export function armLoss(
+  settings: Config['remit'],
+  model: Transformer,
+  reference: Transformer | undefined,
+  random: Rng,
+): (batch: NextTokenBatch, i: number) => ArmLoss {
   const guide = (inputs: Tensor): Tensor => {
     if (reference === undefined) throw new Error(`internal: arm ${settings.arm} without a reference`);
     return noGrad(() => reference.forward(inputs));
   };
-  return (batch, i) => arms[settings.arm]({ batch, logits: model.forward(batch.inputs), guide: () => guide(batch.inputs), random: random.at(i), settings });
+  return (batch, i) =>
+    arms[settings.arm]({
+      batch,
+      logits: model.forward(batch.inputs),
+      guide: () => guide(batch.inputs),
+      random: random.at(i),
+      settings,
+    });
 }
 
 /** Each row of [B,T] in another order, drawn anew for each row. */
 function permuteRows(x: Tensor, random: Rng): Tensor {
-  const [B, T] = x.shape as [number, number], stream = random.stream(), places = Array.from({ length: T }, (_, t) => t);
-  const order = Int32Array.from(Array.from({ length: B }, (_, b) => stream.sample(places, T).map((t) => b * T + t)).flat());
+  const [B, T] = x.shape as [number, number];
+  const stream = random.stream();
+  const places = Array.from({ length: T }, (_, t) => t);
+  const order = Int32Array.from(
+    Array.from({ length: B }, (_, b) => stream.sample(places, T).map((t) => b * T + t)).flat(),
+  );
   return reshape(embedding(reshape(x, { shape: [B * T, 1] }), tensor(order, [B, T], 'i32')), { shape: [B, T] });
 }

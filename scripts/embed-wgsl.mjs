@@ -1,26 +1,32 @@
-// Turns every kernels/**/*.wgsl into modules, so that Node, vitest, browsers and bundlers load shaders with no plugin and no file reading,
-// and the compiler knows the names of their bindings and parameters: kernels/generated.ts has those, and generated-sources.ts the texts, which
-// only a GPU needs: every file once, and of which lines of them each shader is made.
-// `//#include "path"` lines are replaced by the file they name, each once. Runs before build, test and type check; its result is not in git.
-// Uses Node alone. What a shader must look like: kernels/README.md.
+// Turns every kernels/**/*.wgsl into modules, so that Node, vitest, browsers and bundlers load shaders with no plugin
+// and no file reading, and the compiler knows the names of their bindings and parameters: kernels/generated.ts has
+// those, and generated-sources.ts the texts, which only a GPU needs: every file once, and of which lines of them each
+// shader is made. `//#include "path"` lines are replaced by the file they name, each once. Runs before build, test and
+// type check; its result is not in git. Uses Node alone. What a shader must look like: kernels/README.md.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(dirname(fileURLToPath(import.meta.url))), 'kernels');
-const files = readdirSync(root, { recursive: true }).filter((name) => name.endsWith('.wgsl')).map((name) => name.replaceAll('\\', '/')).sort();
+const files = readdirSync(root, { recursive: true })
+  .filter((name) => name.endsWith('.wgsl'))
+  .map((name) => name.replaceAll('\\', '/'))
+  .sort();
 const modules = files.filter((name) => !name.startsWith('lib/')).map(describe);
 
 const header = '// Made by scripts/embed-wgsl.mjs from the .wgsl files. Not in git.\n';
 write('generated.ts', [`${header}\nimport type { Wgsl } from './wgsl.ts';\n`, ...modules.map(emit)].join('\n'));
-write('generated-sources.ts', `${header}
+write(
+  'generated-sources.ts',
+  `${header}
 /** Every file once: shaders, and what they include. */
 export const files: Readonly<Record<string, string>> = ${json(files.map((path) => [path, readFileSync(join(root, path), 'utf8')]))};
 
 /** Of which lines each shader is made, in order: so many lines of a file, beginning at a line of it. */
 export const parts: Readonly<Record<string, readonly (readonly [file: string, line: number, count: number])[]>> = ${json(modules.map(({ path, lines }) => [path, runs(lines)]))};
-`);
+`,
+);
 
 /** Only what changed, so that nothing is built again without need. */
 function write(name, text) {
@@ -45,15 +51,24 @@ function runs(lines) {
 }
 
 function describe(path) {
-  const lines = expand(path, new Set()), source = lines.map(({ text }) => text).join('\n');
+  const lines = expand(path, new Set());
+  const source = lines.map(({ text }) => text).join('\n');
   const struct = /struct Params \{([^}]*)\}/.exec(source.replaceAll(/\/\/.*$/gm, ''));
   if (!struct) fail(path, 'has no struct Params');
   const params = struct[1].split(',').map((field) => field.trim()).filter(Boolean).map((field) => {
     const match = /^(\w+): (u32|i32|f32)$/.exec(field);
-    return match ? { name: match[1], type: match[2] } : fail(path, `struct Params: "${field}": must be name: u32, i32 or f32`);
+    return match
+      ? { name: match[1], type: match[2] }
+      : fail(path, `struct Params: "${field}": must be name: u32, i32 or f32`);
   });
-  const bindings = [...source.matchAll(/^@group\(0\) @binding\((\d+)\) var<storage, (read|read_write)> (\w+):/gm)].map(([, index, access, name]) => ({ index: Number(index), name, access }));
-  bindings.forEach(({ index, name }, i) => index === i + 1 || fail(path, `binding ${index} ("${name}"): bindings must be numbered 1, 2, ... in order; 0 is Params`));
+  const bindings = [...source.matchAll(/^@group\(0\) @binding\((\d+)\) var<storage, (read|read_write)> (\w+):/gm)].map(
+    ([, index, access, name]) => ({ index: Number(index), name, access }),
+  );
+  bindings.forEach(
+    ({ index, name }, i) =>
+      index === i + 1 ||
+      fail(path, `binding ${index} ("${name}"): bindings must be numbered 1, 2, ... in order; 0 is Params`),
+  );
   return { path, lines, bindings, params };
 }
 
@@ -65,12 +80,18 @@ function expand(path, seen) {
   if (!existsSync(full)) fail(path, 'no such file');
   return readFileSync(full, 'utf8').split('\n').flatMap((text, i) => {
     const include = /^\/\/#include "(.+)"$/.exec(text);
-    return include ? expand(relative(root, join(dirname(full), include[1])).replaceAll('\\', '/'), seen) : [{ text, file: path, line: i + 1 }];
+    return include
+      ? expand(relative(root, join(dirname(full), include[1])).replaceAll('\\', '/'), seen)
+      : [{ text, file: path, line: i + 1 }];
   });
 }
 
 function emit({ path, bindings, params }) {
-  const name = path.slice(0, -'.wgsl'.length).split('/').at(-1).replaceAll(/-(\w)/g, (_, letter) => letter.toUpperCase());
+  const name = path
+    .slice(0, -'.wgsl'.length)
+    .split('/')
+    .at(-1)
+    .replaceAll(/-(\w)/g, (_, letter) => letter.toUpperCase());
   const union = (items) => items.map((item) => `'${item.name}'`).join(' | ') || 'never';
   return `export const ${name}Wgsl: Wgsl<${union(bindings)}, ${union(params)}> = ${JSON.stringify({
     path: `kernels/${path}`, params,

@@ -8,11 +8,24 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const sources = ['index.ts', 'node.ts', 'kernels', 'engine', 'nn', 'optim', 'remit', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
+const sources = [
+  'index.ts',
+  'node.ts',
+  'kernels',
+  'engine',
+  'nn',
+  'optim',
+  'remit',
+  'package.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+];
 
 checkNode();
 if (changed('node_modules/.package-lock.json') < changed('package-lock.json')) npm('ci', '--no-audit', '--no-fund');
-if (changed('dist/remit/cli/bin.js') < sources.map(newest).reduce((a, b) => Math.max(a, b))) npm('run', '--silent', 'build');
+if (changed('dist/remit/cli/bin.js') < sources.map(newest).reduce((a, b) => Math.max(a, b))) {
+  npm('run', '--silent', 'build');
+}
 
 function checkNode() {
   const [major, minor] = process.versions.node.split('.').map(Number);

@@ -1,4 +1,5 @@
-// What a refactor must not change, as hashes: every emitted WASM program, every specialised shader, and the bytes of a short run.
+// What a refactor must not change, as hashes: every emitted WASM program, every specialised shader, and the bytes of a
+// short run.
 //   npm run --silent fingerprint > before.json          ... then change, and
 //   npm run --silent fingerprint -- before.json         prints what differs; exit code 1 if anything does
 // --programs leaves out the run.

@@ -1,5 +1,5 @@
-// Gives the built command line its run bit, which tsc does not write: in a clone, `npx remit-mini` runs the file itself.
-// On Windows there is no such bit, and npm makes its own starters there.
+// Gives the built command line its run bit, which tsc does not write: in a clone, `npx remit-mini` runs the file
+// itself. On Windows there is no such bit, and npm makes its own starters there.
 
 import { chmodSync } from 'node:fs';
 

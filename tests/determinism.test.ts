@@ -1,4 +1,5 @@
-// One seed, one result: the same bits again in this process, in another one, and from memory that held something else before.
+// One seed, one result: the same bits again in this process, in another one, and from memory that held something else
+// before.
 
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';

@@ -1,8 +1,9 @@
-// The documents are checked like code. Each block marked `ts run` is run, and what it prints must be what its `// ->` comments say;
-// every link, every path in the prose and every line of a file tree must lead somewhere; and the map must name every source file.
-// In a comment, ... stands for anything. A block marked `ts file=<path>` is a file that the reader is asked to write: the blocks after
-// it can import it from there. Snippets import 'remit-mini', or files of the repository as seen from its top folder, never both.
-// A block marked `ts run webgpu` needs a GPU, a software adapter at the least, and is run where there is one.
+// The documents are checked like code. Each block marked `ts run` is run, and what it prints must be what its `// ->`
+// comments say; every link, every path in the prose and every line of a file tree must lead somewhere; and the map must
+// name every source file. In a comment, ... stands for anything. A block marked `ts file=<path>` is a file that the
+// reader is asked to write: the blocks after it can import it from there. Snippets import 'remit-mini', or files of the
+// repository as seen from its top folder, never both. A block marked `ts run webgpu` needs a GPU, a software adapter at
+// the least, and is run where there is one.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
@@ -42,16 +43,23 @@ interface Block {
 /** The fenced blocks of a document, and what is left of it without them. */
 function parse(markdown: string): { blocks: Block[]; prose: string } {
   const blocks: Block[] = [];
-  const prose = markdown.replaceAll(/^```([^\n]*)\n(.*?)^```$/gms, (all: string, info: string, text: string, at: number) => {
-    blocks.push({ info: info.trim(), text, line: markdown.slice(0, at).split('\n').length });
-    return all.replaceAll(/[^\n]/g, '');
-  });
+  const prose = markdown.replaceAll(
+    /^```([^\n]*)\n(.*?)^```$/gms,
+    (all: string, info: string, text: string, at: number) => {
+      blocks.push({ info: info.trim(), text, line: markdown.slice(0, at).split('\n').length });
+      return all.replaceAll(/[^\n]/g, '');
+    },
+  );
   return { blocks, prose };
 }
 
 /** Files that a document asks its reader to write. */
 function readersFiles({ blocks }: { blocks: readonly Block[] }): Map<string, string> {
-  return new Map(blocks.flatMap(({ info, text }) => (info.startsWith('ts file=') ? [[info.slice('ts file='.length), text] as const] : [])));
+  return new Map(
+    blocks.flatMap(({ info, text }) =>
+      info.startsWith('ts file=') ? [[info.slice('ts file='.length), text] as const] : [],
+    ),
+  );
 }
 
 /** Points every import of the file at `path` to the repository, or to the reader's own files, which lie in `folder`. */
@@ -62,9 +70,13 @@ function redirect(source: string, path: string, folder: string, own: ReadonlyMap
   });
 }
 
-/** Runs a snippet as if it lay at the top of the repository; resolves to what it printed, one entry for each console.log. */
+/**
+ * Runs a snippet as if it lay at the top of the repository; resolves to what it printed, one entry for each
+ * console.log.
+ */
 async function run(source: string, own: ReadonlyMap<string, string> = new Map()): Promise<string[]> {
-  const folder = join(scratch, `${++snippets}`), printed: string[] = [];
+  const folder = join(scratch, `${++snippets}`);
+  const printed: string[] = [];
   for (const [path, text] of [...own, ['try.ts', source] as const]) {
     mkdirSync(join(folder, dirname(path)), { recursive: true });
     writeFileSync(join(folder, path), redirect(text, path, folder, own));
@@ -89,8 +101,15 @@ function promised(source: string): string[] {
 function comparePrinted(printed: readonly string[], expected: readonly string[]): void {
   const bare = (text: string): string => text.replaceAll(/\s+/g, '');
   const matches = (text: string, pattern: string): boolean =>
-    new RegExp(`^${bare(pattern).split('...').map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('.*')}$`).test(bare(text));
-  const shown = printed.map((text, i) => (expected[i] !== undefined && matches(text, expected[i]) ? expected[i] : text));
+    new RegExp(
+      `^${bare(pattern)
+        .split('...')
+        .map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+        .join('.*')}$`,
+    ).test(bare(text));
+  const shown = printed.map((text, i) =>
+    expected[i] !== undefined && matches(text, expected[i]) ? expected[i] : text,
+  );
   expect(shown).toEqual(expected);
 }
 
@@ -98,8 +117,11 @@ const pathLike = /(?:[\w.-]+\/)+[\w.-]+\.(?:ts|mjs|md|json|wgsl)\b/g;
 
 /** What a document names that is not there. */
 function missing(document: string, markdown: string): string[] {
-  const { blocks, prose } = parse(markdown), own = readersFiles({ blocks });
-  const links = [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1]!).filter((target) => !/^(https?:|mailto:|#)/.test(target));
+  const { blocks, prose } = parse(markdown);
+  const own = readersFiles({ blocks });
+  const links = [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map((match) => match[1]!)
+    .filter((target) => !/^(https?:|mailto:|#)/.test(target));
   const words = [
     ...[...prose.matchAll(/`([^`\n]+)`/g)].map((match) => match[1]!),
     ...blocks.filter(({ info }) => info === 'sh').map(({ text }) => text),
@@ -107,18 +129,23 @@ function missing(document: string, markdown: string): string[] {
   const paths = words.flatMap((word) => word.match(pathLike) ?? []).filter((path) => !/^(runs|dist)\//.test(path));
   return [
     ...links.filter((target) => !exists(posix.join(posix.dirname(document), target.split('#')[0]!))),
-    ...[...paths, ...blocks.filter(isTree).flatMap(({ text }) => treePaths(text))].filter((path) => !exists(path) && !own.has(path)),
+    ...[...paths, ...blocks.filter(isTree).flatMap(({ text }) => treePaths(text))].filter(
+      (path) => !exists(path) && !own.has(path),
+    ),
   ];
 }
 
-/** A tree is a block without a language (or called text or tree) in which a line begins with a folder, and nothing but names. */
+/**
+ * A tree is a block without a language (or called text or tree) in which a line begins with a folder, and nothing but
+ * names.
+ */
 function isTree({ info, text }: Block): boolean {
   return ['', 'text', 'tree'].includes(info) && /^(├── |└── )?(kernels|engine)\/(\s|$)/m.test(text);
 }
 
 /**
- * The paths of a tree. A line is a name, or several between spaces or commas, then at least two spaces and what it is; deeper lines
- * are indented, with or without drawn branches.
+ * The paths of a tree. A line is a name, or several between spaces or commas, then at least two spaces and what it is;
+ * deeper lines are indented, with or without drawn branches.
  */
 function treePaths(tree: string): string[] {
   const above: { indent: number; path: string }[] = [];
@@ -140,7 +167,8 @@ describe.each(documents)('$path', ({ path, markdown }) => {
     expect(missing(path, markdown)).toEqual([]);
   });
 
-  const { blocks } = parse(markdown), own = readersFiles({ blocks });
+  const { blocks } = parse(markdown);
+  const own = readersFiles({ blocks });
   for (const { line, text, info } of blocks.filter(({ info }) => /^ts run( webgpu)?$/.test(info))) {
     const check = (): void => test(`line ${line} runs and prints what it says`, async () => {
       if (/'remit-mini'/.test(text)) expect(text).not.toMatch(/from '\./);
@@ -170,10 +198,14 @@ describe('the checks find what is wrong:', () => {
   });
 
   test('a wrong number, a line too many and one too few', async () => {
-    const source = (said: string): string => [
-      "import { tensor, createDevice } from 'remit-mini';", 'await createDevice();', `console.log([...await tensor([5, 7, 9]).read()]); ${said}`,
-    ].join('\n');
-    const check = async (said: string): Promise<void> => comparePrinted(await run(source(said)), promised(source(said)));
+    const source = (said: string): string =>
+      [
+        "import { tensor, createDevice } from 'remit-mini';",
+        'await createDevice();',
+        `console.log([...await tensor([5, 7, 9]).read()]); ${said}`,
+      ].join('\n');
+    const check = async (said: string): Promise<void> =>
+      comparePrinted(await run(source(said)), promised(source(said)));
     await check('// -> [5, 7, 9]');
     await check('// -> [5, ...]');
     await expect(check('// -> [5, 7, 8]')).rejects.toThrow();
@@ -190,12 +222,19 @@ describe('the checks find what is wrong:', () => {
       `${fence}ts file=engine/ops/yours.ts`, fence, '`engine/ops/yours.ts`',
     ].join('\n');
     expect(missing('docs/a.md', text)).toEqual([
-      '01-nothing.md', 'engine/nothing.ts', 'tests/nothing.test.ts', 'kernels/nothing.ts', 'kernels/none/', 'engine/nothing/',
+      '01-nothing.md',
+      'engine/nothing.ts',
+      'tests/nothing.test.ts',
+      'kernels/nothing.ts',
+      'kernels/none/',
+      'engine/nothing/',
     ]);
   });
 
   test('a reader\'s own file is found by the snippets after it', async () => {
-    const own = new Map([['engine/ops/yours.ts', "import { show } from '../shape.ts';\nexport const yours = show([1, 2]);\n"]]);
+    const own = new Map([
+      ['engine/ops/yours.ts', "import { show } from '../shape.ts';\nexport const yours = show([1, 2]);\n"],
+    ]);
     expect(await run("import { yours } from './engine/ops/yours.ts';\nconsole.log(yours);", own)).toEqual(['[1,2]']);
   });
 });

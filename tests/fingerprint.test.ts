@@ -19,7 +19,11 @@ test('every program of every kernel has a hash, the same each time', () => {
 test('a shader that changed by a letter, and a part that is emitted twice, are noticed', () => {
   const fill = fillKernel as unknown as Kernel;
   const shader = { ...fill.wgsl!.shader, source: `${fill.wgsl!.shader.source} ` };
-  const changed = { ...fill, wgsl: { ...fill.wgsl!, shader }, wasm: { ...fill.wasm!, parts: [...fill.wasm!.parts, ...fill.wasm!.parts] } };
+  const changed = {
+    ...fill,
+    wgsl: { ...fill.wgsl!, shader },
+    wasm: { ...fill.wasm!, parts: [...fill.wasm!.parts, ...fill.wasm!.parts] },
+  };
   const names = differences(programsFingerprint([fill]), programsFingerprint([changed]));
   expect(names).toEqual([`wasm ${fill.name}`, `wasm ${fill.name} relaxed`, `wgsl ${fill.name} portable`]);
 });

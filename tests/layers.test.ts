@@ -1,5 +1,6 @@
-// Imports point down the stack: kernels <- engine <- nn, optim <- remit. This reads every import and shows the arrows that do not.
-// Types may point anywhere: they are gone at run time. Also: what a browser must run imports nothing from Node.
+// Imports point down the stack: kernels <- engine <- nn, optim <- remit. This reads every import and shows the arrows
+// that do not. Types may point anywhere: they are gone at run time. Also: what a browser must run imports nothing from
+// Node.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix, relative } from 'node:path';
@@ -19,11 +20,19 @@ const below: Readonly<Record<string, readonly string[]>> = {
 
 /** Inside remit: files and the command line look at the rest, never the other way. */
 const isomorphic = [/^(kernels|engine|nn|optim)\//, /^remit\/(data|phases|config|rl)\//, /^remit\/(weights|arms)\.ts$/];
-const nodeOnly = ['remit/data/files.ts', 'remit/data/read.ts', 'engine/webgpu/node-adapter.ts', 'engine/webgpu/swiftshader.ts'];
+const nodeOnly = [
+  'remit/data/files.ts',
+  'remit/data/read.ts',
+  'engine/webgpu/node-adapter.ts',
+  'engine/webgpu/swiftshader.ts',
+];
 
 interface Import { readonly file: string; readonly target: string }
 
-const statically = [/^\s*(?:import|export)\s+(?!type\b)[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]/gm, /^\s*import\s*['"]([^'"]+)['"]/gm];
+const statically = [
+  /^\s*(?:import|export)\s+(?!type\b)[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]/gm,
+  /^\s*import\s*['"]([^'"]+)['"]/gm,
+];
 const dynamically = [/\bimport\(\s*['"]([^'"]+)['"]\s*\)/g];
 
 /** Value imports of a source text: static, re-exported, for side effects, and dynamic ones. */
@@ -36,7 +45,9 @@ function valueImports(source: string, kinds = [...statically, ...dynamically]): 
 function violations(imports: readonly Import[]): string[] {
   return imports.flatMap(({ file, target }) => {
     const browser = isomorphic.some((pattern) => pattern.test(file)) && !nodeOnly.includes(file);
-    if (!target.startsWith('.')) return browser && target.startsWith('node:') ? [`${file} -> ${target}: must run in a browser too`] : [];
+    if (!target.startsWith('.')) {
+      return browser && target.startsWith('node:') ? [`${file} -> ${target}: must run in a browser too`] : [];
+    }
     const to = relative(root, join(root, dirname(file), target));
     const [from, layer] = [file.split('/')[0]!, to.split('/')[0]!];
     if (from !== layer && !below[from]!.includes(layer)) return [`${file} -> ${to}: points up`];
@@ -53,7 +64,9 @@ function sources(folder: string): string[] {
 
 test('imports point down, and isomorphic code imports nothing from Node', () => {
   const files = Object.keys(below).flatMap(sources);
-  const imports = files.flatMap((file) => valueImports(readFileSync(join(root, file), 'utf8')).map((target) => ({ file, target })));
+  const imports = files.flatMap((file) =>
+    valueImports(readFileSync(join(root, file), 'utf8')).map((target) => ({ file, target })),
+  );
   expect(files.length).toBeGreaterThan(20);
   expect(imports.length).toBeGreaterThan(files.length / 2); // the reader of imports found some
   expect(violations(imports)).toEqual([]);
@@ -61,11 +74,16 @@ test('imports point down, and isomorphic code imports nothing from Node', () => 
 
 test('what is for Node only is loaded by the rest of the engine when it is needed, never at the start', () => {
   const files = sources('engine').filter((file) => !nodeOnly.includes(file));
-  const nodeOnlyImports = (kinds: readonly RegExp[]): string[] => files.flatMap((file) =>
-    valueImports(readFileSync(join(root, file), 'utf8'), [...kinds]).filter((target) => nodeOnly.includes(posix.join(posix.dirname(file), target))).map(() => file));
+  const nodeOnlyImports = (kinds: readonly RegExp[]): string[] =>
+    files.flatMap((file) =>
+      valueImports(readFileSync(join(root, file), 'utf8'), [...kinds])
+        .filter((target) => nodeOnly.includes(posix.join(posix.dirname(file), target)))
+        .map(() => file),
+    );
   expect(nodeOnlyImports(statically)).toEqual([]);
   expect(nodeOnlyImports(dynamically)).toEqual([]); // but by a name that package.json gives another file in a browser:
-  const byName = (kinds: readonly RegExp[]) => files.filter((file) => valueImports(readFileSync(join(root, file), 'utf8'), [...kinds]).includes('#node-adapter'));
+  const byName = (kinds: readonly RegExp[]) =>
+    files.filter((file) => valueImports(readFileSync(join(root, file), 'utf8'), [...kinds]).includes('#node-adapter'));
   expect(byName(statically)).toEqual([]);
   expect(byName(dynamically)).toEqual(['engine/webgpu/adapter.ts']);
 });
@@ -73,7 +91,11 @@ test('what is for Node only is loaded by the rest of the engine when it is neede
 test('the texts of shaders are loaded with the WebGPU backend, never at the start', () => {
   const engine = [...sources('engine'), ...sources('kernels'), ...sources('nn'), ...sources('optim')];
   const importing = (target: string, kinds: readonly RegExp[]) =>
-    engine.filter((file) => valueImports(readFileSync(join(root, file), 'utf8'), [...kinds]).some((path) => posix.join(posix.dirname(file), path) === target));
+    engine.filter((file) =>
+      valueImports(readFileSync(join(root, file), 'utf8'), [...kinds]).some(
+        (path) => posix.join(posix.dirname(file), path) === target,
+      ),
+    );
   expect(importing('kernels/generated-sources.ts', statically)).toEqual(['engine/webgpu/pipelines.ts']);
   expect(importing('engine/webgpu/pipelines.ts', statically)).toEqual(['engine/webgpu/backend.ts']);
   expect(importing('engine/webgpu/backend.ts', statically)).toEqual([]);
@@ -82,8 +104,14 @@ test('the texts of shaders are loaded with the WebGPU backend, never at the star
 
 test('the reader of imports sees every kind, and leaves types and comments out', () => {
   const source = [
-    "import { a } from './a.ts';", "import type { B } from './b.ts';", 'import {\n  type C,\n  c,\n} from \'./c.ts\';', "export * from './d.ts';",
-    "export type { E } from './e.ts';", "import './f.ts';", "const g = await import('./g.ts');", "// import { h } from './h.ts';",
+    "import { a } from './a.ts';",
+    "import type { B } from './b.ts';",
+    "import {\n  type C,\n  c,\n} from './c.ts';",
+    "export * from './d.ts';",
+    "export type { E } from './e.ts';",
+    "import './f.ts';",
+    "const g = await import('./g.ts');",
+    "// import { h } from './h.ts';",
   ].join('\n');
   expect(valueImports(source).sort()).toEqual(['./a.ts', './c.ts', './d.ts', './f.ts', './g.ts']);
   expect(valueImports(source, statically).sort()).toEqual(['./a.ts', './c.ts', './d.ts', './f.ts']);

@@ -16,7 +16,10 @@ import { gpt2, llama } from './nn/shapes.ts';
 
 beforeAll(() => useBackend(new CpuBackend()));
 
-const B = 8, T = 16, V = 20, STEPS = 200;
+const B = 8;
+const T = 16;
+const V = 20;
+const STEPS = 200;
 
 /** Eight rows of T + 1 random tokens, each beginning with its own, so that everything after it can be known. */
 function sequences(): Int32Array {
@@ -24,9 +27,14 @@ function sequences(): Int32Array {
   return Int32Array.from({ length: B * (T + 1) }, (_, i) => (i % (T + 1) === 0 ? i / (T + 1) : stream.int(V)));
 }
 
-test.each([['Llama', llama], ['GPT-2', gpt2]] as const)('a %s memorises 8 fixed sequences: loss under 0.1 within 200 steps, and recites them', async (_, shape) => {
+test.each([
+  ['Llama', llama],
+  ['GPT-2', gpt2],
+] as const)('a %s memorises 8 fixed sequences: loss under 0.1 within 200 steps, and recites them', async (_, shape) => {
   const model = new Transformer({ ...shape, vocabulary: V, context: T + 1, width: 32, hidden: 64 }, rng(1));
-  const optimiser = new AdamW(model.parameters), rate = schedule({ kind: 'linear', peak: 0.01, steps: STEPS, warmup: 10 }), rows = sequences();
+  const optimiser = new AdamW(model.parameters);
+  const rate = schedule({ kind: 'linear', peak: 0.01, steps: STEPS, warmup: 10 });
+  const rows = sequences();
   const train = step((i: number) => {
     const { inputs, targets } = nextTokens(rows, B);
     const loss = crossEntropy(model.forward(inputs), targets);

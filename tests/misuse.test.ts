@@ -21,23 +21,47 @@ const {
   textLoss, tinyWorldTokenizer, Transformer, variable, world, worldOf, worldTask, writeSafetensors,
 } = library;
 
-const folder = temporaryFolder(), home = process.cwd();
+const folder = temporaryFolder();
+const home = process.cwd();
 process.chdir(folder); // claimFolder() makes runs/ there
-const { config } = resolveConfig({ flags: [
-  ['model.width', '8'], ['model.heads', '2'], ['model.layers', '1'], ['rl.prompts', '2'], ['rl.samples', '2'], ['remit.iterations', '1'],
-  ...['pretrain', 'midtrain', 'sft', 'rl'].flatMap((phase): [string, string][] => [[`${phase}.steps`, '1'], [`${phase}.warmup`, '0']]),
-  ...['pretrain', 'midtrain', 'sft'].map((phase): [string, string] => [`${phase}.batch`, '2']),
-] });
+const { config } = resolveConfig({
+  flags: [
+    ['model.width', '8'],
+    ['model.heads', '2'],
+    ['model.layers', '1'],
+    ['rl.prompts', '2'],
+    ['rl.samples', '2'],
+    ['remit.iterations', '1'],
+    ...['pretrain', 'midtrain', 'sft', 'rl'].flatMap((phase): [string, string][] => [
+      [`${phase}.steps`, '1'],
+      [`${phase}.warmup`, '0'],
+    ]),
+    ...['pretrain', 'midtrain', 'sft'].map((phase): [string, string] => [`${phase}.batch`, '2']),
+  ],
+});
 const V = tinyWorldTokenizer.vocabulary;
 const shape = { ...config.model, vocabulary: V };
 
 const device = await createDevice('cpu', { threads: 1 });
 const model = newModel(config, V);
 
-const anyItems = ["'x'", '[it]', 'its text', 'with null', 'with text', 'with NaN', 'with a list', 'with 1n', 'of BigInt'];
+const anyItems = [
+  "'x'",
+  '[it]',
+  'its text',
+  'with null',
+  'with text',
+  'with NaN',
+  'with a list',
+  'with 1n',
+  'of BigInt',
+];
 const unset = ['seed', 'device']; // of a config, what has a default
-const anyReal = ['-1', '1.5', '2**53'], positive = ['1.5', '2**53'];
-const x = () => tensor([1, 2, 3, 4], [2, 2]), prompts = () => Int32Array.of(1, 2, 3, 4), seed = () => rng(0);
+const anyReal = ['-1', '1.5', '2**53'];
+const positive = ['1.5', '2**53'];
+const x = () => tensor([1, 2, 3, 4], [2, 2]);
+const prompts = () => Int32Array.of(1, 2, 3, 4);
+const seed = () => rng(0);
 const corpus = () => world.corpus(config.pretrain.corpus, seed());
 const demonstrations = () => world.demonstrations(config.sft.demonstrations, seed());
 const path = (name: string): string => join(mkdtempSync(join(folder, 'a')), name);
@@ -79,190 +103,513 @@ const silent = { write() {} };
 
 /** Calls by the name of the export, or of a method that only a result has. */
 const calls: Record<string, readonly RightCall[]> = {
-  tensor: [{ run: tensor, given: () => ({ values: [1, 2], shape: [2], dtype: 'f32' }), optional: ['shape', 'dtype'],
-    takes: { values: ['with NaN'] } }],
-  variable: [{ run: variable, given: () => ({ values: [1, 2], shape: [2] }), optional: ['shape'],
-    takes: { values: ['with NaN'] } }],
-  backward: [{ run: backward, given: () => ({ loss: variable([1, 2]).sum(), seed: tensor([1], []) }),
-    optional: ['seed'], swaps: true }],
+  tensor: [
+    {
+      run: tensor,
+      given: () => ({ values: [1, 2], shape: [2], dtype: 'f32' }),
+      optional: ['shape', 'dtype'],
+      takes: { values: ['with NaN'] },
+    },
+  ],
+  variable: [
+    {
+      run: variable,
+      given: () => ({ values: [1, 2], shape: [2] }),
+      optional: ['shape'],
+      takes: { values: ['with NaN'] },
+    },
+  ],
+  backward: [
+    {
+      run: backward,
+      given: () => ({ loss: variable([1, 2]).sum(), seed: tensor([1], []) }),
+      optional: ['seed'],
+      swaps: true,
+    },
+  ],
   keep: [{ run: keep, given: () => ({ x: x() }) }],
   noGrad: [{ run: noGrad, given: () => ({ body: () => 1 }) }],
-  step: [{ run: step, given: () => ({ body: (a: number) => a, options: { poison: false } }),
-    optional: ['options', 'poison'] }],
+  step: [
+    {
+      run: step,
+      given: () => ({ body: (a: number) => a, options: { poison: false } }),
+      optional: ['options', 'poison'],
+    },
+  ],
   rng: [{ run: rng, given: () => ({ seed: 1 }), forMap: true }],
-  createDevice: [{ run: createDevice, after: () => useBackend(device), given: () => ({ kind: 'cpu',
-    options: { threads: 1, notice: () => {}, budgetBytes: 1e9, tuned: () => undefined } }),
-    optional: ['kind', 'options', 'threads', 'notice', 'budgetBytes', 'tuned'],
-      takes: { budgetBytes: [...positive, 'Infinity'] } }],
-  schedule: [{ run: schedule,
-    given: () => ({ options: { kind: 'linear', peak: 1, steps: 10, warmup: 2, floor: 0.1, decayShare: 0.5 } }),
-    optional: ['warmup', 'floor', 'decayShare'], takes: { peak: positive } }],
+  createDevice: [
+    {
+      run: createDevice,
+      after: () => useBackend(device),
+      given: () => ({
+        kind: 'cpu',
+        options: { threads: 1, notice: () => {}, budgetBytes: 1e9, tuned: () => undefined },
+      }),
+      optional: ['kind', 'options', 'threads', 'notice', 'budgetBytes', 'tuned'],
+      takes: { budgetBytes: [...positive, 'Infinity'] },
+    },
+  ],
+  schedule: [
+    {
+      run: schedule,
+      given: () => ({ options: { kind: 'linear', peak: 1, steps: 10, warmup: 2, floor: 0.1, decayShare: 0.5 } }),
+      optional: ['warmup', 'floor', 'decayShare'],
+      takes: { peak: positive },
+    },
+  ],
   'schedule()': [{ run: schedule({ kind: 'linear', peak: 1, steps: 10 }), given: () => ({ step: 3 }), forMap: true }],
-  AdamW: [{ run: (...given: [never, never]) => new AdamW(...given), given: () => ({ parameters: model.parameters,
-    options: { beta1: 0.9, beta2: 0.9, epsilon: 1e-8, weightDecay: 0, clip: 1 } }),
-    optional: ['options', 'beta1', 'beta2', 'epsilon', 'weightDecay', 'clip'],
-      takes: { weightDecay: ['1.5'], clip: ['1.5'] }, after: (made) => (made as InstanceType<typeof AdamW>).free() }],
-  'AdamW.update': [{ run: (...given: [never, never]) => new AdamW(allocated()).update(...given),
-    given: () => ({ step: 5, rate: 0.1 }) }],
-  Transformer: [{ run: (...given: [never, never]) => new Transformer(...given),
-    given: () => ({ config: shape, rng: seed() }), optional: ['rng'], takes: { rotaryBase: ['1.5'] } }],
-  'Transformer.forward': [{ run: (...given: [never]) => model.forward(...given),
-    given: () => ({ tokens: tensor([1, 2], [1, 2], 'i32') }) }],
-  'Transformer.decode': [{ run: (...given: [never, never, never]) => model.decode(...given),
-    given: () => ({ tokens: tensor([1, 2], [1, 2], 'i32'), state: model.decodeState(1), position: 2 }),
-      open: ['state'] }],
+  AdamW: [
+    {
+      run: (...given: [never, never]) => new AdamW(...given),
+      given: () => ({
+        parameters: model.parameters,
+        options: { beta1: 0.9, beta2: 0.9, epsilon: 1e-8, weightDecay: 0, clip: 1 },
+      }),
+      optional: ['options', 'beta1', 'beta2', 'epsilon', 'weightDecay', 'clip'],
+      takes: { weightDecay: ['1.5'], clip: ['1.5'] },
+      after: (made) => (made as InstanceType<typeof AdamW>).free(),
+    },
+  ],
+  'AdamW.update': [
+    {
+      run: (...given: [never, never]) => new AdamW(allocated()).update(...given),
+      given: () => ({ step: 5, rate: 0.1 }),
+    },
+  ],
+  Transformer: [
+    {
+      run: (...given: [never, never]) => new Transformer(...given),
+      given: () => ({ config: shape, rng: seed() }),
+      optional: ['rng'],
+      takes: { rotaryBase: ['1.5'] },
+    },
+  ],
+  'Transformer.forward': [
+    { run: (...given: [never]) => model.forward(...given), given: () => ({ tokens: tensor([1, 2], [1, 2], 'i32') }) },
+  ],
+  'Transformer.decode': [
+    {
+      run: (...given: [never, never, never]) => model.decode(...given),
+      given: () => ({ tokens: tensor([1, 2], [1, 2], 'i32'), state: model.decodeState(1), position: 2 }),
+      open: ['state'],
+    },
+  ],
   'Transformer.decodeState': [{ run: (...given: [never]) => model.decodeState(...given), given: () => ({ batch: 2 }) }],
   'Transformer.clone': [{ run: () => model.clone(), given: () => ({}), forMap: true }],
-  generate: [{ run: generate, given: () => ({ model, prompts: prompts(),
-    options: { batch: 2, maxNew: 3, temperature: 1, topK: 2, seed: seed(), force: 1, stop: 2 } }),
-    optional: ['topK', 'force', 'stop'], takes: { temperature: positive} }],
-  remitLoss: [{ run: remitLoss, given: () => ({ logits: tensor([0, 1, 2, 3], [1, 1, 4]),
-    targets: tensor([1], [1, 1], 'i32'), reference: tensor([-1], [1, 1]),
-    options: { epsilon: 0.2, scale: 1, centre: true, detach: true, count: 1 } }),
+  generate: [
+    {
+      run: generate,
+      given: () => ({
+        model,
+        prompts: prompts(),
+        options: { batch: 2, maxNew: 3, temperature: 1, topK: 2, seed: seed(), force: 1, stop: 2 },
+      }),
+      optional: ['topK', 'force', 'stop'],
+      takes: { temperature: positive },
+    },
+  ],
+  remitLoss: [
+    {
+      run: remitLoss,
+      given: () => ({
+        logits: tensor([0, 1, 2, 3], [1, 1, 4]),
+        targets: tensor([1], [1, 1], 'i32'),
+        reference: tensor([-1], [1, 1]),
+        options: { epsilon: 0.2, scale: 1, centre: true, detach: true, count: 1 },
+      }),
       optional: ['options', 'epsilon', 'scale', 'centre', 'detach', 'count'],
-      takes: { scale: ['1.5'], count: positive } }],
-  resolveConfig: [{ run: resolveConfig,
-    given: () => ({ sources: { preset: 'short', file: { path: 'x', values: { seed: 1 } }, flags: [['seed', '2']] } }),
-    optional: ['sources', 'preset', 'file', 'flags'], takes: { flags: ['a Map'] } }],
+      takes: { scale: ['1.5'], count: positive },
+    },
+  ],
+  resolveConfig: [
+    {
+      run: resolveConfig,
+      given: () => ({ sources: { preset: 'short', file: { path: 'x', values: { seed: 1 } }, flags: [['seed', '2']] } }),
+      optional: ['sources', 'preset', 'file', 'flags'],
+      takes: { flags: ['a Map'] },
+    },
+  ],
   newModel: [{ run: newModel, optional: unset, given: () => ({ config, vocabulary: V }) }],
   worldOf: [{ run: worldOf, optional: unset, given: () => ({ config }) }],
   worldTask: [{ run: worldTask, given: () => ({ random: seed() }) }],
   'worldTask().question': [{ run: worldTask(seed()).question, given: () => ({ n: 3 }), forMap: true }],
-  pretrain: [{ run: pretrain, optional: unset,
-    given: () => ({ config, data: corpus(), model: model.clone(), run: quietRun }), open: ['data', 'run'] }],
-  midtrain: [{ run: midtrain, optional: [...unset, 'guide'],
-    given: () => ({ config, data: corpus(), base: model, run: quietRun, guide: { phase: 'remit',
-    reference: model } }),
-    open: ['data', 'run', 'guide'], takes: { phase: ['itx'] } }],
-  sft: [{ run: sft, optional: [...unset, 'phase'],
-    given: () => ({ config, data: demonstrations(), base: model, run: quietRun, phase: 'sft' }),
-    open: ['data', 'run'], takes: { phase: ['itx'] } }],
-  rl: [{ run: rl, optional: [...unset, 'phase', 'vocabulary'],
-    given: () => ({ config, task: worldTask(seed()), base: model, run: quietRun, phase: 'rl' }),
-    open: ['task', 'run'], takes: { phase: ['itx'] } }],
-  remit: [{ run: remit, optional: unset,
-    given: () => ({ config, world: worldOf(config), model: model.clone(), run: quietRun, onStage: async () => {} }),
-    open: ['world', 'run'] }],
-  textLoss: [{ run: textLoss, given: () => ({ model, rows: prompts(), length: 2, batch: 16 }), optional: ['batch'],
-    takes: { batch: [] } }],
+  pretrain: [
+    {
+      run: pretrain,
+      optional: unset,
+      given: () => ({ config, data: corpus(), model: model.clone(), run: quietRun }),
+      open: ['data', 'run'],
+    },
+  ],
+  midtrain: [
+    {
+      run: midtrain,
+      optional: [...unset, 'guide'],
+      given: () => ({
+        config,
+        data: corpus(),
+        base: model,
+        run: quietRun,
+        guide: { phase: 'remit', reference: model },
+      }),
+      open: ['data', 'run', 'guide'],
+      takes: { phase: ['itx'] },
+    },
+  ],
+  sft: [
+    {
+      run: sft,
+      optional: [...unset, 'phase'],
+      given: () => ({ config, data: demonstrations(), base: model, run: quietRun, phase: 'sft' }),
+      open: ['data', 'run'],
+      takes: { phase: ['itx'] },
+    },
+  ],
+  rl: [
+    {
+      run: rl,
+      optional: [...unset, 'phase', 'vocabulary'],
+      given: () => ({ config, task: worldTask(seed()), base: model, run: quietRun, phase: 'rl' }),
+      open: ['task', 'run'],
+      takes: { phase: ['itx'] },
+    },
+  ],
+  remit: [
+    {
+      run: remit,
+      optional: unset,
+      given: () => ({ config, world: worldOf(config), model: model.clone(), run: quietRun, onStage: async () => {} }),
+      open: ['world', 'run'],
+    },
+  ],
+  textLoss: [
+    {
+      run: textLoss,
+      given: () => ({ model, rows: prompts(), length: 2, batch: 16 }),
+      optional: ['batch'],
+      takes: { batch: [] },
+    },
+  ],
   evaluate: [{ run: evaluate, given: () => ({ model, options: { questions: 1, split: 'test', seed: 0 } }) }],
-  advantages: [{ run: advantages, given: () => ({ rewards: [1, 0], size: 2, kind: 'grpo', memory: { baseline: 0 } }),
-    optional: ['memory', 'baseline'], open: ['memory'], takes: { baseline: anyReal, memory: ['{}'] } }],
-  rollout: [{ run: rollout, given: () => ({ model, task: worldTask(seed()),
-    options: { from: 0, prompts: 2, samples: 2, temperature: 1, seed: seed() } }), optional: ['vocabulary'],
-    open: ['task'], takes: { temperature: ['1.5'] } }],
-  textCorpus: [{ run: textCorpus,
-    given: () => ({ tokens: Int32Array.from({ length: 100 }, (_, i) => i), settings: { context: 4, validation: 0.5 }, random: seed() }) }],
-  'textCorpus().rows': [{ run: textCorpus(new Int32Array(100), { context: 4, validation: 0.5 }, seed()).rows,
-    given: () => ({ step: 3, batch: 2 }), swaps: true }],
+  advantages: [
+    {
+      run: advantages,
+      given: () => ({ rewards: [1, 0], size: 2, kind: 'grpo', memory: { baseline: 0 } }),
+      optional: ['memory', 'baseline'],
+      open: ['memory'],
+      takes: { baseline: anyReal, memory: ['{}'] },
+    },
+  ],
+  rollout: [
+    {
+      run: rollout,
+      given: () => ({
+        model,
+        task: worldTask(seed()),
+        options: { from: 0, prompts: 2, samples: 2, temperature: 1, seed: seed() },
+      }),
+      optional: ['vocabulary'],
+      open: ['task'],
+      takes: { temperature: ['1.5'] },
+    },
+  ],
+  textCorpus: [
+    {
+      run: textCorpus,
+      given: () => ({
+        tokens: Int32Array.from({ length: 100 }, (_, i) => i),
+        settings: { context: 4, validation: 0.5 },
+        random: seed(),
+      }),
+    },
+  ],
+  'textCorpus().rows': [
+    {
+      run: textCorpus(new Int32Array(100), { context: 4, validation: 0.5 }, seed()).rows,
+      given: () => ({ step: 3, batch: 2 }),
+      swaps: true,
+    },
+  ],
   characterTokenizer: [{ run: characterTokenizer, given: () => ({ alphabet: 'abc' }), takes: { alphabet: ['itx'] } }],
-  'byteTokenizer.encode': [{ run: byteTokenizer.encode, given: () => ({ text: 'abc' }), takes: { text: ['itx'] },
-    forMap: true }],
+  'byteTokenizer.encode': [
+    { run: byteTokenizer.encode, given: () => ({ text: 'abc' }), takes: { text: ['itx'] }, forMap: true },
+  ],
   'byteTokenizer.decode': [{ run: byteTokenizer.decode, given: () => ({ tokens: [1, 2] }), forMap: true }],
-  'tinyWorldTokenizer.encode': [{ run: tinyWorldTokenizer.encode, given: () => ({ text: 'abc' }),
-    takes: { text: ['itx'] }, forMap: true }],
+  'tinyWorldTokenizer.encode': [
+    { run: tinyWorldTokenizer.encode, given: () => ({ text: 'abc' }), takes: { text: ['itx'] }, forMap: true },
+  ],
   'tinyWorldTokenizer.decode': [{ run: tinyWorldTokenizer.decode, given: () => ({ tokens: [1, 2] }), forMap: true }],
   'world.encode': [{ run: world.encode, given: () => ({ text: 'abc' }), takes: { text: ['itx'] }, forMap: true }],
   'world.decode': [{ run: world.decode, given: () => ({ tokens: [1, 2] }), forMap: true }],
   'world.corpus': [{ run: world.corpus, given: () => ({ settings: config.pretrain.corpus, random: seed() }) }],
   'world.corpus().rows': [{ run: corpus().rows, given: () => ({ step: 3, batch: 2 }), swaps: true }],
-  'world.demonstrations': [{ run: world.demonstrations,
-    given: () => ({ settings: config.sft.demonstrations, random: seed() }) }],
+  'world.demonstrations': [
+    { run: world.demonstrations, given: () => ({ settings: config.sft.demonstrations, random: seed() }) },
+  ],
   'world.demonstrations().rows': [{ run: demonstrations().rows, given: () => ({ step: 3, batch: 2 }), swaps: true }],
-  'world.evaluationSet': [{ run: world.evaluationSet, given: () => ({ split: 'test', perTask: 2, seed: 3 }),
-    takes: { seed: ['swapped'] } }],
-  'world.instance': [{ run: world.instance,
-    given: () => ({ task: world.TASKS[0], stream: seed().stream(), split: 'train' }), open: ['task'],
-    takes: { name: ['*'], group: ['*'], tag: ['*'] }, optional: ['name', 'group', 'tag'] }],
-  'world.splitOf': [{ run: world.splitOf, given: () => ({ question: 'S1+1+1+1+1' }), takes: { question: ['itx'] },
-    forMap: true }],
+  'world.evaluationSet': [
+    { run: world.evaluationSet, given: () => ({ split: 'test', perTask: 2, seed: 3 }), takes: { seed: ['swapped'] } },
+  ],
+  'world.instance': [
+    {
+      run: world.instance,
+      given: () => ({ task: world.TASKS[0], stream: seed().stream(), split: 'train' }),
+      open: ['task'],
+      takes: { name: ['*'], group: ['*'], tag: ['*'] },
+      optional: ['name', 'group', 'tag'],
+    },
+  ],
+  'world.splitOf': [
+    { run: world.splitOf, given: () => ({ question: 'S1+1+1+1+1' }), takes: { question: ['itx'] }, forMap: true },
+  ],
   'world.trainQuestion': [{ run: world.trainQuestion, given: () => ({ stream: seed().stream() }), forMap: true }],
-  'world.verdict': [{ run: world.verdict, given: () => ({ row: world.encode('^S1+1-1-4-4?]3.'), answer: '3' }),
-    takes: { answer: ['itx'] } }],
-  exportHuggingFace: [{ run: exportHuggingFace, given: () => ({ model, tokenizer: tinyWorldTokenizer }),
-    optional: ['tokenizer'], open: ['tokenizer'], takes: { name: ['itx'] } }],
-  importHuggingFace: [{ run: importHuggingFace, given: () => ({ files: files(), where: 'here' }),
-    takes: { where: ['itx'] } }],
-  writeSafetensors: [{ run: writeSafetensors,
-    given: () => ({ tensors: [['a', { dtype: 'F32', shape: [2], data: new Float32Array(2) }]], metadata: [['k', 'v']] }),
-    optional: ['metadata'] }],
-  readSafetensors: [{ run: readSafetensors,
-    given: () => ({ bytes: writeSafetensors([['a', { dtype: 'F32', shape: [2], data: new Float32Array(2) }]]), where: 'here' }),
-    takes: { where: ['itx'] } }],
+  'world.verdict': [
+    {
+      run: world.verdict,
+      given: () => ({ row: world.encode('^S1+1-1-4-4?]3.'), answer: '3' }),
+      takes: { answer: ['itx'] },
+    },
+  ],
+  exportHuggingFace: [
+    {
+      run: exportHuggingFace,
+      given: () => ({ model, tokenizer: tinyWorldTokenizer }),
+      optional: ['tokenizer'],
+      open: ['tokenizer'],
+      takes: { name: ['itx'] },
+    },
+  ],
+  importHuggingFace: [
+    { run: importHuggingFace, given: () => ({ files: files(), where: 'here' }), takes: { where: ['itx'] } },
+  ],
+  writeSafetensors: [
+    {
+      run: writeSafetensors,
+      given: () => ({
+        tensors: [['a', { dtype: 'F32', shape: [2], data: new Float32Array(2) }]],
+        metadata: [['k', 'v']],
+      }),
+      optional: ['metadata'],
+    },
+  ],
+  readSafetensors: [
+    {
+      run: readSafetensors,
+      given: () => ({
+        bytes: writeSafetensors([['a', { dtype: 'F32', shape: [2], data: new Float32Array(2) }]]),
+        where: 'here',
+      }),
+      takes: { where: ['itx'] },
+    },
+  ],
   Parameters: [{ run: () => new Parameters(), given: () => ({}), forMap: true }],
-  'Parameters.declare': [{ run: (...given: [never]) => new Parameters().declare(...given),
-    given: () => ({ part: { name: 'w', shape: [2, 3], initial: { deviation: 1 } } }), takes: { name: ['itx'] } }],
-  'Parameters.allocate': [{ run: (...given: [never]) => declared().allocate(...given), given: () => ({ rng: seed() }),
-    optional: ['rng'] }],
+  'Parameters.declare': [
+    {
+      run: (...given: [never]) => new Parameters().declare(...given),
+      given: () => ({ part: { name: 'w', shape: [2, 3], initial: { deviation: 1 } } }),
+      takes: { name: ['itx'] },
+    },
+  ],
+  'Parameters.allocate': [
+    { run: (...given: [never]) => declared().allocate(...given), given: () => ({ rng: seed() }), optional: ['rng'] },
+  ],
   'Parameters.clearGradients': [{ run: () => allocated().clearGradients(), given: () => ({}), forMap: true }],
-  'Parameters.copyFrom': [{ run: (...given: [never]) => allocated().copyFrom(...given),
-    given: () => ({ other: allocated() }) }],
+  'Parameters.copyFrom': [
+    { run: (...given: [never]) => allocated().copyFrom(...given), given: () => ({ other: allocated() }) },
+  ],
   'Parameters.entries': [{ run: () => allocated().entries(), given: () => ({}), forMap: true }],
   'Parameters.toHost': [{ run: () => allocated().toHost(), given: () => ({}), forMap: true }],
   'Parameters.gradientsToHost': [{ run: () => allocated().gradientsToHost(), given: () => ({}), forMap: true }],
-  'Parameters.load': [{ run: (...given: [never, never]) => allocated().load(...given),
-    given: () => ({ tensors: new Map([['w', { shape: [2, 3], data: new Float32Array(6) }]]), where: 'here' }),
-    takes: { where: ['itx'] } }],
+  'Parameters.load': [
+    {
+      run: (...given: [never, never]) => allocated().load(...given),
+      given: () => ({ tensors: new Map([['w', { shape: [2, 3], data: new Float32Array(6) }]]), where: 'here' }),
+      takes: { where: ['itx'] },
+    },
+  ],
   'Parameters.free': [{ run: () => allocated().free(), given: () => ({}), forMap: true }],
-  'AdamW.setSkipped': [{ run: (...given: [never]) => new AdamW(allocated()).setSkipped(...given),
-    given: () => ({ count: 1 }) }],
+  'AdamW.setSkipped': [
+    { run: (...given: [never]) => new AdamW(allocated()).setSkipped(...given), given: () => ({ count: 1 }) },
+  ],
   'AdamW.readSkipped': [{ run: () => new AdamW(allocated()).readSkipped(), given: () => ({}), forMap: true }],
   'ops.atLeast': [{ run: ops.atLeast, given: () => ({ a: x(), b: x() }), swaps: true }],
   'ops.sumTo': [{ run: ops.sumTo, given: () => ({ x: x(), shape: [1, 2] }) }],
-  'ops.rotaryTable': [{ run: ops.rotaryTable, given: () => ({ context: 4, D: 2, base: 100 }), swaps: true,
-    takes: { base: positive } }],
-  'ops.crossEntropy': [{ run: ops.crossEntropy, given: () => ({ logits: x(), targets: tensor([0, 1], [2], 'i32'),
-    options: { count: 2 } }), optional: ['options', 'count'], takes: { count: positive } }],
-  'ops.keepLargest': [{ run: ops.keepLargest, given: () => ({ x: x(), targets: tensor([0, 1, 1, 0], [2, 2], 'i32'),
-    options: { keep: 2 } }) }],
-  'ops.attentionInSmallOps': [{ run: ops.attentionInSmallOps, given: () => ({ ...attended(),
-    options: { heads: 2, kvHeads: 1, rotary: true } }), optional: ['rotary'], swaps: true }],
-  'ops.attentionCached': [{ run: ops.attentionCached,
-    given: () => ({ ...attended(), cache: { k: tensor(new Float32Array(6), [1, 1, 3, 2]), v: tensor(new Float32Array(6), [1, 1, 3, 2]) },
-      options: { heads: 2, kvHeads: 1, rotary: true, position: 1 } }),
-    optional: ['rotary'], open: ['cache'], swaps: true }],
+  'ops.rotaryTable': [
+    { run: ops.rotaryTable, given: () => ({ context: 4, D: 2, base: 100 }), swaps: true, takes: { base: positive } },
+  ],
+  'ops.crossEntropy': [
+    {
+      run: ops.crossEntropy,
+      given: () => ({ logits: x(), targets: tensor([0, 1], [2], 'i32'), options: { count: 2 } }),
+      optional: ['options', 'count'],
+      takes: { count: positive },
+    },
+  ],
+  'ops.keepLargest': [
+    {
+      run: ops.keepLargest,
+      given: () => ({ x: x(), targets: tensor([0, 1, 1, 0], [2, 2], 'i32'), options: { keep: 2 } }),
+    },
+  ],
+  'ops.attentionInSmallOps': [
+    {
+      run: ops.attentionInSmallOps,
+      given: () => ({ ...attended(), options: { heads: 2, kvHeads: 1, rotary: true } }),
+      optional: ['rotary'],
+      swaps: true,
+    },
+  ],
+  'ops.attentionCached': [
+    {
+      run: ops.attentionCached,
+      given: () => ({
+        ...attended(),
+        cache: { k: tensor(new Float32Array(6), [1, 1, 3, 2]), v: tensor(new Float32Array(6), [1, 1, 3, 2]) },
+        options: { heads: 2, kvHeads: 1, rotary: true, position: 1 },
+      }),
+      optional: ['rotary'],
+      open: ['cache'],
+      swaps: true,
+    },
+  ],
   'AdamW.free': [{ run: () => new AdamW(allocated()).free(), given: () => ({}), forMap: true }],
-  Rng: [{ run: (...given: [never, never]) => new library.Rng(...given), given: () => ({ k0: 1, k1: 2 }), swaps: true,
-    forMap: true }],
-  'Rng.fold': [{ run: (...given: [never]) => seed().fold(...given), given: () => ({ name: 'a' }),
-    takes: { name: ['itx'] }, forMap: true }],
+  Rng: [
+    {
+      run: (...given: [never, never]) => new library.Rng(...given),
+      given: () => ({ k0: 1, k1: 2 }),
+      swaps: true,
+      forMap: true,
+    },
+  ],
+  'Rng.fold': [
+    {
+      run: (...given: [never]) => seed().fold(...given),
+      given: () => ({ name: 'a' }),
+      takes: { name: ['itx'] },
+      forMap: true,
+    },
+  ],
   'Rng.at': [{ run: (...given: [never]) => seed().at(...given), given: () => ({ index: 1 }), forMap: true }],
   'Rng.bits': [{ run: (...given: [never]) => seed().bits(...given), given: () => ({ index: 1 }), forMap: true }],
   'Rng.uniform': [{ run: (...given: [never]) => seed().uniform(...given), given: () => ({ index: 1 }), forMap: true }],
-  'Rng.normals': [{ run: (...given: [never, never]) => seed().normals(...given),
-    given: () => ({ n: 3, deviation: 1 }), optional: ['deviation'], takes: { deviation: positive }, swaps: true }],
+  'Rng.normals': [
+    {
+      run: (...given: [never, never]) => seed().normals(...given),
+      given: () => ({ n: 3, deviation: 1 }),
+      optional: ['deviation'],
+      takes: { deviation: positive },
+      swaps: true,
+    },
+  ],
   'Rng.stream': [{ run: () => seed().stream(), given: () => ({}), forMap: true }],
-  'Stream.int': [{ run: (...given: [never]) => seed().stream().int(...given), given: () => ({ n: 3 }), forMap: true }],
-  'Stream.choice': [{ run: (...given: [never]) => seed().stream().choice(...given), given: () => ({ items: [1, 2] }),
-    takes: { items: anyItems },
-    forMap: true }],
-  'Stream.sample': [{ run: (...given: [never, never]) => seed().stream().sample(...given),
-    given: () => ({ items: [1, 2], n: 1 }),
-    takes: { items: anyItems } }],
-  'Stream.weighted': [{ run: (...given: [never]) => seed().stream().weighted(...given),
-    given: () => ({ cumulative: [1, 2] }), forMap: true }],
+  'Stream.int': [
+    {
+      run: (...given: [never]) =>
+        seed()
+          .stream()
+          .int(...given),
+      given: () => ({ n: 3 }),
+      forMap: true,
+    },
+  ],
+  'Stream.choice': [
+    {
+      run: (...given: [never]) =>
+        seed()
+          .stream()
+          .choice(...given),
+      given: () => ({ items: [1, 2] }),
+      takes: { items: anyItems },
+      forMap: true,
+    },
+  ],
+  'Stream.sample': [
+    {
+      run: (...given: [never, never]) =>
+        seed()
+          .stream()
+          .sample(...given),
+      given: () => ({ items: [1, 2], n: 1 }),
+      takes: { items: anyItems },
+    },
+  ],
+  'Stream.weighted': [
+    {
+      run: (...given: [never]) =>
+        seed()
+          .stream()
+          .weighted(...given),
+      given: () => ({ cumulative: [1, 2] }),
+      forMap: true,
+    },
+  ],
   'Tensor.read': [{ run: () => x().read(), given: () => ({}), forMap: true }],
   'Tensor.item': [{ run: () => tensor([1]).item(), given: () => ({}), forMap: true }],
   'Tensor.stopGradient': [{ run: () => x().stopGradient(), given: () => ({}), forMap: true }],
   'Tensor.neg': [{ run: () => x().neg(), given: () => ({}), forMap: true }],
-  ...Object.fromEntries((['add', 'sub', 'mul', 'div'] as const).map((name) => [`Tensor.${name}`, [
-    { run: (...given: [never]) => x()[name](...given), given: () => ({ other: x() }), takes: { other: ['5'] } },
-    { run: (...given: [never]) => x()[name](...given), given: () => ({ other: 2 }),
-      takes: { other: [...anyReal, 'Infinity'] } },
-  ]])),
+  ...Object.fromEntries(
+    (['add', 'sub', 'mul', 'div'] as const).map((name) => [
+      `Tensor.${name}`,
+      [
+        { run: (...given: [never]) => x()[name](...given), given: () => ({ other: x() }), takes: { other: ['5'] } },
+        {
+          run: (...given: [never]) => x()[name](...given),
+          given: () => ({ other: 2 }),
+          takes: { other: [...anyReal, 'Infinity'] },
+        },
+      ],
+    ]),
+  ),
   'Tensor.matmul': [{ run: (...given: [never]) => x().matmul(...given), given: () => ({ other: x() }) }],
-  'Tensor.reshape': [{ run: (...given: number[]) => x().reshape(...given), given: () => ({ first: 4, second: 1 }),
-    swaps: true, takes: { first: ['-1'], second: ['-1'] }, ends: ['second'] }],
-  'Tensor.sum': [{ run: (...given: [never]) => x().sum(...given), given: () => ({ axis: 1 }), optional: ['axis'],
-    takes: { axis: ['-1'] } }],
-  'Tensor.mean': [{ run: (...given: [never]) => x().mean(...given), given: () => ({ axis: 1 }), optional: ['axis'],
-    takes: { axis: ['-1'] } }],
-  'gradients.of': [{ run: (...given: [never]) => backward(variable([1]).sum()).of(...given),
-    given: () => ({ x: variable([1]) }), forMap: true }],
+  'Tensor.reshape': [
+    {
+      run: (...given: number[]) => x().reshape(...given),
+      given: () => ({ first: 4, second: 1 }),
+      swaps: true,
+      takes: { first: ['-1'], second: ['-1'] },
+      ends: ['second'],
+    },
+  ],
+  'Tensor.sum': [
+    {
+      run: (...given: [never]) => x().sum(...given),
+      given: () => ({ axis: 1 }),
+      optional: ['axis'],
+      takes: { axis: ['-1'] },
+    },
+  ],
+  'Tensor.mean': [
+    {
+      run: (...given: [never]) => x().mean(...given),
+      given: () => ({ axis: 1 }),
+      optional: ['axis'],
+      takes: { axis: ['-1'] },
+    },
+  ],
+  'gradients.of': [
+    {
+      run: (...given: [never]) => backward(variable([1]).sum()).of(...given),
+      given: () => ({ x: variable([1]) }),
+      forMap: true,
+    },
+  ],
 };
 
 /** Numbers of a step, which the engine made: what it says of a step that it left out is no number. */
-const json = ['null', 'a promise', 'an async function', 'NaN', 'Infinity', '-1', '1.5', '2**53', 'its text', '[it]', '{}', 'true'];
+const json = [
+  'null',
+  'a promise',
+  'an async function',
+  'NaN',
+  'Infinity',
+  '-1',
+  '1.5',
+  '2**53',
+  'its text',
+  '[it]',
+  '{}',
+  'true',
+];
 const anyNumber = ['NaN', 'Infinity', '-1', '1.5', '2**53'];
 const recorded = { loss: anyNumber, rate: anyNumber, gradNorm: anyNumber, phase: ['itx'] };
 
@@ -309,7 +656,10 @@ const nodeCalls: Record<string, readonly RightCall[]> = {
   'Progress.endLine': [{ run: () => new inNode.Progress(silent).endLine(), given: () => ({}), forMap: true }],
 };
 
-/** Of ops, what else an attribute or input may be: infinities where the formula has a meaning for them, and more than settings allow. */
+/**
+ * Of ops, what else an attribute or input may be: infinities where the formula has a meaning for them, and more than
+ * settings allow.
+ */
 const opTakes: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   affine: { factor: [...anyReal, 'Infinity'], offset: [...anyReal, 'Infinity'] },
   clamp: { low: ['-1'], high: ['Infinity', '1.5', '2**53'] },
@@ -321,27 +671,39 @@ const opTakes: Readonly<Record<string, Readonly<Record<string, readonly string[]
 };
 
 /** Inputs that may be left out; and an attribute whose default does not fit the case. */
-const opOptional: Readonly<Record<string, readonly string[]>> = { linear: ['input3'] }; // the last place may hold no attributes
+// the last place may hold no attributes
+const opOptional: Readonly<Record<string, readonly string[]>> = { linear: ['input3'] };
 const opEnds: Readonly<Record<string, readonly string[]>> = { linear: ['input2', 'input3'] };
 const opNeeds: Readonly<Record<string, string>> = { attention: 'kvHeads' };
 
 /** What is no business of a caller's. */
 const own: Record<string, string> = {
   Tensor: 'made by tensor(), variable() and the ops',
-  'Rng.child': 'private', 'byteTokenizer.toJSON': 'for JSON.stringify()', 'tinyWorldTokenizer.toJSON': 'for JSON.stringify()',
-  'quietRun.log': 'does nothing', 'quietRun.save': 'does nothing',
-  'RunFolder.restore': 'called by the loop of a phase', 'RunFolder.keep': 'as restore', 'RunFolder.suspend': 'as restore',
-  'Progress.begin': 'private', 'Progress.draw': 'private', 'Progress.bar': 'private',
+  'Rng.child': 'private',
+  'byteTokenizer.toJSON': 'for JSON.stringify()',
+  'tinyWorldTokenizer.toJSON': 'for JSON.stringify()',
+  'quietRun.log': 'does nothing',
+  'quietRun.save': 'does nothing',
+  'RunFolder.restore': 'called by the loop of a phase',
+  'RunFolder.keep': 'as restore',
+  'RunFolder.suspend': 'as restore',
+  'Progress.begin': 'private',
+  'Progress.draw': 'private',
+  'Progress.bar': 'private',
 };
 
-/** Every op from its own test cases, the largest sizes of its first variant: input0, input1, ..., and its attributes. */
+/**
+ * Every op from its own test cases, the largest sizes of its first variant: input0, input1, ..., and its attributes.
+ */
 const opCalls: Record<string, readonly RightCall[]> = Object.fromEntries(everyOp.map((op) => {
   const { attrs, fills } = caseOf(op, 0, largest(op));
   const inputs = () => fillAll(fills, 1).map(upload);
   const named = () => Object.fromEntries(inputs().map((input, i) => [`input${i}`, input]));
   const given = () => ({ ...named(), ...(Object.keys(attrs).length > 0 && { attrs }) });
   const rules = Object.entries((op.def.attrs ?? {}) as Record<string, object>);
-  const optional = rules.filter(([name, rule]) => 'fallback' in rule && opNeeds[op.def.name] !== name).map(([name]) => name);
+  const optional = rules
+    .filter(([name, rule]) => 'fallback' in rule && opNeeds[op.def.name] !== name)
+    .map(([name]) => name);
   const all = rules.every(([, rule]) => 'fallback' in rule) ? ['attrs'] : [];
   const mayMiss = [...optional, ...all, ...(opOptional[op.def.name] ?? [])];
   return [`ops.${op.def.name}`, [{ run: op as never, given, swaps: true, optional: mayMiss,
@@ -386,13 +748,16 @@ const totals = { calls: 0, mistakes: 0, refused: 0, right: 0, silent: 0, inside:
 
 afterAll(() => {
   const { mistakes, refused, right, silent, inside } = totals;
-  console.log(`misuse: ${exported.length} exports and methods, ${totals.calls} right calls, ${mistakes} changes of them: ` +
-    `${refused} refused, ${right} right after all, ${silent} silent, ${inside} from inside`);
+  console.log(
+    `misuse: ${exported.length} exports and methods, ${totals.calls} right calls, ${mistakes} changes of them: ` +
+      `${refused} refused, ${right} right after all, ${silent} silent, ${inside} from inside`,
+  );
 });
 
 describe.each(Object.entries(everyCall))('%s', (_, rightCalls) => {
   test.each(rightCalls)('no mistake is silent, or ends inside', async (call) => {
-    const result = call.run(...Object.values(call.given()) as never[]), isAsync = result instanceof Promise;
+    const result = call.run(...Object.values(call.given()) as never[]);
+    const isAsync = result instanceof Promise;
     await call.after?.(await result);
     const wrong: string[] = [];
     totals.calls++;

@@ -1,10 +1,27 @@
-// What a visitor tries first, through the front door: a gradient, an optimiser step, a little training on the tiny world, a sample.
-// All of it in under two seconds.
+// What a visitor tries first, through the front door: a gradient, an optimiser step, a little training on the tiny
+// world, a sample. All of it in under two seconds.
 
 import { beforeAll, expect, test } from 'vitest';
 import {
-  AdamW, backward, createDevice, generate, newModel, ops, Parameters, pretrain, quietRun, resolveConfig, rng, ShapeError, step, StepError,
-  tensor, tinyWorldTokenizer, variable, world, type StepRecord,
+  AdamW,
+  backward,
+  createDevice,
+  generate,
+  newModel,
+  ops,
+  Parameters,
+  pretrain,
+  quietRun,
+  resolveConfig,
+  rng,
+  ShapeError,
+  step,
+  StepError,
+  tensor,
+  tinyWorldTokenizer,
+  variable,
+  world,
+  type StepRecord,
 } from '../index.ts';
 
 beforeAll(async () => {
@@ -26,7 +43,8 @@ test('what does not fit is said in one line', () => {
 });
 
 test('backward() finds a gradient', async () => {
-  const x = variable([1, 2, 3]), y = variable([4]);
+  const x = variable([1, 2, 3]);
+  const y = variable([4]);
   const gradients = backward(x.mul(x).mul(y).sum()); // x² y
   expect(await gradients.of(x)!.read()).toEqual(Float32Array.of(8, 16, 24));
   expect(await gradients.of(y)!.read()).toEqual(Float32Array.of(14));
@@ -38,16 +56,21 @@ test('a step recycles its memory, and says so when a result is used too late', a
   expect(await first.item()).toBe(2);
   const second = await double(5);
   expect(await second.item()).toBe(10);
-  expect(() => first.storage).toThrow(new StepError(
-    'step: tensor [1] made in call 1 used in call 2: return it from the step and read it before the next call, or copy it with keep()',
-  ));
+  expect(() => first.storage).toThrow(
+    new StepError(
+      'step: tensor [1] made in call 1 used in call 2: return it from the step and read it before the next call, or copy it with keep()',
+    ),
+  );
 });
 
 test('an optimiser finds the line through points', async () => {
   const parameters = new Parameters();
-  const [slope, offset] = ['slope', 'offset'].map((name) => parameters.declare({ name, shape: [1, 1], initial: { constant: 0 } }));
+  const [slope, offset] = ['slope', 'offset'].map((name) =>
+    parameters.declare({ name, shape: [1, 1], initial: { constant: 0 } }),
+  );
   parameters.allocate(rng(1));
-  const optimiser = new AdamW(parameters, { weightDecay: 0 }), xs = [-2, -1, 0, 1, 2];
+  const optimiser = new AdamW(parameters, { weightDecay: 0 });
+  const xs = [-2, -1, 0, 1, 2];
   const train = step((i: number) => {
     const error = tensor(xs).mul(slope!.tensor).add(offset!.tensor).sub(tensor(xs.map((x) => 3 * x - 1)));
     const loss = ops.square(error).mean();
@@ -65,14 +88,21 @@ test('an optimiser finds the line through points', async () => {
 
 test('the tiny world: a few steps lower the loss, and the model continues a question', async () => {
   const { config } = resolveConfig({ preset: 'short', flags: [['pretrain.steps', '25']] });
-  const losses: number[] = [], run = { ...quietRun, log: ({ loss }: StepRecord) => void losses.push(loss) };
+  const losses: number[] = [];
+  const run = { ...quietRun, log: ({ loss }: StepRecord) => void losses.push(loss) };
   const rows = world.corpus(config.pretrain.corpus, rng(config.seed));
   const model = await pretrain(config, rows, newModel(config, tinyWorldTokenizer.vocabulary), run);
   expect(losses[0]).toBeCloseTo(Math.log(70), 1);
   expect(losses.at(-1)).toBeLessThan(3.3);
 
   const prompt = '^K3>2<1>3>1?';
-  const tokens = await generate(model, world.encode(prompt), { batch: 1, maxNew: 12, temperature: 1, force: world.encode('[')[0]!, seed: rng(2) });
+  const tokens = await generate(model, world.encode(prompt), {
+    batch: 1,
+    maxNew: 12,
+    temperature: 1,
+    force: world.encode('[')[0]!,
+    seed: rng(2),
+  });
   const text = world.decode(tokens);
   expect(text.startsWith(`${prompt}[`)).toBe(true);
   expect(text).toHaveLength(world.ROW);

@@ -1,5 +1,5 @@
-// The CPU backend. In single precision a kernel's WASM program runs where it has one, else its reference; in double precision
-// (for gradient checks) the references run on Float64Arrays.
+// The CPU backend. In single precision a kernel's WASM program runs where it has one, else its reference; in double
+// precision (for gradient checks) the references run on Float64Arrays.
 // Read after: ../backend.ts. Read next: wasm/compile.ts, kernels/matmul.
 
 import type { HostArray, Kernel } from '../../kernels/kernel.ts';
@@ -18,7 +18,10 @@ export interface CpuOptions {
   readonly precision?: 'f32' | 'f64';
   /** false runs every kernel's reference, to compare with. */
   readonly wasm?: boolean;
-  /** Threads to compute on, the calling one included; 1 unless given, and where memory cannot be shared. Results do not depend on it. */
+  /**
+   * Threads to compute on, the calling one included; 1 unless given, and where memory cannot be shared. Results do not
+   * depend on it.
+   */
   readonly threads?: number;
   /** Told why, when fewer threads than that could be started. */
   readonly notice?: (why: string) => void;
@@ -72,7 +75,11 @@ export class CpuBackend implements Backend {
   alloc(size: number, dtype: DType): CpuStorage {
     checkRequest(this, size, dtype);
     if (this.#heap) return this.#heap.alloc(size, dtype);
-    return new HostStorage(this, dtype, dtype === 'f32' ? new Float64Array(size) : dtype === 'i32' ? new Int32Array(size) : new Uint32Array(size));
+    return new HostStorage(
+      this,
+      dtype,
+      dtype === 'f32' ? new Float64Array(size) : dtype === 'i32' ? new Int32Array(size) : new Uint32Array(size),
+    );
   }
 
   view(of: Storage, offset: number, size: number): CpuStorage {
@@ -93,7 +100,11 @@ export class CpuBackend implements Backend {
     (to as CpuStorage).data.set(data);
   }
 
-  dispatch<B extends string, P extends string>(kernel: Kernel<B, P>, buffers: Readonly<Record<B, Storage>>, params: Readonly<Record<P, number>>): void {
+  dispatch<B extends string, P extends string>(
+    kernel: Kernel<B, P>,
+    buffers: Readonly<Record<B, Storage>>,
+    params: Readonly<Record<P, number>>,
+  ): void {
     const program = this.#programs.get(kernel as unknown as Kernel);
     if (program) program(this.#pick(kernel, buffers, addressOf), params);
     else kernel.reference(this.#pick(kernel, buffers, dataOf), params);
@@ -115,12 +126,20 @@ export class CpuBackend implements Backend {
 
   /** Compiles the programs; other threads are started when there is work for them. */
   #compile(heap: Heap, wanted: number, notice?: (why: string) => void): CompiledKernels {
-    const { memory, shared, maximumPages } = heap, threads = shared ? wanted : 1;
-    return compileKernels(kernelsWithWasm, {
-      memory, shared, maximumPages, threads,
-      onShare: (compiled) => (this.#stopWorkers = startWorkers(threads, memory, compiled, notice)),
-      scratch: (bytes) => this.#scratchAt(bytes),
-    }, (bytes) => this.#forever(bytes));
+    const { memory, shared, maximumPages } = heap;
+    const threads = shared ? wanted : 1;
+    return compileKernels(
+      kernelsWithWasm,
+      {
+        memory,
+        shared,
+        maximumPages,
+        threads,
+        onShare: (compiled) => (this.#stopWorkers = startWorkers(threads, memory, compiled, notice)),
+        scratch: (bytes) => this.#scratchAt(bytes),
+      },
+      (bytes) => this.#forever(bytes),
+    );
   }
 
   /** Ends the other threads. What is dispatched afterwards, this one computes alone. */
@@ -141,12 +160,18 @@ export class CpuBackend implements Backend {
   }
 
   #scratchAt(bytes: number): number {
-    if (!this.#scratch || this.#scratch.size * 4 < bytes) this.#scratch = this.#heap!.alloc(Math.ceil(bytes / 4), 'f32');
+    if (!this.#scratch || this.#scratch.size * 4 < bytes) {
+      this.#scratch = this.#heap!.alloc(Math.ceil(bytes / 4), 'f32');
+    }
     return this.#scratch.address;
   }
 
   /** The same record with each storage replaced by what a program wants of it. */
-  #pick<B extends string, T>(kernel: Kernel<B>, buffers: Readonly<Record<B, Storage>>, of: (storage: CpuStorage) => T): Record<B, T> {
+  #pick<B extends string, T>(
+    kernel: Kernel<B>,
+    buffers: Readonly<Record<B, Storage>>,
+    of: (storage: CpuStorage) => T,
+  ): Record<B, T> {
     const picked = {} as Record<B, T>;
     for (const name in kernel.bindings) {
       const storage = buffers[name];

@@ -1,5 +1,6 @@
-// The CPU backend's memory in single precision: one WebAssembly memory, so that emitted kernels reach every tensor by address.
-// Blocks are handed out at 64-byte steps, recycled by size, and returned by themselves when nobody holds them any more.
+// The CPU backend's memory in single precision: one WebAssembly memory, so that emitted kernels reach every tensor by
+// address. Blocks are handed out at 64-byte steps, recycled by size, and returned by themselves when nobody holds them
+// any more.
 
 import type { HostArray } from '../../kernels/kernel.ts';
 import type { Backend } from '../backend.ts';
@@ -11,7 +12,8 @@ import { reserve } from './reserve.ts';
 
 const PAGE = 65536;
 const GROWTH = 256; // pages: 16 MiB at a time
-const UNSWEPT = 2 ** 29; // bytes that may be in use before anyone looks for forgotten ones, and that may come on top before the next look
+// bytes that may be in use before anyone looks for forgotten ones, and that may come on top before the next look
+const UNSWEPT = 2 ** 29;
 
 const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array } as const;
 
@@ -29,7 +31,9 @@ export class Block extends OwnedStorage {
   }
 
   get data(): HostArray {
-    if (this.#array?.length !== this.size) this.#array = new ARRAYS[this.dtype](this.#memory.buffer, this.address, this.size);
+    if (this.#array?.length !== this.size) {
+      this.#array = new ARRAYS[this.dtype](this.#memory.buffer, this.address, this.size);
+    }
     return this.#array;
   }
 }
@@ -94,12 +98,16 @@ export class Heap {
     }
     if (address !== undefined) return address;
     const limit = `out of memory (limit ${this.maximumPages / 16384} GiB)`;
-    throw new DeviceError(`cpu: ${bytes} bytes on top of ${this.#used} in use: ${limit}: put a loop's body in a step(), or use a smaller batch or model`);
+    throw new DeviceError(
+      `cpu: ${bytes} bytes on top of ${this.#used} in use: ${limit}: put a loop's body in a step(), or use a smaller batch or model`,
+    );
   }
 
   /** Memory that was never used before; undefined when there is none left. */
   #extend(bytes: number): number | undefined {
-    const address = this.#top, end = address + bytes, missing = Math.ceil((end - this.memory.buffer.byteLength) / PAGE);
+    const address = this.#top;
+    const end = address + bytes;
+    const missing = Math.ceil((end - this.memory.buffer.byteLength) / PAGE);
     if (missing > 0) {
       try {
         this.memory.grow(Math.max(missing, GROWTH));

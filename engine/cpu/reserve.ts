@@ -1,5 +1,5 @@
-// Reserves the one memory that all tensors of the CPU lie in. A reservation takes addresses, not memory; some machines are short of these.
-// Used by: memory.ts.
+// Reserves the one memory that all tensors of the CPU lie in. A reservation takes addresses, not memory; some machines
+// are short of these. Used by: memory.ts.
 
 import { DeviceError } from '../errors.ts';
 
@@ -12,9 +12,14 @@ export interface Reserved {
   readonly maximumPages: number;
 }
 
-/** A memory of `initial` pages that can grow to 4 GiB, or to as much as there are addresses for. Throws DeviceError when there are too few. */
+/**
+ * A memory of `initial` pages that can grow to 4 GiB, or to as much as there are addresses for. Throws DeviceError when
+ * there are too few.
+ */
 export function reserve(initial: number, shared: boolean): Reserved {
-  if (typeof WebAssembly === 'undefined') throw new DeviceError('cpu: there is no WebAssembly here, as under node --jitless: start Node without that flag');
+  if (typeof WebAssembly === 'undefined') {
+    throw new DeviceError('cpu: there is no WebAssembly here, as under node --jitless: start Node without that flag');
+  }
   for (let size = LARGEST_GIB; size >= SMALLEST_GIB; size /= 2) {
     const maximumPages = size * PAGES_PER_GIB;
     try {
@@ -23,5 +28,7 @@ export function reserve(initial: number, shared: boolean): Reserved {
       if (!(error instanceof RangeError)) throw error;
     }
   }
-  throw new DeviceError('cpu: too little address space is left to reserve: V8 wants 10 GiB of it: raise the limit (ulimit -v), or set NODE_OPTIONS=--disable-wasm-trap-handler, with which the tensors\' own size is enough');
+  throw new DeviceError(
+    "cpu: too little address space is left to reserve: V8 wants 10 GiB of it: raise the limit (ulimit -v), or set NODE_OPTIONS=--disable-wasm-trap-handler, with which the tensors' own size is enough",
+  );
 }

@@ -1,5 +1,5 @@
-// Workers for the CPU backend: threads that live in crewWork (wasm/crew.ts), on the same memory and the same compiled module. Nobody waits
-// for them to start, and they never keep the process alive.
+// Workers for the CPU backend: threads that live in crewWork (wasm/crew.ts), on the same memory and the same compiled
+// module. Nobody waits for them to start, and they never keep the process alive.
 // Read after: wasm/crew.ts.
 
 import { whole } from '../options.ts';
@@ -20,12 +20,15 @@ export const threadCount = whole({ min: 1, max: 64 });
 /** How many threads there are by default: one per core. */
 export function defaultThreads(): number {
   const { process, navigator } = globalThis;
-  return Math.min(MOST, process?.getBuiltinModule?.('node:os').availableParallelism() ?? navigator?.hardwareConcurrency ?? 1);
+  return Math.min(
+    MOST,
+    process?.getBuiltinModule?.('node:os').availableParallelism() ?? navigator?.hardwareConcurrency ?? 1,
+  );
 }
 
 /**
- * Starts threads 1, 2, ... up to `count` - 1; thread 0 is the caller's. Returns what ends them. Where a worker is not allowed, or cannot be had,
- * there is one fewer, and `notice` is told why, once: the others do its share.
+ * Starts threads 1, 2, ... up to `count` - 1; thread 0 is the caller's. Returns what ends them. Where a worker is not
+ * allowed, or cannot be had, there is one fewer, and `notice` is told why, once: the others do its share.
  */
 export function startWorkers(
   count: number, memory: WebAssembly.Memory, { modules, tasks, place }: Compiled, notice?: (why: string) => void,
@@ -54,7 +57,12 @@ interface Terminable {
 function start(data: object, fail: (error: unknown) => void): Terminable {
   const threads = globalThis.process?.getBuiltinModule?.('node:worker_threads');
   if (threads) {
-    const worker = new threads.Worker(`const data = require('node:worker_threads').workerData; ${PROGRAM}`, { eval: true, workerData: data, execArgv: [], env: {} });
+    const worker = new threads.Worker(`const data = require('node:worker_threads').workerData; ${PROGRAM}`, {
+      eval: true,
+      workerData: data,
+      execArgv: [],
+      env: {},
+    });
     worker.on('error', fail);
     worker.unref();
     return worker;

@@ -1,7 +1,11 @@
-// Causal self-attention with rotary positions: the fused op, the same in small ops (read that first), and the form that decodes
-// token by token from a cache. Kernels: kernels/attention, kernels/rope.
+// Causal self-attention with rotary positions: the fused op, the same in small ops (read that first), and the form that
+// decodes token by token from a cache. Kernels: kernels/attention, kernels/rope.
 
-import { attentionBackwardKernel, attentionCachedKernel, attentionForwardKernel } from '../../kernels/attention/attention.ts';
+import {
+  attentionBackwardKernel,
+  attentionCachedKernel,
+  attentionForwardKernel,
+} from '../../kernels/attention/attention.ts';
 import { ropeKernel } from '../../kernels/rope/rope.ts';
 import { ShapeError } from '../errors.ts';
 import { Call, defineOp, normal, run, type Op } from '../op.ts';
@@ -17,9 +21,15 @@ import { softmax } from './softmax.ts';
 export interface AttentionAttrs {
   /** Query heads. */
   readonly heads: number;
-  /** Key heads and value heads; a divisor of `heads`, each serving heads / kvHeads neighbouring query heads. Default: heads. */
+  /**
+   * Key heads and value heads; a divisor of `heads`, each serving heads / kvHeads neighbouring query heads. Default:
+   * heads.
+   */
   readonly kvHeads?: number;
-  /** Whether q and k are rotated by the table. Default: true. Without it the table is not looked at, and may be any tensor. */
+  /**
+   * Whether q and k are rotated by the table. Default: true. Without it the table is not looked at, and may be any
+   * tensor.
+   */
   readonly rotary?: boolean;
 }
 
@@ -32,8 +42,8 @@ const attentionRules: Rules<AttentionAttrs> = { heads: count, kvHeads: optional(
  *
  * qkv [B,T,(heads + 2 kvHeads) D], a token's channels being all query heads, then all key heads, then all value heads;
  * table [>= T,D] as rotaryTable() makes it -> [B,T,heads D]. Saved: logSumExp [B,heads,T].
- * The table gets no gradient. Throws ShapeError when the channels do not divide into the heads, or the table does not fit.
- * Sources: arXiv 1706.03762 (attention), 2104.09864 (rotary positions), 2305.13245 (grouped heads).
+ * The table gets no gradient. Throws ShapeError when the channels do not divide into the heads, or the table does not
+ * fit. Sources: arXiv 1706.03762 (attention), 2104.09864 (rotary positions), 2305.13245 (grouped heads).
  */
 export const attention: Op<readonly [qkv: Tensor, table: Tensor], AttentionAttrs> = defineOp({
   name: 'attention',
@@ -42,20 +52,42 @@ export const attention: Op<readonly [qkv: Tensor, table: Tensor], AttentionAttrs
   infer([qkv, table], attrs) {
     const { B, T, H, D, rotary } = attentionSizes('attention', qkv, attrs);
     if (rotary) checkTable('attention', table, T, D);
-    return [{ shape: [B, T, H * D], dtype: 'f32' }, { shape: [B, H, T], dtype: 'f32' }];
+    return [
+      { shape: [B, T, H * D], dtype: 'f32' },
+      { shape: [B, H, T], dtype: 'f32' },
+    ];
   },
   forward(run, [qkv, table], [out, logSumExp], attrs) {
-    run(attentionForwardKernel, {
-      qkv: qkv.storage, table: table.storage, out: out.storage, logSumExp: logSumExp!.storage,
-    }, attentionSizes('attention', qkv, attrs));
+    run(
+      attentionForwardKernel,
+      {
+        qkv: qkv.storage,
+        table: table.storage,
+        out: out.storage,
+        logSumExp: logSumExp!.storage,
+      },
+      attentionSizes('attention', qkv, attrs),
+    );
   },
-  backward: (grad, { inputs: [qkv, table], outputs: [out, logSumExp], attrs }, need) => [need(0, () => {
-    const dQkv = empty(qkv);
-    run(attentionBackwardKernel, {
-      qkv: qkv.storage, table: table.storage, out: out.storage, logSumExp: logSumExp!.storage, dOut: grad.storage, dQkv: dQkv.storage,
-    }, attentionSizes('attention', qkv, attrs));
-    return dQkv;
-  }), null],
+  backward: (grad, { inputs: [qkv, table], outputs: [out, logSumExp], attrs }, need) => [
+    need(0, () => {
+      const dQkv = empty(qkv);
+      run(
+        attentionBackwardKernel,
+        {
+          qkv: qkv.storage,
+          table: table.storage,
+          out: out.storage,
+          logSumExp: logSumExp!.storage,
+          dOut: grad.storage,
+          dQkv: dQkv.storage,
+        },
+        attentionSizes('attention', qkv, attrs),
+      );
+      return dQkv;
+    }),
+    null,
+  ],
   cases: {
     dims: { B: [1, 2], T: [1, 6], KV: [1, 3], group: [1, 3], half: [1, 3] },
     attrs: [
@@ -63,26 +95,33 @@ export const attention: Op<readonly [qkv: Tensor, table: Tensor], AttentionAttrs
       ({ KV, group }) => ({ heads: KV! * group!, kvHeads: KV!, rotary: false }),
       ({ KV }) => ({ heads: KV! }),
     ],
-    inputs: ({ B, T, half }, { heads, kvHeads = heads }) => [normal(B!, T!, (heads + 2 * kvHeads) * 2 * half!), normal(T! + 1, 2 * half!)],
+    inputs: ({ B, T, half }, { heads, kvHeads = heads }) => [
+      normal(B!, T!, (heads + 2 * kvHeads) * 2 * half!),
+      normal(T! + 1, 2 * half!),
+    ],
   },
 });
 
 const smallOpsCall = new Call('attentionInSmallOps', { qkv: 'f32', table: 'f32' }, attentionRules);
 
 /**
- * attention() step by step, for reading and for checking the kernels. Query heads that share a key head are stacked as more rows of
- * its product, so nothing is copied. It holds the weights of all pairs of tokens, [B,heads,T,T]; attention() never does.
+ * attention() step by step, for reading and for checking the kernels. Query heads that share a key head are stacked as
+ * more rows of its product, so nothing is copied. It holds the weights of all pairs of tokens, [B,heads,T,T];
+ * attention() never does.
  */
 export function attentionInSmallOps(qkv: Tensor, table: Tensor, attrs: AttentionAttrs): Tensor {
   smallOpsCall.check(arguments);
-  const { B, T, H, KV, D, rotary } = attentionSizes('attention', qkv, attrs), group = H / KV;
+  const { B, T, H, KV, D, rotary } = attentionSizes('attention', qkv, attrs);
+  const group = H / KV;
   const headsOf = (first: number, count: number): Tensor => {
     const packed = slice(qkv, { axis: 2, start: first * D, end: (first + count) * D }); // [B,T,count*D]
     return permute(reshape(packed, { shape: [B, T, count, D] }), { order: [0, 2, 1, 3] }); // [B,count,T,D]
   };
   const turn = (x: Tensor): Tensor => (rotary ? ropeInSmallOps(x, table) : x);
   const q = reshape(turn(headsOf(0, H)), { shape: [B, KV, group * T, D] });
-  const k = turn(headsOf(H, KV)), v = headsOf(H + KV, KV); // [B,KV,T,D]
+  // [B,KV,T,D]
+  const k = turn(headsOf(H, KV));
+  const v = headsOf(H + KV, KV);
   const scores = affine(matmul(q, k, { transB: true }), { factor: 1 / Math.sqrt(D) }); // [B,KV,group*T,T]
   const weights = softmax(add(scores, causalMask(group, T)));
   const mixed = reshape(matmul(weights, v), { shape: [B, H, T, D] });
@@ -100,7 +139,8 @@ function causalMask(group: number, T: number): Tensor {
 function ropeInSmallOps(x: Tensor, table: Tensor): Tensor {
   const [T, D] = x.shape.slice(-2) as [number, number];
   const angles = slice(table, { axis: 0, start: 0, end: T });
-  const [cos, sin] = halves(angles, D), [a, b] = halves(x, D);
+  const [cos, sin] = halves(angles, D);
+  const [a, b] = halves(x, D);
   return concat(sub(mul(a, cos), mul(b, sin)), add(mul(b, cos), mul(a, sin)), { axis: -1 });
 }
 
@@ -119,22 +159,35 @@ export interface CachedAttrs extends AttentionAttrs {
   readonly position: number;
 }
 
-const cachedCall = new Call<CachedAttrs>('attentionCached', { qkv: 'f32', table: 'f32', 'cache.k': 'f32', 'cache.v': 'f32' }, {
-  ...attentionRules, position: whole({ min: 0 }),
-});
+const cachedCall = new Call<CachedAttrs>(
+  'attentionCached',
+  { qkv: 'f32', table: 'f32', 'cache.k': 'f32', 'cache.v': 'f32' },
+  {
+    ...attentionRules,
+    position: whole({ min: 0 }),
+  },
+);
 
 /**
- * attention() for the N tokens at positions position .. position+N-1, given that all earlier ones went through the same cache.
+ * attention() for the N tokens at positions position .. position+N-1, given that all earlier ones went through the same
+ * cache.
  *
  * qkv [B,N,(heads + 2 kvHeads) D] -> [B,N,heads D]; the cache gains the N tokens. No gradient flows through.
  * Throws ShapeError when the cache does not fit qkv, or is too short for the positions.
  */
 export function attentionCached(qkv: Tensor, table: Tensor, cache: KeyValueCache, attrs: CachedAttrs): Tensor {
   cachedCall.check([qkv, table, cache?.k, cache?.v, attrs, arguments[4]].slice(0, arguments.length + 1));
-  const { position } = attrs, { B, T: N, H, KV, D, rotary } = attentionSizes('attentionCached', qkv, attrs), context = cache.k.shape[2] ?? 0, fit = [B, KV, context, D];
+  const { position } = attrs;
+  const { B, T: N, H, KV, D, rotary } = attentionSizes('attentionCached', qkv, attrs);
+  const context = cache.k.shape[2] ?? 0;
+  const fit = [B, KV, context, D];
   for (const name of ['k', 'v'] as const) {
     const { shape } = cache[name];
-    if (!sameShape(shape, fit)) throw new ShapeError(`attentionCached: qkv ${show(qkv.shape)}, cache.${name} ${show(shape)}: must be [${B},${KV},context,${D}]`);
+    if (!sameShape(shape, fit)) {
+      throw new ShapeError(
+        `attentionCached: qkv ${show(qkv.shape)}, cache.${name} ${show(shape)}: must be [${B},${KV},context,${D}]`,
+      );
+    }
   }
   if (position + N > context) {
     throw new ShapeError(`attentionCached: ${N} tokens from position ${position}: do not fit in a cache of ${context}`);
@@ -151,40 +204,48 @@ export function attentionCached(qkv: Tensor, table: Tensor, cache: KeyValueCache
  * x [B,T,heads D] with each head turned by its position's angles; inverse turns back. attention() does this by itself.
  * Throws ShapeError when the channels do not divide into heads of even size, or the table [>= T,D] does not fit.
  */
-export const rope: Op<readonly [x: Tensor, table: Tensor], { readonly heads: number; readonly inverse?: boolean }> = defineOp({
-  name: 'rope',
-  takes: { x: 'f32', table: 'f32' },
-  attrs: { heads: count, inverse: optional(toggle) },
-  infer([x, table], { heads }) {
-    const [, T, width] = x.shape;
-    if (x.shape.length !== 3 || width! % heads !== 0) throw new ShapeError(`rope: x ${show(x.shape)} with heads ${heads}: must be [B,T,${heads} D]`);
-    checkTable('rope', table, T!, width! / heads);
-    return [{ shape: x.shape, dtype: 'f32' }];
-  },
-  forward(run, [x, table], [out], { heads, inverse = false }) {
-    const [B, T, width] = x.shape as [number, number, number];
-    run(ropeKernel, { x: x.storage, table: table.storage, out: out.storage }, { rows: B * T, T, H: heads, D: width / heads, inverse: +inverse });
-  },
-  // A rotation's gradient turns back: the transpose of each 2x2 matrix.
-  backward: (grad, { inputs: [, table], attrs: { heads, inverse = false } }, need) => [
-    need(0, () => rope(grad, table, { heads, inverse: !inverse })),
-    null,
-  ],
-  cases: {
-    dims: { B: [1, 2], T: [1, 5], H: [1, 3], half: [1, 4] },
-    attrs: [({ H }) => ({ heads: H! }), ({ H }) => ({ heads: H!, inverse: true })],
-    inputs: ({ B, T, half }, { heads }) => [normal(B!, T!, heads * 2 * half!), normal(T! + 1, 2 * half!)],
-  },
-});
+export const rope: Op<readonly [x: Tensor, table: Tensor], { readonly heads: number; readonly inverse?: boolean }> =
+  defineOp({
+    name: 'rope',
+    takes: { x: 'f32', table: 'f32' },
+    attrs: { heads: count, inverse: optional(toggle) },
+    infer([x, table], { heads }) {
+      const [, T, width] = x.shape;
+      if (x.shape.length !== 3 || width! % heads !== 0) {
+        throw new ShapeError(`rope: x ${show(x.shape)} with heads ${heads}: must be [B,T,${heads} D]`);
+      }
+      checkTable('rope', table, T!, width! / heads);
+      return [{ shape: x.shape, dtype: 'f32' }];
+    },
+    forward(run, [x, table], [out], { heads, inverse = false }) {
+      const [B, T, width] = x.shape as [number, number, number];
+      run(
+        ropeKernel,
+        { x: x.storage, table: table.storage, out: out.storage },
+        { rows: B * T, T, H: heads, D: width / heads, inverse: +inverse },
+      );
+    },
+    // A rotation's gradient turns back: the transpose of each 2x2 matrix.
+    backward: (grad, { inputs: [, table], attrs: { heads, inverse = false } }, need) => [
+      need(0, () => rope(grad, table, { heads, inverse: !inverse })),
+      null,
+    ],
+    cases: {
+      dims: { B: [1, 2], T: [1, 5], H: [1, 3], half: [1, 4] },
+      attrs: [({ H }) => ({ heads: H! }), ({ H }) => ({ heads: H!, inverse: true })],
+      inputs: ({ B, T, half }, { heads }) => [normal(B!, T!, heads * 2 * half!), normal(T! + 1, 2 * half!)],
+    },
+  });
 
 /**
- * The table [context,D] for head size D, row-major: per position t, the cosines of the D/2 angles t base^(-2i/D), then their sines.
- * In double precision on the host, since devices differ in their sines. Throws ShapeError when D is odd.
+ * The table [context,D] for head size D, row-major: per position t, the cosines of the D/2 angles t base^(-2i/D), then
+ * their sines. In double precision on the host, since devices differ in their sines. Throws ShapeError when D is odd.
  */
 export function rotaryTable(context: number, D: number, base: number): Float64Array {
   checkArguments('rotaryTable', arguments, { context: count, D: count, base: real({ above: 0 }) });
   if (D % 2 !== 0) throw new ShapeError(`rotaryTable: head size ${D}: must be even, channels are turned in pairs`);
-  const table = new Float64Array(context * D), half = D / 2;
+  const table = new Float64Array(context * D);
+  const half = D / 2;
   for (let t = 0; t < context; t++) {
     for (let i = 0; i < half; i++) {
       const angle = t * base ** (-2 * i / D);
@@ -205,7 +266,11 @@ interface AttentionSizes {
 }
 
 /** The kernels' parameters; throws ShapeError when the channels do not divide into the heads. */
-function attentionSizes(where: string, { shape }: Spec, { heads: H, kvHeads: KV = H, rotary = true }: AttentionAttrs): AttentionSizes {
+function attentionSizes(
+  where: string,
+  { shape }: Spec,
+  { heads: H, kvHeads: KV = H, rotary = true }: AttentionAttrs,
+): AttentionSizes {
   const [B, T, width] = shape;
   if (H % KV !== 0) throw new ShapeError(`${where}: heads ${H}, kvHeads ${KV}: heads must be a multiple of kvHeads`);
   if (shape.length !== 3 || width! % (H + 2 * KV) !== 0) {
@@ -217,6 +282,8 @@ function attentionSizes(where: string, { shape }: Spec, { heads: H, kvHeads: KV 
 function checkTable(where: string, { shape }: Spec, T: number, D: number): void {
   if (D % 2 !== 0) throw new ShapeError(`${where}: head size ${D}: must be even, channels are turned in pairs`);
   if (shape.length !== 2 || shape[0]! < T || shape[1] !== D) {
-    throw new ShapeError(`${where}: table ${show(shape)} for ${T} positions and head size ${D}: must be [${T} or more,${D}]`);
+    throw new ShapeError(
+      `${where}: table ${show(shape)} for ${T} positions and head size ${D}: must be [${T} or more,${D}]`,
+    );
   }
 }

@@ -8,8 +8,8 @@ import { empty, type Tensor } from '../tensor.ts';
 
 /**
  * table [V,C] f32, ids [...] i32 -> [...,C]: row ids[i] of the table for each i.
- * Throws ShapeError when the table is no matrix, the ids are no integers, or ids from the host are not all in [0,V). One that was made on the
- * device and is not reads a row of NaN, and its gradient goes nowhere.
+ * Throws ShapeError when the table is no matrix, the ids are no integers, or ids from the host are not all in [0,V).
+ * One that was made on the device and is not reads a row of NaN, and its gradient goes nowhere.
  */
 export const embedding: Op<readonly [table: Tensor, ids: Tensor], object> = defineOp({
   name: 'embedding',
@@ -20,10 +20,15 @@ export const embedding: Op<readonly [table: Tensor, ids: Tensor], object> = defi
     return [{ shape: [...ids.shape, table.shape[1]!], dtype: 'f32' }];
   },
   forward(run, [table, ids], [out]) {
-    run(embeddingKernel, { table: table.storage, ids: ids.storage, out: out.storage }, { N: ids.size, V: table.shape[0]!, C: table.shape[1]! });
+    run(
+      embeddingKernel,
+      { table: table.storage, ids: ids.storage, out: out.storage },
+      { N: ids.size, V: table.shape[0]!, C: table.shape[1]! },
+    );
   },
   backward: (grad, { inputs: [table, ids] }, need) => [need(0, (into) => {
-    const dTable = into ?? empty(table), [V, C] = table.shape as [number, number];
+    const dTable = into ?? empty(table);
+    const [V, C] = table.shape as [number, number];
     run(embeddingBackwardKernel, { ids: ids.storage, dOut: grad.storage, dTable: dTable.storage }, {
       N: ids.size, V, C, accumulate: +(into !== undefined),
     });

@@ -1,4 +1,5 @@
-// Every op by name. This namespace is the registry: the gradient check enumerates it, and a test compares it with the folder.
+// Every op by name. This namespace is the registry: the gradient check enumerates it, and a test compares it with the
+// folder.
 
 import '../methods.ts';
 

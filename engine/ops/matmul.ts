@@ -16,9 +16,9 @@ interface MatmulAttrs {
 }
 
 /**
- * Matrix product over the last two axes: [...,M,K] x [...,K,N] -> [...,M,N]; transA takes a as [...,K,M], transB takes b as [...,N,K].
- * Leading axes are a batch: equal on both sides, or absent from b, which is then shared ([...,M,K] x [K,N]).
- * Throws ShapeError when the inner dimensions or the batches differ.
+ * Matrix product over the last two axes: [...,M,K] x [...,K,N] -> [...,M,N]; transA takes a as [...,K,M], transB takes
+ * b as [...,N,K]. Leading axes are a batch: equal on both sides, or absent from b, which is then shared ([...,M,K] x
+ * [K,N]). Throws ShapeError when the inner dimensions or the batches differ.
  */
 export const matmul: Op<readonly [a: Tensor, b: Tensor], MatmulAttrs> = defineOp({
   name: 'matmul',
@@ -34,7 +34,9 @@ export const matmul: Op<readonly [a: Tensor, b: Tensor], MatmulAttrs> = defineOp
   backward(grad, { inputs: [a, b], attrs: { transA = false, transB = false } }, need) {
     const shared = b.shape.length < a.shape.length;
     return [
-      need(0, () => (transA ? matmul(b, grad, { transA: transB, transB: true }) : matmul(grad, b, { transB: !transB }))),
+      need(0, () =>
+        transA ? matmul(b, grad, { transA: transB, transB: true }) : matmul(grad, b, { transB: !transB }),
+      ),
       need(1, (into) => {
         // A shared b sees the whole batch as more rows, so its gradient is one product over all of them.
         const [x, g] = shared ? [flatRows(a), flatRows(grad)] : [a, grad];
@@ -47,7 +49,8 @@ export const matmul: Op<readonly [a: Tensor, b: Tensor], MatmulAttrs> = defineOp
     dims: { L: [1, 3], M: [1, 6], N: [1, 6], K: [1, 6] },
     attrs: [() => ({}), () => ({ transA: true }), () => ({ transB: true }), () => ({ transA: true, transB: true })],
     inputs: ({ L, M, N, K }, { transA, transB }) => {
-      const b = transB ? [N!, K!] : [K!, N!], batched = [...(L! > 1 ? [L!] : [])];
+      const b = transB ? [N!, K!] : [K!, N!];
+      const batched = [...(L! > 1 ? [L!] : [])];
       if (L === 3 && !transA) return [normal(L, M!, K!), normal(...b)]; // a batch with a shared right side
       return [normal(...batched, ...(transA ? [K!, M!] : [M!, K!])), normal(...batched, ...b)];
     },
@@ -55,17 +58,21 @@ export const matmul: Op<readonly [a: Tensor, b: Tensor], MatmulAttrs> = defineOp
 });
 
 /**
- * x W' with what is added to it in the same pass: x [...,M,K], weight [N,K] -> [...,M,N]. `added` may hold a bias [N] and a residual of
- * the result's shape; the bias is added first. Throws ShapeError when the inner dimensions differ, or something else is to be added.
+ * x W' with what is added to it in the same pass: x [...,M,K], weight [N,K] -> [...,M,N]. `added` may hold a bias [N]
+ * and a residual of the result's shape; the bias is added first. Throws ShapeError when the inner dimensions differ, or
+ * something else is to be added.
  */
 export const linear: Op<readonly [x: Tensor, weight: Tensor, ...added: Tensor[]], object> = defineOp({
   name: 'linear',
   takes: { x: 'f32', weight: 'f32', '...added': 'f32' },
   infer([x, weight, ...added]) {
-    const [out] = matmul.def.infer([x, weight], { transB: true }), { bias, residual } = addends(added, out.shape);
+    const [out] = matmul.def.infer([x, weight], { transB: true });
+    const { bias, residual } = addends(added, out.shape);
     if (+!!bias + +!!residual === added.length) return [out];
     const given = added.map(({ shape }) => show(shape)).join(', ');
-    throw new ShapeError(`linear: ${show(x.shape)} x ${show(weight.shape)}' + ${given}: may be added: one bias ${show(out.shape.slice(-1))}, one residual ${show(out.shape)}`);
+    throw new ShapeError(
+      `linear: ${show(x.shape)} x ${show(weight.shape)}' + ${given}: may be added: one bias ${show(out.shape.slice(-1))}, one residual ${show(out.shape)}`,
+    );
   },
   forward(_, [x, weight, ...added], [out]) {
     runMatmul(x, weight, out, { transB: true }, addends(added, out.shape));
@@ -77,25 +84,47 @@ export const linear: Op<readonly [x: Tensor, weight: Tensor, ...added: Tensor[]]
   cases: {
     dims: { kind: [0, 4], L: [1, 2], M: [1, 4], N: [1, 4], K: [1, 4] },
     inputs({ kind, L, M, N, K }) {
-      const lead = L! > 1 ? [L!, M!] : [M!], bias = normal(N!), residual = normal(...lead, N!);
-      return [normal(...lead, K!), normal(N!, K!), ...[[], [bias], [residual], [bias, residual], [residual, bias]][kind!]!];
+      const lead = L! > 1 ? [L!, M!] : [M!];
+      const bias = normal(N!);
+      const residual = normal(...lead, N!);
+      return [
+        normal(...lead, K!),
+        normal(N!, K!),
+        ...[[], [bias], [residual], [bias, residual], [residual, bias]][kind!]!,
+      ];
     },
   },
 });
 
 /** Which is which: a bias has one axis, a residual the shape of the result. */
-function addends<T extends Spec>(added: readonly T[], out: Shape): { readonly bias?: T | undefined; readonly residual?: T | undefined } {
-  return { bias: added.find(({ shape }) => sameShape(shape, out.slice(-1))), residual: added.find(({ shape }) => sameShape(shape, out)) };
+function addends<T extends Spec>(
+  added: readonly T[],
+  out: Shape,
+): { readonly bias?: T | undefined; readonly residual?: T | undefined } {
+  return {
+    bias: added.find(({ shape }) => sameShape(shape, out.slice(-1))),
+    residual: added.find(({ shape }) => sameShape(shape, out)),
+  };
 }
 
-function matmulSizes(a: Shape, b: Shape, { transA = false, transB = false }: MatmulAttrs): { lead: Shape; M: number; N: number; K: number } {
-  const wrong = (what: string): ShapeError => new ShapeError(`matmul: ${show(a)}${transA ? "'" : ''} x ${show(b)}${transB ? "'" : ''}: ${what}`);
+function matmulSizes(
+  a: Shape,
+  b: Shape,
+  { transA = false, transB = false }: MatmulAttrs,
+): { lead: Shape; M: number; N: number; K: number } {
+  const wrong = (what: string): ShapeError =>
+    new ShapeError(`matmul: ${show(a)}${transA ? "'" : ''} x ${show(b)}${transB ? "'" : ''}: ${what}`);
   if (a.length < 2 || b.length < 2) throw wrong('both need at least two axes');
-  const lead = a.slice(0, -2), [r, c] = a.slice(-2) as [number, number], [r2, c2] = b.slice(-2) as [number, number];
-  const [M, K] = transA ? [c, r] : [r, c], [K2, N] = transB ? [c2, r2] : [r2, c2];
+  const lead = a.slice(0, -2);
+  const [r, c] = a.slice(-2) as [number, number];
+  const [r2, c2] = b.slice(-2) as [number, number];
+  const [M, K] = transA ? [c, r] : [r, c];
+  const [K2, N] = transB ? [c2, r2] : [r2, c2];
   if (K !== K2) throw wrong(`inner dimensions ${K} and ${K2} differ`);
   const shared = b.length === 2 && a.length > 2;
-  if (!shared && !sameShape(lead, b.slice(0, -2))) throw wrong(`batches ${show(lead)} and ${show(b.slice(0, -2))} differ`);
+  if (!shared && !sameShape(lead, b.slice(0, -2))) {
+    throw wrong(`batches ${show(lead)} and ${show(b.slice(0, -2))} differ`);
+  }
   if (shared && transA) throw wrong('a transposed batch needs a batch on the right too');
   return { lead, M, N, K };
 }
@@ -107,12 +136,33 @@ interface Additions {
 }
 
 /** Runs the product into `out`, or adds it there. A shared right side makes the batch more rows of one product. */
-function runMatmul(a: Tensor, b: Tensor, out: Tensor, attrs: MatmulAttrs, { accumulate = false, bias, residual }: Additions = {}): Tensor {
-  const { lead, M, N, K } = matmulSizes(a.shape, b.shape, attrs), batch = sizeOf(lead), shared = b.shape.length < a.shape.length;
-  run(matmulKernel, { a: a.storage, b: b.storage, bias: (bias ?? b).storage, residual: (residual ?? b).storage, out: out.storage }, {
-    batch: shared ? 1 : batch, M: shared ? batch * M : M, N, K, strideA: M * K, strideB: K * N,
-    transA: +(attrs.transA ?? false), transB: +(attrs.transB ?? false), accumulate: +accumulate, addBias: +!!bias, addResidual: +!!residual,
-  });
+function runMatmul(
+  a: Tensor,
+  b: Tensor,
+  out: Tensor,
+  attrs: MatmulAttrs,
+  { accumulate = false, bias, residual }: Additions = {},
+): Tensor {
+  const { lead, M, N, K } = matmulSizes(a.shape, b.shape, attrs);
+  const batch = sizeOf(lead);
+  const shared = b.shape.length < a.shape.length;
+  run(
+    matmulKernel,
+    { a: a.storage, b: b.storage, bias: (bias ?? b).storage, residual: (residual ?? b).storage, out: out.storage },
+    {
+      batch: shared ? 1 : batch,
+      M: shared ? batch * M : M,
+      N,
+      K,
+      strideA: M * K,
+      strideB: K * N,
+      transA: +(attrs.transA ?? false),
+      transB: +(attrs.transB ?? false),
+      accumulate: +accumulate,
+      addBias: +!!bias,
+      addResidual: +!!residual,
+    },
+  );
   return out;
 }
 

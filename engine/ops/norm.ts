@@ -1,7 +1,13 @@
 // RMSNorm and LayerNorm over the last axis. Kernels: kernels/norm.
-// One dispatch makes all gradients; those of weight and bias, sums over all rows, it adds straight to a parameter's slot.
+// One dispatch makes all gradients; those of weight and bias, sums over all rows, it adds straight to a parameter's
+// slot.
 
-import { layerNormBackwardKernel, layerNormKernel, rmsNormBackwardKernel, rmsNormKernel } from '../../kernels/norm/norm.ts';
+import {
+  layerNormBackwardKernel,
+  layerNormKernel,
+  rmsNormBackwardKernel,
+  rmsNormKernel,
+} from '../../kernels/norm/norm.ts';
 import { ShapeError } from '../errors.ts';
 import { defineOp, normal, run, type Op } from '../op.ts';
 import { optional, real, type Rules } from '../options.ts';
@@ -31,10 +37,15 @@ export const rmsNorm: Op<readonly [x: Tensor, weight: Tensor], NormAttrs> = defi
   },
   forward(run, [x, weight], [out, rstd], { epsilon = EPSILON }) {
     const { rows, C } = rowsOf(x);
-    run(rmsNormKernel, { x: x.storage, weight: weight.storage, out: out.storage, rstd: rstd!.storage }, { rows, C, epsilon });
+    run(
+      rmsNormKernel,
+      { x: x.storage, weight: weight.storage, out: out.storage, rstd: rstd!.storage },
+      { rows, C, epsilon },
+    );
   },
   backward(grad, { inputs: [x, weight], outputs: [, rstd] }, need) {
-    const dx = need(0, () => empty(x)), dWeight = need(1, (into) => into ?? empty(weight));
+    const dx = need(0, () => empty(x));
+    const dWeight = need(1, (into) => into ?? empty(weight));
     run(rmsNormBackwardKernel, {
       x: x.storage, weight: weight.storage, rstd: rstd!.storage, dOut: grad.storage,
       dx: (dx ?? empty(x)).storage, dWeight: (dWeight ?? empty(weight)).storage,
@@ -43,14 +54,15 @@ export const rmsNorm: Op<readonly [x: Tensor, weight: Tensor], NormAttrs> = defi
   },
   cases: {
     dims: { M: [1, 3], N: [1, 3], C: [1, 7] },
-    attrs: [() => ({ epsilon: 0.1 }), () => ({ epsilon: 1 })], // so large that rows of tiny numbers stay smooth on the scale of a difference
+    // so large that rows of tiny numbers stay smooth on the scale of a difference
+    attrs: [() => ({ epsilon: 0.1 }), () => ({ epsilon: 1 })],
     inputs: ({ M, N, C }) => [normal(M!, N!, C!), normal(C!)],
   },
 });
 
 /**
- * x [...,C], weight [C], bias [C] -> [...,C] = (x - mean) / sqrt(variance + epsilon) * weight + bias, both over the last axis.
- * Throws ShapeError when weight or bias is not [C]. Source: arXiv 1607.06450.
+ * x [...,C], weight [C], bias [C] -> [...,C] = (x - mean) / sqrt(variance + epsilon) * weight + bias, both over the
+ * last axis. Throws ShapeError when weight or bias is not [C]. Source: arXiv 1607.06450.
  */
 export const layerNorm: Op<readonly [x: Tensor, weight: Tensor, bias: Tensor], NormAttrs> = defineOp({
   name: 'layerNorm',
@@ -63,12 +75,23 @@ export const layerNorm: Op<readonly [x: Tensor, weight: Tensor, bias: Tensor], N
   },
   forward(run, [x, weight, bias], [out, mean, rstd], { epsilon = EPSILON }) {
     const { rows, C } = rowsOf(x);
-    run(layerNormKernel, {
-      x: x.storage, weight: weight.storage, bias: bias.storage, out: out.storage, mean: mean!.storage, rstd: rstd!.storage,
-    }, { rows, C, epsilon });
+    run(
+      layerNormKernel,
+      {
+        x: x.storage,
+        weight: weight.storage,
+        bias: bias.storage,
+        out: out.storage,
+        mean: mean!.storage,
+        rstd: rstd!.storage,
+      },
+      { rows, C, epsilon },
+    );
   },
   backward(grad, { inputs: [x, weight, bias], outputs: [, mean, rstd] }, need) {
-    const dx = need(0, () => empty(x)), dWeight = need(1, (into) => into ?? empty(weight)), dBias = need(2, (into) => into ?? empty(bias));
+    const dx = need(0, () => empty(x));
+    const dWeight = need(1, (into) => into ?? empty(weight));
+    const dBias = need(2, (into) => into ?? empty(bias));
     run(layerNormBackwardKernel, {
       x: x.storage, weight: weight.storage, mean: mean!.storage, rstd: rstd!.storage, dOut: grad.storage,
       dx: (dx ?? empty(x)).storage, dWeight: (dWeight ?? empty(weight)).storage, dBias: (dBias ?? empty(bias)).storage,
@@ -87,7 +110,9 @@ function checkScale(where: string, x: Spec, perChannel: Readonly<Record<string, 
   const C = x.shape.at(-1);
   if (C === undefined) throw new ShapeError(`${where}: x []: needs a last axis to normalise`);
   for (const [name, { shape }] of Object.entries(perChannel)) {
-    if (shape.length !== 1 || shape[0] !== C) throw new ShapeError(`${where}: x ${show(x.shape)}, ${name} ${show(shape)}: ${name} must be [${C}]`);
+    if (shape.length !== 1 || shape[0] !== C) {
+      throw new ShapeError(`${where}: x ${show(x.shape)}, ${name} ${show(shape)}: ${name} must be [${C}]`);
+    }
   }
 }
 

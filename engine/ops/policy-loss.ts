@@ -1,4 +1,5 @@
-// The loss of policy-gradient RL over log-probabilities [...,T] of tokens that a model wrote. Kernel: kernels/remit/policy-loss.ts.
+// The loss of policy-gradient RL over log-probabilities [...,T] of tokens that a model wrote. Kernel:
+// kernels/remit/policy-loss.ts.
 
 import { policyLossKernel } from '../../kernels/remit/policy-loss.ts';
 import { sumKernel } from '../../kernels/reduce/reduce.ts';
@@ -10,7 +11,9 @@ import type { Tensor } from '../tensor.ts';
 import { mul } from './arithmetic.ts';
 
 export interface PolicyLossOptions {
-  /** The ratio's gradient stops outside 1 - clip .. 1 + clip, where following it further would pay; 0.2 unless given. */
+  /**
+   * The ratio's gradient stops outside 1 - clip .. 1 + clip, where following it further would pay; 0.2 unless given.
+   */
   readonly clip?: number;
   /** Weight of the k3 estimate of KL(model || reference); 0 unless given. */
   readonly klWeight?: number;
@@ -19,33 +22,67 @@ export interface PolicyLossOptions {
 }
 
 /**
- * Mean over counted tokens of -min(r A, clip(r, 1 - c, 1 + c) A) + klWeight k3, with r = exp(logProb - old), d = reference - logProb,
- * k3 = exp(d) - d - 1 (PPO, arXiv 1707.06347; k3 as in GRPO, arXiv 2402.03300).
+ * Mean over counted tokens of -min(r A, clip(r, 1 - c, 1 + c) A) + klWeight k3, with r = exp(logProb - old), d =
+ * reference - logProb, k3 = exp(d) - d - 1 (PPO, arXiv 1707.06347; k3 as in GRPO, arXiv 2402.03300).
  *
- * logProb, old, reference [...,T] f32 in nats, advantage [...] f32, one per sequence, targets [...,T] i32 (below 0: not counted) -> [];
- * `.all()` gives [loss, losses [...,T], dLogProb [...,T], diagnostics [2,...,T]: k3, and 1 where the gradient was cut off].
- * Only logProb gets a gradient: what wrote the tokens, what is kept close to, and how good they were are constants. Throws ShapeError.
+ * logProb, old, reference [...,T] f32 in nats, advantage [...] f32, one per sequence, targets [...,T] i32 (below 0: not
+ * counted) -> []; `.all()` gives [loss, losses [...,T], dLogProb [...,T], diagnostics [2,...,T]: k3, and 1 where the
+ * gradient was cut off]. Only logProb gets a gradient: what wrote the tokens, what is kept close to, and how good they
+ * were are constants. Throws ShapeError.
  */
-export const policyLoss: Op<readonly [logProb: Tensor, old: Tensor, reference: Tensor, advantage: Tensor, targets: Tensor], PolicyLossOptions> = defineOp({
+export const policyLoss: Op<
+  readonly [logProb: Tensor, old: Tensor, reference: Tensor, advantage: Tensor, targets: Tensor],
+  PolicyLossOptions
+> = defineOp({
   name: 'policyLoss',
   takes: { logProb: 'f32', old: 'f32', reference: 'f32', advantage: 'f32', targets: 'i32' },
-  attrs: { clip: optional(real({ from: 0 })), klWeight: optional(real({ from: 0 })), count: optional(real({ above: 0 })) },
+  attrs: {
+    clip: optional(real({ from: 0 })),
+    klWeight: optional(real({ from: 0 })),
+    count: optional(real({ above: 0 })),
+  },
   infer([logProb, old, reference, advantage, targets]) {
     checkTokens('policyLoss', { logProb, old, reference }, targets);
-    const { shape } = logProb, rows = shape.slice(0, -1);
-    if (!sameShape(advantage.shape, rows)) throw new ShapeError(`policyLoss: advantage ${show(advantage.shape)} for tokens ${show(shape)}: must be ${show(rows)}, one per sequence`);
-    return [{ shape: [], dtype: 'f32' }, { shape, dtype: 'f32' }, { shape, dtype: 'f32' }, { shape: [2, ...shape], dtype: 'f32' }];
+    const { shape } = logProb;
+    const rows = shape.slice(0, -1);
+    if (!sameShape(advantage.shape, rows)) {
+      throw new ShapeError(
+        `policyLoss: advantage ${show(advantage.shape)} for tokens ${show(shape)}: must be ${show(rows)}, one per sequence`,
+      );
+    }
+    return [
+      { shape: [], dtype: 'f32' },
+      { shape, dtype: 'f32' },
+      { shape, dtype: 'f32' },
+      { shape: [2, ...shape], dtype: 'f32' },
+    ];
   },
-  forward(run, [logProb, old, reference, advantage, targets], [loss, losses, dLogProb, diagnostics], { clip = 0.2, klWeight = 0, count = targets.size }) {
+  forward(
+    run,
+    [logProb, old, reference, advantage, targets],
+    [loss, losses, dLogProb, diagnostics],
+    { clip = 0.2, klWeight = 0, count = targets.size },
+  ) {
     const T = logProb.shape.at(-1)!;
-    run(policyLossKernel, {
-      logProb: logProb.storage, old: old.storage, reference: reference.storage, advantage: advantage.storage, targets: targets.storage,
-      losses: losses!.storage, dLogProb: dLogProb!.storage, diagnostics: diagnostics!.storage,
-    }, { rows: logProb.size / T, T, clip, klWeight, factor: 1 / count });
+    run(
+      policyLossKernel,
+      {
+        logProb: logProb.storage,
+        old: old.storage,
+        reference: reference.storage,
+        advantage: advantage.storage,
+        targets: targets.storage,
+        losses: losses!.storage,
+        dLogProb: dLogProb!.storage,
+        diagnostics: diagnostics!.storage,
+      },
+      { rows: logProb.size / T, T, clip, klWeight, factor: 1 / count },
+    );
     run(sumKernel, { x: losses!.storage, out: loss.storage }, { outer: 1, length: targets.size, inner: 1, factor: 1 });
   },
   backward: (grad, { outputs: [, , dLogProb] }, need) => [need(0, () => mul(dLogProb!, grad)), null, null, null, null],
-  cases: { // a clip of 1000 cuts nothing off: the kinks are the business of tests by hand
+  cases: {
+    // a clip of 1000 cuts nothing off: the kinks are the business of tests by hand
     dims: { R: [1, 3], T: [1, 4] },
     attrs: [() => ({ clip: 1000 }), () => ({ clip: 1000, klWeight: 0.3, count: 3 })],
     inputs: ({ R, T }) => [normal(R!, T!), normal(R!, T!), normal(R!, T!), normal(R!), integers(5, R!, T!)],

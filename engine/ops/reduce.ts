@@ -26,7 +26,9 @@ export const sum: Op<readonly [x: Tensor], Along> = defineOp({
   forward(run, [x], [out], { axis }) {
     run(sumKernel, { x: x.storage, out: out.storage }, { ...split(x.shape, axis), factor: 1 });
   },
-  backward: (grad, { inputs: [x], attrs: { axis } }, need) => [need(0, () => broadcastTo(reshape(grad, { shape: kept(x.shape, axis) }), { shape: x.shape }))],
+  backward: (grad, { inputs: [x], attrs: { axis } }, need) => [
+    need(0, () => broadcastTo(reshape(grad, { shape: kept(x.shape, axis) }), { shape: x.shape })),
+  ],
   cases: reduceCases(),
 });
 
@@ -55,13 +57,20 @@ export const broadcastTo: Op<readonly [x: Tensor], { readonly shape: Shape }> = 
   infer([x], { shape }) {
     const where = `broadcastTo: ${show(x.shape)} -> ${show(shape)}`;
     checkShape('broadcastTo', shape);
-    if (!sameShape(broadcast('broadcastTo', x.shape, shape), shape)) throw new ShapeError(`${where}: the first does not broadcast to the second`);
+    if (!sameShape(broadcast('broadcastTo', x.shape, shape), shape)) {
+      throw new ShapeError(`${where}: the first does not broadcast to the second`);
+    }
     if (shape.length > 4) throw new ShapeError(`${where}: has more than four axes: reshape first`);
     return [{ shape: [...shape], dtype: x.dtype }];
   },
   forward(run, [x], [out], { shape }) {
-    const lead = Array<number>(4 - shape.length).fill(1), steps = [...Array<number>(4 - x.shape.length).fill(0), ...x.shape.map((d, i) => (d === 1 ? 0 : sizeOf(x.shape.slice(i + 1))))];
-    const [d0, d1, d2, d3] = [...lead, ...shape] as [number, number, number, number], [s0, s1, s2, s3] = steps as [number, number, number, number];
+    const lead = Array<number>(4 - shape.length).fill(1);
+    const steps = [
+      ...Array<number>(4 - x.shape.length).fill(0),
+      ...x.shape.map((d, i) => (d === 1 ? 0 : sizeOf(x.shape.slice(i + 1)))),
+    ];
+    const [d0, d1, d2, d3] = [...lead, ...shape] as [number, number, number, number];
+    const [s0, s1, s2, s3] = steps as [number, number, number, number];
     run(permuteKernel, { x: x.storage, out: out.storage }, { d0, d1, d2, d3, s0, s1, s2, s3 });
   },
   backward: (grad, { inputs: [x] }, need) => [need(0, () => sumTo(grad, x.shape))],
@@ -75,19 +84,22 @@ export const broadcastTo: Op<readonly [x: Tensor], { readonly shape: Shape }> = 
 const sumToCall = new Call('sumTo', { x: 'f32' }, { shape: wholeNumbers });
 
 /**
- * Sums the axes that a broadcast stretched, back to `shape`: [4,3] to [3], or to [4,1]. Throws ShapeError when `shape` does not broadcast to
- * that of x.
+ * Sums the axes that a broadcast stretched, back to `shape`: [4,3] to [3], or to [4,1]. Throws ShapeError when `shape`
+ * does not broadcast to that of x.
  */
 export function sumTo(x: Tensor, shape: Shape): Tensor {
   sumToCall.check([x, { shape }, ...[...arguments].slice(2)]);
-  if (!sameShape(broadcast('sumTo', x.shape, shape), x.shape)) throw new ShapeError(`sumTo: ${show(x.shape)} -> ${show(shape)}: the second does not broadcast to the first`);
+  if (!sameShape(broadcast('sumTo', x.shape, shape), x.shape)) {
+    throw new ShapeError(`sumTo: ${show(x.shape)} -> ${show(shape)}: the second does not broadcast to the first`);
+  }
   const added = x.shape.length - shape.length;
   let result = x;
   for (let i = x.shape.length - 1; i >= 0; i--) {
     if (x.shape[i] === 1 || (i >= added && shape[i - added] !== 1)) continue;
     let first = i; // neighbouring stretched axes are one
     while (first > 0 && (first - 1 < added || shape[first - 1 - added] === 1)) first--;
-    const outer = sizeOf(x.shape.slice(0, first)), length = sizeOf(x.shape.slice(first, i + 1));
+    const outer = sizeOf(x.shape.slice(0, first));
+    const length = sizeOf(x.shape.slice(first, i + 1));
     result = sum(reshape(result, { shape: [outer, length, result.size / (outer * length)] }), { axis: 1 });
     i = first;
   }
@@ -106,7 +118,9 @@ function kept(shape: Shape, axis: number | undefined): Shape {
 }
 
 function split(shape: Shape, axis: number | undefined): { outer: number; length: number; inner: number } {
-  return axis === undefined ? { outer: 1, length: sizeOf(shape), inner: 1 } : around(shape, axisOf('reduce', shape, axis));
+  return axis === undefined
+    ? { outer: 1, length: sizeOf(shape), inner: 1 }
+    : around(shape, axisOf('reduce', shape, axis));
 }
 
 function reduceCases(): Cases<Along> {

@@ -17,7 +17,11 @@ export const reshape: Op<readonly [x: Tensor], { readonly shape: Shape }> = defi
   view: true,
   forward() {},
   backward: (grad, { inputs: [x] }, need) => [need(0, () => reshape(grad, { shape: x.shape }))],
-  cases: { dims: { M: [1, 4], N: [1, 4] }, attrs: [() => ({ shape: [-1] }), ({ N }) => ({ shape: [N!, -1, 1] })], inputs: ({ M, N }) => [normal(M!, N!)] },
+  cases: {
+    dims: { M: [1, 4], N: [1, 4] },
+    attrs: [() => ({ shape: [-1] }), ({ N }) => ({ shape: [N!, -1, 1] })],
+    inputs: ({ M, N }) => [normal(M!, N!)],
+  },
 });
 
 /** Reorders axes (at most four): order[i] is the input axis that becomes axis i. */
@@ -27,16 +31,24 @@ export const permute: Op<readonly [x: Tensor], { readonly order: readonly number
   attrs: { order: wholeNumbers },
   infer([x], { order }) {
     const valid = order.length === x.shape.length && [...order].sort().every((axis, i) => axis === i);
-    if (!valid) throw new ShapeError(`permute: ${show(x.shape)} by ${show(order)}: the order must name each of its ${x.shape.length} axes once`);
+    if (!valid) {
+      throw new ShapeError(
+        `permute: ${show(x.shape)} by ${show(order)}: the order must name each of its ${x.shape.length} axes once`,
+      );
+    }
     if (order.length > 4) throw new ShapeError(`permute: ${show(x.shape)}: has more than four axes: reshape first`);
     return [{ shape: order.map((axis) => x.shape[axis]!), dtype: x.dtype }];
   },
   forward(run, [x], [out], { order }) {
-    const steps = order.map((axis) => sizeOf(x.shape.slice(axis + 1))), lead = Array<number>(4 - order.length);
-    const [d0, d1, d2, d3] = [...lead.fill(1), ...out.shape] as Four, [s0, s1, s2, s3] = [...lead.fill(0), ...steps] as Four;
+    const steps = order.map((axis) => sizeOf(x.shape.slice(axis + 1)));
+    const lead = Array<number>(4 - order.length);
+    const [d0, d1, d2, d3] = [...lead.fill(1), ...out.shape] as Four;
+    const [s0, s1, s2, s3] = [...lead.fill(0), ...steps] as Four;
     run(permuteKernel, { x: x.storage, out: out.storage }, { d0, d1, d2, d3, s0, s1, s2, s3 });
   },
-  backward: (grad, { attrs: { order } }, need) => [need(0, () => permute(grad, { order: order.map((_, axis) => order.indexOf(axis)) }))],
+  backward: (grad, { attrs: { order } }, need) => [
+    need(0, () => permute(grad, { order: order.map((_, axis) => order.indexOf(axis)) })),
+  ],
   cases: {
     dims: { A: [1, 3], B: [1, 3], C: [1, 3], D: [1, 3] },
     attrs: [() => ({ order: [1, 0, 2, 3] }), () => ({ order: [3, 1, 0, 2] }), () => ({ order: [0, 2, 1, 3] })],
@@ -45,31 +57,43 @@ export const permute: Op<readonly [x: Tensor], { readonly order: readonly number
 });
 
 /** Elements start..end-1 of one axis. */
-export const slice: Op<readonly [x: Tensor], { readonly axis: number; readonly start: number; readonly end: number }> = defineOp({
-  name: 'slice',
-  takes: { x: 'any' },
-  attrs: { axis: integer, start: integer, end: integer },
-  infer([x], { axis, start, end }) {
-    const at = axisOf('slice', x.shape, axis), length = x.shape[at]!;
-    const valid = Number.isInteger(start) && Number.isInteger(end) && start >= 0 && start < end && end <= length;
-    if (!valid) throw new ShapeError(`slice: ${show(x.shape)} axis ${axis} from ${start} to ${end}: must lie within 0..${length} and hold something`);
-    return [{ shape: x.shape.with(at, end - start), dtype: x.dtype }];
-  },
-  forward(_, [x], [out], { axis, start, end }) {
-    copyRows(x, start, out, 0, axisOf('slice', x.shape, axis), end - start);
-  },
-  backward: (grad, { inputs: [x], attrs: { axis, start, end } }, need) => [need(0, () => {
-    const dx = empty(x);
-    run(fillKernel, { out: dx.storage }, { n: dx.size, value: 0 });
-    copyRows(grad, 0, dx, start, axisOf('slice', x.shape, axis), end - start);
-    return dx;
-  })],
-  cases: {
-    dims: { L: [1, 3], M: [2, 5], N: [1, 3] },
-    attrs: [() => ({ axis: 1, start: 0, end: 2 }), () => ({ axis: -2, start: 1, end: 2 }), ({ M }) => ({ axis: 1, start: 0, end: M! })],
-    inputs: ({ L, M, N }) => [normal(L!, M!, N!)],
-  },
-});
+export const slice: Op<readonly [x: Tensor], { readonly axis: number; readonly start: number; readonly end: number }> =
+  defineOp({
+    name: 'slice',
+    takes: { x: 'any' },
+    attrs: { axis: integer, start: integer, end: integer },
+    infer([x], { axis, start, end }) {
+      const at = axisOf('slice', x.shape, axis);
+      const length = x.shape[at]!;
+      const valid = Number.isInteger(start) && Number.isInteger(end) && start >= 0 && start < end && end <= length;
+      if (!valid) {
+        throw new ShapeError(
+          `slice: ${show(x.shape)} axis ${axis} from ${start} to ${end}: must lie within 0..${length} and hold something`,
+        );
+      }
+      return [{ shape: x.shape.with(at, end - start), dtype: x.dtype }];
+    },
+    forward(_, [x], [out], { axis, start, end }) {
+      copyRows(x, start, out, 0, axisOf('slice', x.shape, axis), end - start);
+    },
+    backward: (grad, { inputs: [x], attrs: { axis, start, end } }, need) => [
+      need(0, () => {
+        const dx = empty(x);
+        run(fillKernel, { out: dx.storage }, { n: dx.size, value: 0 });
+        copyRows(grad, 0, dx, start, axisOf('slice', x.shape, axis), end - start);
+        return dx;
+      }),
+    ],
+    cases: {
+      dims: { L: [1, 3], M: [2, 5], N: [1, 3] },
+      attrs: [
+        () => ({ axis: 1, start: 0, end: 2 }),
+        () => ({ axis: -2, start: 1, end: 2 }),
+        ({ M }) => ({ axis: 1, start: 0, end: M! }),
+      ],
+      inputs: ({ L, M, N }) => [normal(L!, M!, N!)],
+    },
+  });
 
 /** Joins tensors along an axis; their other sizes and their element types must agree. */
 export const concat: Op<readonly Tensor[], { readonly axis: number }> = defineOp({
@@ -82,10 +106,22 @@ export const concat: Op<readonly Tensor[], { readonly axis: number }> = defineOp
     const at = axisOf('concat', first.shape, axis);
     for (const x of inputs) {
       const fits = x.shape.length === first.shape.length && x.shape.every((d, i) => i === at || d === first.shape[i]);
-      if (!fits) throw new ShapeError(`concat: ${show(first.shape)} and ${show(x.shape)} along axis ${axis}: their other sizes differ`);
+      if (!fits) {
+        throw new ShapeError(
+          `concat: ${show(first.shape)} and ${show(x.shape)} along axis ${axis}: their other sizes differ`,
+        );
+      }
       if (x.dtype !== first.dtype) throw new ShapeError(`concat: ${first.dtype} and ${x.dtype}: element types differ`);
     }
-    return [{ shape: first.shape.with(at, inputs.reduce((total, x) => total + x.shape[at]!, 0)), dtype: first.dtype }];
+    return [
+      {
+        shape: first.shape.with(
+          at,
+          inputs.reduce((total, x) => total + x.shape[at]!, 0),
+        ),
+        dtype: first.dtype,
+      },
+    ];
   },
   forward(_, inputs, [out], { axis }) {
     const at = axisOf('concat', out.shape, axis);
@@ -107,7 +143,11 @@ export const concat: Op<readonly Tensor[], { readonly axis: number }> = defineOp
   cases: {
     dims: { L: [1, 3], M: [1, 3], N: [1, 3] },
     attrs: [() => ({ axis: 0 }), () => ({ axis: 1 }), () => ({ axis: -1 })],
-    inputs: ({ L, M, N }, { axis }) => [normal(L!, M!, N!), normal(...[L!, M!, N!].with(axis < 0 ? axis + 3 : axis, 2)), normal(L!, M!, N!)],
+    inputs: ({ L, M, N }, { axis }) => [
+      normal(L!, M!, N!),
+      normal(...[L!, M!, N!].with(axis < 0 ? axis + 3 : axis, 2)),
+      normal(L!, M!, N!),
+    ],
   },
 });
 
@@ -115,5 +155,9 @@ type Four = [number, number, number, number];
 
 function copyRows(x: Tensor, xStart: number, out: Tensor, outStart: number, axis: number, count: number): void {
   const { outer, length: xRows, inner } = around(x.shape, axis);
-  run(copyRowsKernel, { x: x.storage, out: out.storage }, { outer, inner, count, xRows, xStart, outRows: out.shape[axis]!, outStart });
+  run(
+    copyRowsKernel,
+    { x: x.storage, out: out.storage },
+    { outer, inner, count, xRows, xStart, outRows: out.shape[axis]!, outStart },
+  );
 }

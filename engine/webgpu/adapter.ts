@@ -1,6 +1,6 @@
-// Finds a GPU and opens it: the browser's own WebGPU, or in Node the optional package `webgpu` (Dawn), by way of node-adapter.ts.
-// Nothing here is Node's: that file is loaded only where Node runs, and elsewhere `#node-adapter` is no-adapter.ts (see package.json).
-// Read next: node-adapter.ts. Used by: ../device.ts.
+// Finds a GPU and opens it: the browser's own WebGPU, or in Node the optional package `webgpu` (Dawn), by way of
+// node-adapter.ts. Nothing here is Node's: that file is loaded only where Node runs, and elsewhere `#node-adapter` is
+// no-adapter.ts (see package.json). Read next: node-adapter.ts. Used by: ../device.ts.
 
 import { adapterKey, adapterKind, type AdapterKind } from './variants.ts';
 
@@ -15,7 +15,9 @@ export interface Gpu {
   /** A CPU pretending to be a GPU: right, but slower than the CPU backend. */
   readonly software: boolean;
   readonly kind: AdapterKind;
-  /** How much memory its buffers may take, where more could end the process: a software adapter uses the machine's own. */
+  /**
+   * How much memory its buffers may take, where more could end the process: a software adapter uses the machine's own.
+   */
   readonly budgetBytes?: number;
   /** Names adapter and driver in what is kept on disk. */
   readonly key: string;
@@ -23,20 +25,30 @@ export interface Gpu {
 
 /** What a device may use beyond the defaults of WebGPU, as much of it as the adapter offers. */
 const LIMITS = [
-  'maxBufferSize', 'maxStorageBufferBindingSize', 'maxStorageBuffersPerShaderStage', 'maxComputeInvocationsPerWorkgroup',
-  'maxComputeWorkgroupSizeX', 'maxComputeWorkgroupSizeY', 'maxComputeWorkgroupSizeZ', 'maxComputeWorkgroupStorageSize',
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupSizeY',
+  'maxComputeWorkgroupSizeZ',
+  'maxComputeWorkgroupStorageSize',
 ] as const;
 const FEATURES = ['timestamp-query', 'shader-f16', 'subgroups'] as const;
-const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix' as GPUFeatureName; // experimental, and it rounds: only when asked for
+// experimental, and it rounds: only when asked for
+const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix' as GPUFeatureName;
 
 const TRIES = 3; // a browser's first answer in a worker can be null though there is an adapter
 const PAUSE_MS = 100;
 
-/** Opens a GPU; or says, in one line, why there is none and what would help. The caller ends with `device.destroy()`. */
+/**
+ * Opens a GPU; or says, in one line, why there is none and what would help. The caller ends with `device.destroy()`.
+ */
 export async function openGpu({ software }: { readonly software: Software }): Promise<Gpu | string> {
   const adapter = await findAdapter(software);
   if (typeof adapter === 'string') return adapter;
-  const name = nameOf(adapter), isSoftware = isSoftwareAdapter(adapter);
+  const name = nameOf(adapter);
+  const isSoftware = isSoftwareAdapter(adapter);
   if (software === 'never' && isSoftware) return `the only adapter is ${name}, which is a CPU pretending to be a GPU`;
   if (software === 'only' && !isSoftware) return `no software adapter: got ${name}`;
   try {
@@ -45,13 +57,24 @@ export async function openGpu({ software }: { readonly software: Software }): Pr
     const requiredFeatures = wanted.filter((feature) => adapter.features.has(feature));
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
     const budget = isSoftware && isNode() ? { budgetBytes: (await import('#node-adapter')).memoryBudget() } : {};
-    return { device, adapter, name, software: isSoftware, ...budget, kind: adapterKind(adapter.info, isSoftware), key: adapterKey(adapter.info) };
+    return {
+      device,
+      adapter,
+      name,
+      software: isSoftware,
+      ...budget,
+      kind: adapterKind(adapter.info, isSoftware),
+      key: adapterKey(adapter.info),
+    };
   } catch (error) {
     return `${name} gave no device: ${messageOf(error)}`;
   }
 }
 
-/** Whether looking for a GPU is worth loading anything: there is WebGPU in this browser, or a graphics driver beside this Node. */
+/**
+ * Whether looking for a GPU is worth loading anything: there is WebGPU in this browser, or a graphics driver beside
+ * this Node.
+ */
 export async function mayHaveGpu(): Promise<boolean> {
   if (browserGpu()) return true;
   return isNode() && (await import('#node-adapter')).hasSystemDriver();
@@ -69,7 +92,10 @@ async function askBrowser(gpu: GPU, software: Software): Promise<GPUAdapter | st
   for (let attempt = 1; attempt <= TRIES; attempt++) {
     if (attempt > 1) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     try {
-      const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance', forceFallbackAdapter: software === 'only' });
+      const adapter = await gpu.requestAdapter({
+        powerPreference: 'high-performance',
+        forceFallbackAdapter: software === 'only',
+      });
       if (adapter) return adapter;
     } catch (error) {
       reason = `the browser gave no adapter: ${messageOf(error)}`;
@@ -84,11 +110,15 @@ function nameOf({ info: { description, device, vendor, architecture } }: GPUAdap
 }
 
 function isSoftwareAdapter(adapter: GPUAdapter): boolean {
-  return adapter.info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${nameOf(adapter)} ${adapter.info.architecture}`);
+  return (
+    adapter.info.isFallbackAdapter ||
+    /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${nameOf(adapter)} ${adapter.info.architecture}`)
+  );
 }
 
 function browserGpu(): GPU | undefined {
-  return typeof navigator === 'undefined' ? undefined : (navigator as { gpu?: GPU }).gpu; // Node has a navigator too, without gpu
+  // Node has a navigator too, without gpu
+  return typeof navigator === 'undefined' ? undefined : (navigator as { gpu?: GPU }).gpu;
 }
 
 function isNode(): boolean {

@@ -1,6 +1,6 @@
-// The WebGPU backend: the verbs of Backend on a GPUDevice. Dispatches are recorded and submitted step by step; only read() and endStep()
-// wait. What goes wrong on the device (validation, a shader that does not compile, a lost device) is thrown at the next of those.
-// Read after: recorder.ts, pipelines.ts. Read next: adapter.ts.
+// The WebGPU backend: the verbs of Backend on a GPUDevice. Dispatches are recorded and submitted step by step; only
+// read() and endStep() wait. What goes wrong on the device (validation, a shader that does not compile, a lost device)
+// is thrown at the next of those. Read after: recorder.ts, pipelines.ts. Read next: adapter.ts.
 
 import type { HostArray, Kernel } from '../../kernels/kernel.ts';
 import type { WgslProgram } from '../../kernels/wgsl.ts';
@@ -17,7 +17,10 @@ import { abilitiesOf, canRun, Variants, type AdapterKind, type Tuned } from './v
 
 const ALIGNMENT = 256; // bytes: where a part of a buffer may begin
 const STEPS_IN_FLIGHT = 3;
-const NAP = 0.8, SHORTEST_NAP_MS = 2, SLOWER = 1.05; // of the time that a step is expected to take on a software adapter; its growth from call to call
+// of the time that a step is expected to take on a software adapter; its growth from call to call
+const NAP = 0.8;
+const SHORTEST_NAP_MS = 2;
+const SLOWER = 1.05;
 const WAIT_LIMIT_MS = 60_000;
 
 const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array } as const;
@@ -25,7 +28,14 @@ const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array } as const
 class GpuStorage extends OwnedStorage {
   readonly binding: Binding;
 
-  constructor(owner: Backend, buffer: GPUBuffer, offset: number, size: number, dtype: DType, parent: GpuStorage | null = null) {
+  constructor(
+    owner: Backend,
+    buffer: GPUBuffer,
+    offset: number,
+    size: number,
+    dtype: DType,
+    parent: GpuStorage | null = null,
+  ) {
     super(owner, size, dtype, parent);
     this.binding = { buffer, offset, bytes: bytesOf(size) };
   }
@@ -35,13 +45,18 @@ export interface WebGpuOptions {
   readonly name: string;
   /** A CPU pretending to be a GPU. */
   readonly software: boolean;
-  /** Which kind of GPU it is, for kernels with several programs. Default: software, or a GPU that nothing is known of. */
+  /**
+   * Which kind of GPU it is, for kernels with several programs. Default: software, or a GPU that nothing is known of.
+   */
   readonly kind?: AdapterKind;
   /** Which of them proved fastest at which shape, as measured by `remit-mini tune`. */
   readonly tuned?: Tuned;
   /** The most bytes that all buffers together may take. Default: no limit, which leaves it to the driver to say no. */
   readonly budgetBytes?: number;
-  /** How long the device may take to answer, in milliseconds; longer means a kernel that does not end. Default: a minute. */
+  /**
+   * How long the device may take to answer, in milliseconds; longer means a kernel that does not end. Default: a
+   * minute.
+   */
   readonly waitLimitMs?: number;
 }
 
@@ -62,8 +77,16 @@ export class WebGpuBackend implements Backend {
   #closed = false;
 
   constructor(device: GPUDevice, options: WebGpuOptions) {
-    const { name, software, kind = software ? 'software' : 'integrated', tuned, budgetBytes = Infinity, waitLimitMs = WAIT_LIMIT_MS } = options;
-    const abilities = abilitiesOf(device), notes = [tuned && 'tuned', abilities.has('subgroup-matrix') && 'products in half precision'].filter(Boolean);
+    const {
+      name,
+      software,
+      kind = software ? 'software' : 'integrated',
+      tuned,
+      budgetBytes = Infinity,
+      waitLimitMs = WAIT_LIMIT_MS,
+    } = options;
+    const abilities = abilitiesOf(device);
+    const notes = [tuned && 'tuned', abilities.has('subgroup-matrix') && 'products in half precision'].filter(Boolean);
     this.name = `webgpu (${[name, ...notes].join(', ')})`; // a run's env.json holds it: these change the bits
     this.software = software;
     this.#variants = new Variants(kind, tuned, abilities);
@@ -71,24 +94,45 @@ export class WebGpuBackend implements Backend {
     this.#device = device;
     this.#pipelines = new Pipelines(device, (message) => this.#fail(message, { isCause: true }));
     this.#recorder = new Recorder(device);
-    this.#buffers = new Buffers(device, { budgetBytes, flush: () => this.#recorder.flush(), sweep: () => this.#forgotten.sweep() });
+    this.#buffers = new Buffers(device, {
+      budgetBytes,
+      flush: () => this.#recorder.flush(),
+      sweep: () => this.#forgotten.sweep(),
+    });
     device.addEventListener('uncapturederror', (event) => {
       event.preventDefault();
       this.#fail(`webgpu: ${event.error.message.split('\n')[0]}`);
     });
     void device.lost.then(({ reason, message }) => {
-      this.#fail(`webgpu: the device was lost (${reason || 'unknown'}${message && `: ${message}`}): start again, or use --device cpu`);
+      this.#fail(
+        `webgpu: the device was lost (${reason || 'unknown'}${message && `: ${message}`}): start again, or use --device cpu`,
+      );
     });
   }
 
   /** Counters for tests and benches: in a warm step only submits grow. */
-  get counters(): { readonly buffers: number; readonly forReading: number; readonly bindGroups: number; readonly pipelines: number; readonly submits: number } {
+  get counters(): {
+    readonly buffers: number;
+    readonly forReading: number;
+    readonly bindGroups: number;
+    readonly pipelines: number;
+    readonly submits: number;
+  } {
     const { made: buffers, madeForReading: forReading } = this.#buffers;
-    return { buffers, forReading, bindGroups: this.#recorder.groupsMade, pipelines: this.#pipelines.count, submits: this.#recorder.submits };
+    return {
+      buffers,
+      forReading,
+      bindGroups: this.#recorder.groupsMade,
+      pipelines: this.#pipelines.count,
+      submits: this.#recorder.submits,
+    };
   }
 
   /** Whether this adapter has what a program needs, and the program is right at these sizes, if any are given. */
-  canRun(program: Pick<WgslProgram<string, string>, 'needs' | 'fits'>, params?: Readonly<Record<string, number>>): boolean {
+  canRun(
+    program: Pick<WgslProgram<string, string>, 'needs' | 'fits'>,
+    params?: Readonly<Record<string, number>>,
+  ): boolean {
     return canRun(program, abilitiesOf(this.#device), params);
   }
 
@@ -105,15 +149,20 @@ export class WebGpuBackend implements Backend {
   alloc(size: number, dtype: DType): GpuStorage {
     this.#check();
     checkRequest(this, size, dtype);
-    const buffer = this.#buffers.take(bytesOf(size)), storage = new GpuStorage(this, buffer, 0, size, dtype);
+    const buffer = this.#buffers.take(bytesOf(size));
+    const storage = new GpuStorage(this, buffer, 0, size, dtype);
     this.#forgotten.watch(storage, buffer);
     return storage;
   }
 
   view(of: Storage, offset: number, size: number): GpuStorage {
     checkPart(this, of, offset, size);
-    const parent = of as GpuStorage, { buffer } = parent.binding, at = parent.binding.offset + 4 * offset;
-    if (at % ALIGNMENT) throw new Error(`internal: part of a buffer at ${at} bytes: must be a multiple of ${ALIGNMENT}`);
+    const parent = of as GpuStorage;
+    const { buffer } = parent.binding;
+    const at = parent.binding.offset + 4 * offset;
+    if (at % ALIGNMENT) {
+      throw new Error(`internal: part of a buffer at ${at} bytes: must be a multiple of ${ALIGNMENT}`);
+    }
     return new GpuStorage(this, buffer, at, size, parent.dtype, parent);
   }
 
@@ -126,13 +175,22 @@ export class WebGpuBackend implements Backend {
   write(to: Storage, data: ArrayLike<number>): void {
     this.#check();
     checkWrite(this, to, data);
-    const { binding: { buffer, offset }, dtype } = to as GpuStorage;
-    if (this.#recorder.uses(buffer)) this.#recorder.flush(); // an upload is seen by commands that are submitted after it
-    const Typed = ARRAYS[dtype], values = data instanceof Typed && !isShared(data) ? data : new Typed(data);
+    const {
+      binding: { buffer, offset },
+      dtype,
+    } = to as GpuStorage;
+    // an upload is seen by commands that are submitted after it
+    if (this.#recorder.uses(buffer)) this.#recorder.flush();
+    const Typed = ARRAYS[dtype];
+    const values = data instanceof Typed && !isShared(data) ? data : new Typed(data);
     this.#device.queue.writeBuffer(buffer, offset, values as Float32Array<ArrayBuffer>);
   }
 
-  dispatch<B extends string, P extends string>(kernel: Kernel<B, P>, buffers: Readonly<Record<B, Storage>>, params: Readonly<Record<P, number>>): void {
+  dispatch<B extends string, P extends string>(
+    kernel: Kernel<B, P>,
+    buffers: Readonly<Record<B, Storage>>,
+    params: Readonly<Record<P, number>>,
+  ): void {
     this.#check();
     const program = this.#variants.programOf(kernel as unknown as Kernel, params);
     if (!program) throw new DeviceError(`webgpu: kernel ${kernel.name} has no GPU program: use --device cpu`);
@@ -147,7 +205,11 @@ export class WebGpuBackend implements Backend {
   async read(from: Storage): Promise<HostArray> {
     this.#check();
     checkOwner(this, from, 'read');
-    const { binding: { buffer, offset, bytes }, size, dtype } = from as GpuStorage;
+    const {
+      binding: { buffer, offset, bytes },
+      size,
+      dtype,
+    } = from as GpuStorage;
     this.#recorder.flush();
     const staging = this.#buffers.takeStaging(bytes);
     try {
@@ -155,7 +217,8 @@ export class WebGpuBackend implements Backend {
       encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
       this.#device.queue.submit([encoder.finish()]);
       await this.#wait(staging.mapAsync(GPUMapMode.READ, 0, bytes));
-      const values = new ARRAYS[dtype](staging.getMappedRange(0, bytes).slice(0, 4 * size)); // a copy: the mapping ends here
+      // a copy: the mapping ends here
+      const values = new ARRAYS[dtype](staging.getMappedRange(0, bytes).slice(0, 4 * size));
       staging.unmap();
       return values;
     } finally {
@@ -180,7 +243,9 @@ export class WebGpuBackend implements Backend {
 
   /** From now on, times every dispatch. Throws DeviceError where the adapter has no clock that can be read. */
   startProfile(): void {
-    if (!this.#device.features.has('timestamp-query')) throw new DeviceError(`${this.name}: this adapter has no timestamps, so dispatches cannot be timed`);
+    if (!this.#device.features.has('timestamp-query')) {
+      throw new DeviceError(`${this.name}: this adapter has no timestamps, so dispatches cannot be timed`);
+    }
     this.#recorder.flush();
     this.#recorder.profiler = new Profiler(this.#device);
   }
@@ -195,7 +260,10 @@ export class WebGpuBackend implements Backend {
     return profiler.end();
   }
 
-  /** Waits for the device and gives it back. Leaving with work in flight can crash the process. What went wrong before is not told again. */
+  /**
+   * Waits for the device and gives it back. Leaving with work in flight can crash the process. What went wrong before
+   * is not told again.
+   */
   async close(): Promise<void> {
     this.#recorder.flush();
     await this.#wait(this.#device.queue.onSubmittedWorkDone()).catch(() => {});
@@ -204,9 +272,14 @@ export class WebGpuBackend implements Backend {
     this.#device.destroy();
   }
 
-  /** Waits for a step. In Node, a promise of Dawn's that is pending keeps a core busy with asking, which a software adapter computes on: so sleep first. */
+  /**
+   * Waits for a step. In Node, a promise of Dawn's that is pending keeps a core busy with asking, which a software
+   * adapter computes on: so sleep first.
+   */
   async #sleepThrough(step: object): Promise<void> {
-    const start = performance.now(), expected = this.#expectedMs.get(step), nap = NAP * (expected ?? 0);
+    const start = performance.now();
+    const expected = this.#expectedMs.get(step);
+    const nap = NAP * (expected ?? 0);
     if (nap >= SHORTEST_NAP_MS) await new Promise((resolve) => setTimeout(resolve, nap));
     await this.#wait(this.#device.queue.onSubmittedWorkDone());
     this.#expectedMs.set(step, Math.min(performance.now() - start, SLOWER * (expected ?? Infinity)));
@@ -249,13 +322,15 @@ function isShared(data: ArrayLike<number>): boolean {
   return typeof SharedArrayBuffer !== 'undefined' && (data as Float32Array).buffer instanceof SharedArrayBuffer;
 }
 
-const floats = new Float32Array(1), bits = new Uint32Array(floats.buffer);
+const floats = new Float32Array(1);
+const bits = new Uint32Array(floats.buffer);
 
 /** Parameters as 32-bit words, in the order of the shader's struct. */
 function pack({ shader }: WgslProgram<string, string>, params: Readonly<Record<string, number>>): Uint32Array {
   const words = new Uint32Array(shader.params.length);
   for (let i = 0; i < words.length; i++) {
-    const { name, type } = shader.params[i]!, value = params[name]!;
+    const { name, type } = shader.params[i]!;
+    const value = params[name]!;
     if (type === 'f32') {
       floats[0] = value;
       words[i] = bits[0]!;

@@ -1,9 +1,11 @@
-// GPU memory: buffers that are used again when they come free, a ring of small ones to read through, and a budget for the sum of all, since a
-// driver that runs out may take the process with it. Used by: backend.ts.
+// GPU memory: buffers that are used again when they come free, a ring of small ones to read through, and a budget for
+// the sum of all, since a driver that runs out may take the process with it. Used by: backend.ts.
 
 import { DeviceError } from '../errors.ts';
 
-const SMALLEST_STAGING = 256, LARGEST_KEPT = 1 << 20; // bytes; larger ones are for whole checkpoints, and rare
+// bytes; larger ones are for whole checkpoints, and rare
+const SMALLEST_STAGING = 256;
+const LARGEST_KEPT = 1 << 20;
 
 export interface BuffersOptions {
   /** The most that all buffers together may take. */
@@ -38,9 +40,15 @@ export class Buffers {
     return this.#bytes;
   }
 
-  /** A buffer for a tensor. Throws DeviceError when it is more than the adapter holds in one, or than is left of the budget. */
+  /**
+   * A buffer for a tensor. Throws DeviceError when it is more than the adapter holds in one, or than is left of the
+   * budget.
+   */
   take(bytes: number): GPUBuffer {
-    return this.#idle.get(bytes)?.pop() ?? this.#make(bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST);
+    return (
+      this.#idle.get(bytes)?.pop() ??
+      this.#make(bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST)
+    );
   }
 
   giveBack(buffer: GPUBuffer): void {
@@ -61,14 +69,20 @@ export class Buffers {
 
   #make(bytes: number, usage: number): GPUBuffer {
     const limit = Math.min(this.#device.limits.maxBufferSize, this.#device.limits.maxStorageBufferBindingSize);
-    if (bytes > limit) throw new DeviceError(`webgpu: a tensor of ${bytes} bytes: this adapter holds at most ${limit} in one: use a smaller batch, or --device cpu`);
+    if (bytes > limit) {
+      throw new DeviceError(
+        `webgpu: a tensor of ${bytes} bytes: this adapter holds at most ${limit} in one: use a smaller batch, or --device cpu`,
+      );
+    }
     if (this.#bytes + bytes > this.#budgetBytes) {
       this.#sweep();
       this.#destroyIdle();
     }
     if (this.#bytes + bytes > this.#budgetBytes) {
       const budget = `the budget for GPU memory is ${this.#budgetBytes}`;
-      throw new DeviceError(`webgpu: ${bytes} bytes more than the ${this.#bytes} in use: ${budget}: put a loop's body in a step(), use a smaller batch, or --device cpu`);
+      throw new DeviceError(
+        `webgpu: ${bytes} bytes more than the ${this.#bytes} in use: ${budget}: put a loop's body in a step(), use a smaller batch, or --device cpu`,
+      );
     }
     if (usage & GPUBufferUsage.STORAGE) this.made++;
     else this.madeForReading++;

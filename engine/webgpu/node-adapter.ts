@@ -1,6 +1,7 @@
-// WebGPU in Node, through the optional package `webgpu` (Dawn). First the system's own driver (Vulkan, Metal, Direct3D); where software
-// will do, then SwiftShader, a Vulkan driver that computes on the CPU and comes inside the npm package @sparticuz/chromium.
-// For Node only: loaded by adapter.ts when it is needed, because the package is large. Read next: swiftshader.ts.
+// WebGPU in Node, through the optional package `webgpu` (Dawn). First the system's own driver (Vulkan, Metal,
+// Direct3D); where software will do, then SwiftShader, a Vulkan driver that computes on the CPU and comes inside the
+// npm package @sparticuz/chromium. For Node only: loaded by adapter.ts when it is needed, because the package is large.
+// Read next: swiftshader.ts.
 
 import { readdirSync } from 'node:fs';
 import { constants, totalmem } from 'node:os';
@@ -9,14 +10,17 @@ import { bundledSwiftShader, withVulkanDriver } from './swiftshader.ts';
 
 type Dawn = typeof import('webgpu');
 
-// Dawn's instance goes when this object is collected, even while its devices are in use, and the process then dies: they stay.
+// Dawn's instance goes when this object is collected, even while its devices are in use, and the process then dies:
+// they stay.
 const instances: GPU[] = [];
 
 /** An adapter, or why there is none and what would help. */
 export async function findNodeAdapter(software: Software): Promise<GPUAdapter | string> {
   const dawn = await loadDawn();
   if (typeof dawn === 'string') return dawn;
-  if (software === 'only') return (await askSwiftShader(dawn)) ?? (await askSystem(dawn, { forceFallbackAdapter: true })) ?? noDriver(true);
+  if (software === 'only') {
+    return (await askSwiftShader(dawn)) ?? (await askSystem(dawn, { forceFallbackAdapter: true })) ?? noDriver(true);
+  }
   const system = await askSystem(dawn);
   if (system || software === 'never') return system ?? noDriver(false);
   return (await askSwiftShader(dawn)) ?? noDriver(true);
@@ -37,13 +41,17 @@ function noDriver(softwareToo: boolean): string {
   const system = `no ${process.platform === 'linux' ? 'Vulkan' : 'graphics'} driver answers: install that of your GPU`;
   if (!softwareToo) return system;
   const folder = bundledSwiftShader();
-  const software = typeof folder === 'string' ? `SwiftShader in ${folder} is damaged: remove that folder` : folder.missing;
+  const software =
+    typeof folder === 'string' ? `SwiftShader in ${folder} is damaged: remove that folder` : folder.missing;
   return `${system}; nor does a software driver: ${software}`;
 }
 
 let systemDriver: boolean | undefined; // found out once: after SwiftShader is loaded, its Vulkan library would answer
 
-/** Whether this system has what Dawn needs to look for a GPU. On Linux that is the Vulkan library and a driver; elsewhere it is always there. */
+/**
+ * Whether this system has what Dawn needs to look for a GPU. On Linux that is the Vulkan library and a driver;
+ * elsewhere it is always there.
+ */
 export function hasSystemDriver(): boolean {
   return (systemDriver ??= process.platform !== 'linux' || (hasVulkanDriver() && opens('libvulkan.so.1')));
 }
@@ -51,7 +59,8 @@ export function hasSystemDriver(): boolean {
 /** Whether there is a driver's manifest where the Vulkan library looks for them. */
 export function hasVulkanDriver(env: NodeJS.ProcessEnv = process.env): boolean {
   if (env.VK_DRIVER_FILES || env.VK_ICD_FILENAMES || env.VK_ADD_DRIVER_FILES) return true;
-  const home = env.HOME ?? '/', paths = (list: string | undefined, usual: string): string[] => (list || usual).split(':');
+  const home = env.HOME ?? '/';
+  const paths = (list: string | undefined, usual: string): string[] => (list || usual).split(':');
   const roots = [
     '/etc', '/usr/local/etc', '/usr/share', '/usr/local/share', '/run/opengl-driver/share', // the last is NixOS's
     ...paths(env.XDG_CONFIG_DIRS, '/etc/xdg'), ...paths(env.XDG_DATA_DIRS, '/usr/local/share:/usr/share'),
@@ -85,11 +94,15 @@ function opens(library: string): boolean {
   }
 }
 
-/** The package, with WebGPU's classes and constants made global as in a browser; or why not. REMIT_NO_WEBGPU=1 acts as if it were not installed. */
+/**
+ * The package, with WebGPU's classes and constants made global as in a browser; or why not. REMIT_NO_WEBGPU=1 acts as
+ * if it were not installed.
+ */
 async function loadDawn(): Promise<Dawn | string> {
   if (process.env.REMIT_NO_WEBGPU) return 'the package "webgpu" is switched off: unset REMIT_NO_WEBGPU';
   try {
-    const dawn = await import(/* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */ 'webgpu'); // native code: no bundler can take it in
+    // native code: no bundler can take it in
+    const dawn = await import(/* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */ 'webgpu');
     Object.assign(globalThis, dawn.globals);
     return dawn;
   } catch (error) {
@@ -99,8 +112,13 @@ async function loadDawn(): Promise<Dawn | string> {
   }
 }
 
-/** Timestamps as the GPU takes them: coarse ones protect a browser's user from pages, and hide what a dispatch takes. */
-const TOGGLES = ['disable-dawn-features=timestamp_quantization', ...(process.env.REMIT_SUBGROUP_MATRIX === '1' ? ['enable-dawn-features=allow_unsafe_apis'] : [])];
+/**
+ * Timestamps as the GPU takes them: coarse ones protect a browser's user from pages, and hide what a dispatch takes.
+ */
+const TOGGLES = [
+  'disable-dawn-features=timestamp_quantization',
+  ...(process.env.REMIT_SUBGROUP_MATRIX === '1' ? ['enable-dawn-features=allow_unsafe_apis'] : []),
+];
 
 /** Each call makes a new instance: an old one never sees a driver that came later. */
 async function ask({ create }: Dawn, options: GPURequestAdapterOptions = {}): Promise<GPUAdapter | null> {

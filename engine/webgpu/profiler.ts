@@ -1,6 +1,6 @@
-// GPU time by program. The GPU's clock can be read only where a pass begins and ends, so while a profile is taken every dispatch has a
-// pass of its own: a few microseconds more each, and no overlap between dispatches, so the sum is an upper bound of the step.
-// Used by: recorder.ts, while one is set. Shown by: npm run bench step <model> webgpu.
+// GPU time by program. The GPU's clock can be read only where a pass begins and ends, so while a profile is taken every
+// dispatch has a pass of its own: a few microseconds more each, and no overlap between dispatches, so the sum is an
+// upper bound of the step. Used by: recorder.ts, while one is set. Shown by: npm run bench step <model> webgpu.
 
 const CAPACITY = 2048; // passes that one set of queries times: WebGPU allows 4096 queries
 const STAMP = 8; // bytes: a u64 of nanoseconds
@@ -30,21 +30,28 @@ export class Profiler {
   /** Describes a pass that is timed under this name. Not when full. */
   pass(name: string): GPUComputePassDescriptor {
     const first = 2 * (this.#names.push(name) - 1);
-    return { timestampWrites: { querySet: this.#queries, beginningOfPassWriteIndex: first, endOfPassWriteIndex: first + 1 } };
+    return {
+      timestampWrites: { querySet: this.#queries, beginningOfPassWriteIndex: first, endOfPassWriteIndex: first + 1 },
+    };
   }
 
   /** Ends and submits a command buffer whose passes are those since the last call. */
   submit(encoder: GPUCommandEncoder): void {
-    const names = this.#names.splice(0), bytes = 2 * STAMP * names.length, { COPY_SRC, COPY_DST, QUERY_RESOLVE, MAP_READ } = GPUBufferUsage;
+    const names = this.#names.splice(0);
+    const bytes = 2 * STAMP * names.length;
+    const { COPY_SRC, COPY_DST, QUERY_RESOLVE, MAP_READ } = GPUBufferUsage;
     const stamps = this.#device.createBuffer({ size: bytes, usage: QUERY_RESOLVE | COPY_SRC });
     const staging = this.#device.createBuffer({ size: bytes, usage: MAP_READ | COPY_DST });
     encoder.resolveQuerySet(this.#queries, 0, 2 * names.length, stamps, 0);
     encoder.copyBufferToBuffer(stamps, 0, staging, 0, bytes);
     this.#device.queue.submit([encoder.finish()]);
-    const read = staging.mapAsync(GPUMapMode.READ).then(() => this.#add(names, new BigUint64Array(staging.getMappedRange()))).finally(() => {
-      stamps.destroy();
-      staging.destroy();
-    });
+    const read = staging
+      .mapAsync(GPUMapMode.READ)
+      .then(() => this.#add(names, new BigUint64Array(staging.getMappedRange())))
+      .finally(() => {
+        stamps.destroy();
+        staging.destroy();
+      });
     read.catch(() => {}); // told by end()
     this.#pending.push(read);
   }
@@ -61,7 +68,8 @@ export class Profiler {
       let spent = this.#spent.get(name);
       if (!spent) this.#spent.set(name, (spent = { calls: 0, ms: 0 }));
       spent.calls++;
-      spent.ms += Math.max(0, Number(stamps[2 * i + 1]! - stamps[2 * i]!)) / 1e6; // a GPU that changes its clock may step back
+      // a GPU that changes its clock may step back
+      spent.ms += Math.max(0, Number(stamps[2 * i + 1]! - stamps[2 * i]!)) / 1e6;
     });
   }
 }

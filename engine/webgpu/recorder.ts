@@ -1,7 +1,8 @@
-// Turns dispatches into GPU commands, cheaply. Commands are collected and submitted together, in one pass. Command number i of a step is
-// compared with command number i of the step's last call: when pipeline and buffers are the same, as they are in a warm step, its bind
-// group is used again. Parameters lie at fixed places of one uniform buffer per step, uploaded once, and only if a word changed.
-// Nothing is frozen: a step that takes another branch just makes new bind groups. Read after: pipelines.ts. Read next: backend.ts.
+// Turns dispatches into GPU commands, cheaply. Commands are collected and submitted together, in one pass. Command
+// number i of a step is compared with command number i of the step's last call: when pipeline and buffers are the same,
+// as they are in a warm step, its bind group is used again. Parameters lie at fixed places of one uniform buffer per
+// step, uploaded once, and only if a word changed. Nothing is frozen: a step that takes another branch just makes new
+// bind groups. Read after: pipelines.ts. Read next: backend.ts.
 
 import type { Grid } from '../../kernels/wgsl.ts';
 import type { Pipeline } from './pipelines.ts';
@@ -10,7 +11,10 @@ import type { Profiler } from './profiler.ts';
 const SLOT = 256; // bytes per command's parameters: the alignment that uniform offsets need
 const FIRST_CAPACITY = 256; // commands
 
-/** Part of a buffer, as commands remember it: they hold no storage, so that memory which nobody else holds can be used again. */
+/**
+ * Part of a buffer, as commands remember it: they hold no storage, so that memory which nobody else holds can be used
+ * again.
+ */
 export interface Binding {
   readonly buffer: GPUBuffer;
   readonly offset: number;
@@ -67,7 +71,8 @@ export class Recorder {
   /** words: the parameters as the shader's struct holds them. */
   add({ pipeline, layout }: Pipeline, bindings: readonly Binding[], words: Uint32Array, grid: Grid): void {
     const memo = this.#memo;
-    if (memo === this.#loose && memo.next === FIRST_CAPACITY) this.flush(); // so that they take no more room, however many there are
+    // so that they take no more room, however many there are
+    if (memo === this.#loose && memo.next === FIRST_CAPACITY) this.flush();
     const i = memo.next++;
     this.#place(memo, i, words);
     let command = memo.commands[i];
@@ -88,7 +93,15 @@ export class Recorder {
   flush(): void {
     if (this.#pending.length === 0) return;
     const memo = this.#memo;
-    if (memo.changed) this.#device.queue.writeBuffer(memo.uniforms!, 0, memo.words, 0, Math.min(memo.words.length, (memo.next * SLOT) / 4));
+    if (memo.changed) {
+      this.#device.queue.writeBuffer(
+        memo.uniforms!,
+        0,
+        memo.words,
+        0,
+        Math.min(memo.words.length, (memo.next * SLOT) / 4),
+      );
+    }
     memo.changed = false;
     if (this.profiler) this.#submitTimed(this.profiler);
     else this.#submit();
@@ -100,7 +113,8 @@ export class Recorder {
 
   /** One pass for all. */
   #submit(): void {
-    const encoder = this.#device.createCommandEncoder(), pass = encoder.beginComputePass();
+    const encoder = this.#device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
     let last: GPUComputePipeline | null = null;
     for (const { command: { pipeline, group }, grid } of this.#pending) {
       if (pipeline !== last) pass.setPipeline((last = pipeline));
@@ -144,19 +158,32 @@ export class Recorder {
     this.flush();
     const bytes = memo.uniforms ? 2 * memo.uniforms.size : FIRST_CAPACITY * SLOT;
     memo.words = new Uint32Array(bytes / 4); // zeros, as in the new buffer
-    memo.uniforms = this.#device.createBuffer({ label: 'parameters', size: bytes, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
+    memo.uniforms = this.#device.createBuffer({
+      label: 'parameters',
+      size: bytes,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
     memo.commands.length = 0;
   }
 
   #group(layout: GPUBindGroupLayout, bindings: readonly Binding[], uniforms: GPUBuffer, i: number): GPUBindGroup {
     this.groupsMade++;
-    return this.#device.createBindGroup({ layout, entries: [
-      { binding: 0, resource: { buffer: uniforms, offset: i * SLOT, size: SLOT } },
-      ...bindings.map(({ buffer, offset, bytes }, b) => ({ binding: b + 1, resource: { buffer, offset, size: bytes } })),
-    ] });
+    return this.#device.createBindGroup({
+      layout,
+      entries: [
+        { binding: 0, resource: { buffer: uniforms, offset: i * SLOT, size: SLOT } },
+        ...bindings.map(({ buffer, offset, bytes }, b) => ({
+          binding: b + 1,
+          resource: { buffer, offset, size: bytes },
+        })),
+      ],
+    });
   }
 }
 
 function sameBindings(a: readonly Binding[], b: readonly Binding[]): boolean {
-  return a.length === b.length && a.every((x, i) => x === b[i] || (x.buffer === b[i]!.buffer && x.offset === b[i]!.offset && x.bytes === b[i]!.bytes));
+  return (
+    a.length === b.length &&
+    a.every((x, i) => x === b[i] || (x.buffer === b[i]!.buffer && x.offset === b[i]!.offset && x.bytes === b[i]!.bytes))
+  );
 }

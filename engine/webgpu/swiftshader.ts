@@ -1,6 +1,6 @@
-// SwiftShader from npm: a Vulkan driver that computes on the CPU, so that shaders can be tested on a machine without a GPU.
-// The package @sparticuz/chromium (linux-x64) carries it as a tar archive under brotli. It is unpacked once per user, and loaded into this
-// process without any setting of the user's. For Node only. Used by: node-adapter.ts.
+// SwiftShader from npm: a Vulkan driver that computes on the CPU, so that shaders can be tested on a machine without a
+// GPU. The package @sparticuz/chromium (linux-x64) carries it as a tar archive under brotli. It is unpacked once per
+// user, and loaded into this process without any setting of the user's. For Node only. Used by: node-adapter.ts.
 
 import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,7 +8,8 @@ import { constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { brotliDecompressSync } from 'node:zlib';
 
-const LOADER = 'libvulkan.so.1', MANIFEST = 'vk_swiftshader_icd.json';
+const LOADER = 'libvulkan.so.1';
+const MANIFEST = 'vk_swiftshader_icd.json';
 const FILES = [LOADER, 'libvk_swiftshader.so', MANIFEST] as const;
 
 /** The folder with the driver's files; or what is missing. */
@@ -29,8 +30,9 @@ export function bundledSwiftShader(): string | { readonly missing: string } {
 }
 
 /**
- * Runs `body` with the driver in `folder` as the only Vulkan driver. Dawn opens libvulkan.so.1 by name, and the system hands out a library of
- * that name that the process already holds: so it is opened here first. Works in the main thread only: a worker's environment is a copy.
+ * Runs `body` with the driver in `folder` as the only Vulkan driver. Dawn opens libvulkan.so.1 by name, and the system
+ * hands out a library of that name that the process already holds: so it is opened here first. Works in the main thread
+ * only: a worker's environment is a copy.
  */
 export async function withVulkanDriver<T>(folder: string, body: () => Promise<T>): Promise<T> {
   const names = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES'] as const; // the second is for loaders before 1.3.207
@@ -57,18 +59,24 @@ function stayLoaded(library: string): void {
   }
 }
 
-/** Unpacks what is not there yet (systems tidy their temporary folders) into a folder of this user's own. Each file appears whole or not at all. */
+/**
+ * Unpacks what is not there yet (systems tidy their temporary folders) into a folder of this user's own. Each file
+ * appears whole or not at all.
+ */
 function unpacked(root: string): string {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
-  const uid = process.getuid!(), folder = join(tmpdir(), `remit-mini-swiftshader-${version}-${uid}`);
+  const uid = process.getuid!();
+  const folder = join(tmpdir(), `remit-mini-swiftshader-${version}-${uid}`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { uid: owner, mode } = lstatSync(folder);
-  if (owner !== uid || mode & 0o022) throw new Error(`${folder} can be written by others`); // they could put their code in our process
+  // they could put their code in our process
+  if (owner !== uid || mode & 0o022) throw new Error(`${folder} can be written by others`);
   const missing = FILES.filter((name) => !existsSync(join(folder, name)));
   if (missing.length === 0) return folder;
   const files = readTar(brotliDecompressSync(readFileSync(join(root, 'bin/swiftshader.tar.br'))));
   for (const name of missing) {
-    const bytes = files.get(name), temporary = join(folder, `${name}.${process.pid}`);
+    const bytes = files.get(name);
+    const temporary = join(folder, `${name}.${process.pid}`);
     if (!bytes) throw new Error(`no ${name} in @sparticuz/chromium ${version}: install 147.0.0`);
     writeFileSync(temporary, bytes, { mode: 0o700 });
     renameSync(temporary, join(folder, name));
@@ -76,12 +84,18 @@ function unpacked(root: string): string {
   return folder;
 }
 
-/** Name -> bytes. A tar archive is a header of 512 bytes per file (name at 0, length in octal at 124), then the file, filled up to 512. */
+/**
+ * Name -> bytes. A tar archive is a header of 512 bytes per file (name at 0, length in octal at 124), then the file,
+ * filled up to 512.
+ */
 function readTar(tar: Buffer): Map<string, Uint8Array> {
-  const BLOCK = 512, files = new Map<string, Uint8Array>();
-  const text = (from: number, length: number): string => tar.toString('latin1', from, from + length).replace(/\0.*$/s, '');
+  const BLOCK = 512;
+  const files = new Map<string, Uint8Array>();
+  const text = (from: number, length: number): string =>
+    tar.toString('latin1', from, from + length).replace(/\0.*$/s, '');
   for (let at = 0; at + BLOCK <= tar.length;) {
-    const name = text(at, 100).replace(/^\.\//, ''), length = parseInt(text(at + 124, 12), 8) || 0;
+    const name = text(at, 100).replace(/^\.\//, '');
+    const length = parseInt(text(at + 124, 12), 8) || 0;
     if (name === '') break;
     files.set(name, tar.subarray(at + BLOCK, at + BLOCK + length));
     at += BLOCK + Math.ceil(length / BLOCK) * BLOCK;

@@ -1,6 +1,6 @@
 // The nonlinearities of the feed-forward layer: SwiGLU, and GELU in the form that GPT-2 uses.
-// Both are written with the logistic function s(x) = 1 / (1 + exp(-x)), which neither overflows nor cancels at either end.
-// Sources: SwiGLU, arXiv 2002.05202; GELU, arXiv 1606.08415, section 2.
+// Both are written with the logistic function s(x) = 1 / (1 + exp(-x)), which neither overflows nor cancels at either
+// end. Sources: SwiGLU, arXiv 2002.05202; GELU, arXiv 1606.08415, section 2.
 
 import { defineKernel } from '../kernel.ts';
 import { geluBackwardWgsl, geluWgsl, swigluBackwardWgsl, swigluWgsl } from '../generated.ts';
@@ -32,7 +32,9 @@ export const swigluBackwardKernel = defineKernel({
   reference({ gateUp, dOut, dGateUp }, { rows, F }) {
     for (let r = 0, o = 0; r < rows; r++) {
       for (let f = 0, p = r * 2 * F; f < F; f++, p++, o++) {
-        const gate = gateUp[p]!, s = 1 / (1 + Math.exp(-gate)), d = dOut[o]!;
+        const gate = gateUp[p]!;
+        const s = 1 / (1 + Math.exp(-gate));
+        const d = dOut[o]!;
         dGateUp[p] = d * gateUp[p + F]! * s * (1 + gate * (1 - s));
         dGateUp[p + F] = d * gate * s;
       }
@@ -42,8 +44,10 @@ export const swigluBackwardKernel = defineKernel({
   wgsl: { shader: swigluBackwardWgsl, grid: ({ rows, F }) => flatGrid(ceilDiv(rows * F, 64)) },
 });
 
-// GELU: x (1 + tanh(u)) / 2 with u = sqrt(2/pi) (x + 0.044715 x³). Since (1 + tanh(u)) / 2 = s(2u), the tanh need not be taken.
-const TWICE_ROOT = 2 * Math.sqrt(2 / Math.PI), CUBE = 0.044715;
+// GELU: x (1 + tanh(u)) / 2 with u = sqrt(2/pi) (x + 0.044715 x³). Since (1 + tanh(u)) / 2 = s(2u), the tanh need not
+// be taken.
+const TWICE_ROOT = 2 * Math.sqrt(2 / Math.PI);
+const CUBE = 0.044715;
 
 /** out = x s(2u). */
 export const geluKernel = defineKernel({
@@ -67,7 +71,8 @@ export const geluBackwardKernel = defineKernel({
   params: ['n'],
   reference({ x, dOut, dx }, { n }) {
     for (let i = 0; i < n; i++) {
-      const v = x[i]!, s = 1 / (1 + Math.exp(-TWICE_ROOT * v * (1 + CUBE * v * v)));
+      const v = x[i]!;
+      const s = 1 / (1 + Math.exp(-TWICE_ROOT * v * (1 + CUBE * v * v)));
       dx[i] = dOut[i]! * (s + v * s * (1 - s) * TWICE_ROOT * (1 + 3 * CUBE * v * v));
     }
   },

@@ -1,10 +1,11 @@
-// Causal attention over packed queries, keys and values, without ever holding the [T,T] weights: forward, backward, and a forward that
-// adds to a cache, for decoding.
-// A token's channels are all query heads, then all key heads, then all value heads, as one projection writes them: [B,T,(H+2KV)*D].
-// Query heads share keys in groups: head h reads key head floor(h KV / H). Scores are scaled by 1/sqrt(D). With rotary = 1, q and k are
-// rotated as they are read (kernels/rope/rope.ts); otherwise the table is not looked at.
-// Sources: arXiv 1706.03762; grouped heads: arXiv 2305.13245; the saved logSumExp, and `delta` in the backward: FlashAttention-2,
-// arXiv 2307.08691, section 3.1. Read first: attentionInSmallOps in engine/ops/attention.ts, the same maths step by step.
+// Causal attention over packed queries, keys and values, without ever holding the [T,T] weights: forward, backward, and
+// a forward that adds to a cache, for decoding.
+// A token's channels are all query heads, then all key heads, then all value heads, as one projection writes them:
+// [B,T,(H+2KV)*D]. Query heads share keys in groups: head h reads key head floor(h KV / H). Scores are scaled by
+// 1/sqrt(D). With rotary = 1, q and k are rotated as they are read (kernels/rope/rope.ts); otherwise the table is not
+// looked at. Sources: arXiv 1706.03762; grouped heads: arXiv 2305.13245; the saved logSumExp, and `delta` in the
+// backward: FlashAttention-2, arXiv 2307.08691, section 3.1. Read first: attentionInSmallOps in
+// engine/ops/attention.ts, the same maths step by step.
 
 import { defineKernel, type HostArray } from '../kernel.ts';
 import {
@@ -22,8 +23,13 @@ export const attentionForwardKernel = defineKernel({
   bindings: { qkv: 'read', table: 'read', out: 'write', logSumExp: 'write' },
   params: ['B', 'T', 'H', 'KV', 'D', 'rotary'],
   reference({ qkv, table, out, logSumExp }, { B, T, H, KV, D, rotary }) {
-    const width = (H + 2 * KV) * D, group = H / KV;
-    const k = new Float64Array(T * D), v = new Float64Array(T * D), q = new Float64Array(D), p = new Float64Array(T), y = new Float64Array(D);
+    const width = (H + 2 * KV) * D;
+    const group = H / KV;
+    const k = new Float64Array(T * D);
+    const v = new Float64Array(T * D);
+    const q = new Float64Array(D);
+    const p = new Float64Array(T);
+    const y = new Float64Array(D);
     for (let b = 0; b < B; b++) {
       for (let kv = 0; kv < KV; kv++) {
         for (let t = 0; t < T; t++) {
@@ -42,25 +48,45 @@ export const attentionForwardKernel = defineKernel({
     }
   },
   wasm: attentionForwardWasm,
-  wgsl: { shader: attentionForwardWgsl, grid: ({ B, T, H }) => flatGrid(ceilDiv(B * T * H, 64)), substitutions: headSize },
+  wgsl: {
+    shader: attentionForwardWgsl,
+    grid: ({ B, T, H }) => flatGrid(ceilDiv(B * T * H, 64)),
+    substitutions: headSize,
+  },
   variants: {
-    ...bySubgroup((lanes) => ({ shader: attentionForwardSubgroupWgsl, grid: ({ B, T, H, D }: Sizes) => tiles(B * H, T, D, lanes) })),
-    workgroup: { shader: attentionForwardWorkgroupWgsl, grid: ({ B, T, H }) => flatGrid(B * H * ceilDiv(T, 64)), substitutions: headInRegisters, fits: fitsRegisters },
+    ...bySubgroup((lanes) => ({
+      shader: attentionForwardSubgroupWgsl,
+      grid: ({ B, T, H, D }: Sizes) => tiles(B * H, T, D, lanes),
+    })),
+    workgroup: {
+      shader: attentionForwardWorkgroupWgsl,
+      grid: ({ B, T, H }) => flatGrid(B * H * ceilDiv(T, 64)),
+      substitutions: headInRegisters,
+      fits: fitsRegisters,
+    },
   },
 });
 
 /**
- * dOut [B,T,H*D] and what the forward read and wrote -> dQkv, packed like qkv. The weights are made again from logSumExp:
- * p = exp(score - logSumExp), dScore = p (dOut.v - delta) with delta = dOut.out, which is sum(p dOut.v) over the keys.
+ * dOut [B,T,H*D] and what the forward read and wrote -> dQkv, packed like qkv. The weights are made again from
+ * logSumExp: p = exp(score - logSumExp), dScore = p (dOut.v - delta) with delta = dOut.out, which is sum(p dOut.v) over
+ * the keys.
  */
 export const attentionBackwardKernel = defineKernel({
   name: 'attentionBackward',
   bindings: { qkv: 'read', table: 'read', out: 'read', logSumExp: 'read', dOut: 'read', dQkv: 'write' },
   params: ['B', 'T', 'H', 'KV', 'D', 'rotary'],
   reference({ qkv, table, out, logSumExp, dOut, dQkv }, { B, T, H, KV, D, rotary }) {
-    const width = (H + 2 * KV) * D, group = H / KV, scale = 1 / Math.sqrt(D);
-    const k = new Float64Array(T * D), v = new Float64Array(T * D), dk = new Float64Array(T * D), dv = new Float64Array(T * D);
-    const q = new Float64Array(D), dq = new Float64Array(D), dy = new Float64Array(D);
+    const width = (H + 2 * KV) * D;
+    const group = H / KV;
+    const scale = 1 / Math.sqrt(D);
+    const k = new Float64Array(T * D);
+    const v = new Float64Array(T * D);
+    const dk = new Float64Array(T * D);
+    const dv = new Float64Array(T * D);
+    const q = new Float64Array(D);
+    const dq = new Float64Array(D);
+    const dy = new Float64Array(D);
     for (let b = 0; b < B; b++) {
       for (let kv = 0; kv < KV; kv++) {
         for (let t = 0; t < T; t++) {
@@ -72,7 +98,8 @@ export const attentionBackwardKernel = defineKernel({
         dv.fill(0);
         for (let h = kv * group; h < (kv + 1) * group; h++) {
           for (let t = 0; t < T; t++) {
-            const queryAt = (b * T + t) * width + h * D, outAt = ((b * T + t) * H + h) * D;
+            const queryAt = (b * T + t) * width + h * D;
+            const outAt = ((b * T + t) * H + h) * D;
             load(qkv, queryAt, q, 0, table, t, D, rotary);
             let delta = 0;
             for (let d = 0; d < D; d++) {
@@ -83,12 +110,14 @@ export const attentionBackwardKernel = defineKernel({
             dq.fill(0);
             const logTotal = logSumExp[(b * H + h) * T + t]!;
             for (let j = 0, at = 0; j <= t; j++, at += D) {
-              let score = 0, dWeight = 0;
+              let score = 0;
+              let dWeight = 0;
               for (let d = 0; d < D; d++) {
                 score += q[d]! * k[at + d]!;
                 dWeight += dy[d]! * v[at + d]!;
               }
-              const weight = Math.exp(scale * score - logTotal), dScore = scale * weight * (dWeight - delta);
+              const weight = Math.exp(scale * score - logTotal);
+              const dScore = scale * weight * (dWeight - delta);
               for (let d = 0; d < D; d++) {
                 dq[d]! += dScore * k[at + d]!;
                 dk[at + d]! += dScore * q[d]!;
@@ -107,24 +136,40 @@ export const attentionBackwardKernel = defineKernel({
     }
   },
   wasm: attentionBackwardWasm,
-  wgsl: { shader: attentionBackwardWgsl, grid: ({ B, T, H, KV }) => flatGrid(ceilDiv(B * T * (H + KV), 64)), substitutions: headSize },
+  wgsl: {
+    shader: attentionBackwardWgsl,
+    grid: ({ B, T, H, KV }) => flatGrid(ceilDiv(B * T * (H + KV), 64)),
+    substitutions: headSize,
+  },
   variants: {
-    ...bySubgroup((lanes) => ({ shader: attentionBackwardSubgroupWgsl, grid: ({ B, T, H, KV, D }: Sizes) => tiles(B * (H + KV), T, D, lanes) })),
-    workgroup: { shader: attentionBackwardWorkgroupWgsl, grid: ({ B, T, H, KV }) => flatGrid(B * (H + KV) * ceilDiv(T, 64)), substitutions: headInRegisters, fits: fitsRegisters },
+    ...bySubgroup((lanes) => ({
+      shader: attentionBackwardSubgroupWgsl,
+      grid: ({ B, T, H, KV, D }: Sizes) => tiles(B * (H + KV), T, D, lanes),
+    })),
+    workgroup: {
+      shader: attentionBackwardWorkgroupWgsl,
+      grid: ({ B, T, H, KV }) => flatGrid(B * (H + KV) * ceilDiv(T, 64)),
+      substitutions: headInRegisters,
+      fits: fitsRegisters,
+    },
   },
 });
 
 /**
- * Decoding: qkv [B,N,(H+2KV)*D] of the tokens at positions position .. position+N-1. Writes their keys (rotated) and values into
- * cacheK and cacheV [B,KV,context,D], then lets each attend to everything in the cache up to itself -> out [B,N,H*D].
+ * Decoding: qkv [B,N,(H+2KV)*D] of the tokens at positions position .. position+N-1. Writes their keys (rotated) and
+ * values into cacheK and cacheV [B,KV,context,D], then lets each attend to everything in the cache up to itself -> out
+ * [B,N,H*D].
  */
 export const attentionCachedKernel = defineKernel({
   name: 'attentionCached',
   bindings: { qkv: 'read', table: 'read', cacheK: 'readwrite', cacheV: 'readwrite', out: 'write' },
   params: ['B', 'N', 'H', 'KV', 'D', 'context', 'rotary', 'position'],
   reference({ qkv, table, cacheK, cacheV, out }, { B, N, H, KV, D, context, rotary, position }) {
-    const width = (H + 2 * KV) * D, group = H / KV;
-    const q = new Float64Array(D), p = new Float64Array(position + N), y = new Float64Array(D);
+    const width = (H + 2 * KV) * D;
+    const group = H / KV;
+    const q = new Float64Array(D);
+    const p = new Float64Array(position + N);
+    const y = new Float64Array(D);
     for (let b = 0; b < B; b++) {
       for (let kv = 0; kv < KV; kv++) {
         const cacheAt = (b * KV + kv) * context * D;
@@ -144,7 +189,11 @@ export const attentionCachedKernel = defineKernel({
     }
   },
   wasm: attentionCachedWasm,
-  wgsl: { shader: attentionCachedWgsl, grid: ({ B, N, H, KV }) => flatGrid(ceilDiv(B * N * (H + KV), 64)), substitutions: headSize },
+  wgsl: {
+    shader: attentionCachedWgsl,
+    grid: ({ B, N, H, KV }) => flatGrid(ceilDiv(B * N * (H + KV), 64)),
+    substitutions: headSize,
+  },
 });
 
 /**
@@ -152,10 +201,18 @@ export const attentionCachedKernel = defineKernel({
  * p, of `count` elements or more, is scratch. Returns the logarithm of the sum of exp(scores).
  */
 function attend(
-  q: Float64Array, k: HostArray, v: HostArray, start: number, count: number, D: number, p: Float64Array, y: Float64Array,
+  q: Float64Array,
+  k: HostArray,
+  v: HostArray,
+  start: number,
+  count: number,
+  D: number,
+  p: Float64Array,
+  y: Float64Array,
 ): number {
   const scale = 1 / Math.sqrt(D);
-  let max = -Infinity, total = 0;
+  let max = -Infinity;
+  let total = 0;
   for (let j = 0, at = start; j < count; j++, at += D) {
     let score = 0;
     for (let d = 0; d < D; d++) score += q[d]! * k[at + d]!;
@@ -175,13 +232,31 @@ function attend(
 }
 
 /** Reads one head of one token, rotated if asked. */
-function load(x: HostArray, from: number, out: HostArray, to: number, table: HostArray, position: number, D: number, rotary: number): void {
+function load(
+  x: HostArray,
+  from: number,
+  out: HostArray,
+  to: number,
+  table: HostArray,
+  position: number,
+  D: number,
+  rotary: number,
+): void {
   if (rotary) rotate(x, from, out, to, table, position, D, 1);
   else for (let d = 0; d < D; d++) out[to + d] = x[from + d]!;
 }
 
 /** Writes the gradient of what load() read: turned back if that was rotated. */
-function store(x: HostArray, from: number, out: HostArray, to: number, table: HostArray, position: number, D: number, rotary: number): void {
+function store(
+  x: HostArray,
+  from: number,
+  out: HostArray,
+  to: number,
+  table: HostArray,
+  position: number,
+  D: number,
+  rotary: number,
+): void {
   if (rotary) rotate(x, from, out, to, table, position, D, -1);
   else for (let d = 0; d < D; d++) out[to + d] = x[from + d]!;
 }
@@ -206,10 +281,14 @@ function headInRegisters({ D }: Pick<Sizes, 'D'>): { D4: string; TILE: string } 
 const MOST_D = 128; // a thread holds up to four heads
 
 /**
- * Sizes the threads' arrays by the head. The loops over a head keep D as a parameter: with a constant they unroll, and lavapipe's
- * compiler then took over a minute.
+ * Sizes the threads' arrays by the head. The loops over a head keep D as a parameter: with a constant they unroll, and
+ * lavapipe's compiler then took over a minute.
  */
 function headSize({ D }: Readonly<Record<'D', number>>): { ROOM: string } {
-  if (D > MOST_D) throw new RangeError(`attention: heads of ${D} channels: at most ${MOST_D} on WebGPU: use more heads, or --device cpu`);
+  if (D > MOST_D) {
+    throw new RangeError(
+      `attention: heads of ${D} channels: at most ${MOST_D} on WebGPU: use more heads, or --device cpu`,
+    );
+  }
   return { ROOM: `${D}u` };
 }

@@ -42,7 +42,8 @@ export const accumulateKernel = defineKernel({
 });
 
 /**
- * Reorders up to four axes: out, of sizes d0..d3, is contiguous; s0..s3 are the steps through x that each of its axes takes.
+ * Reorders up to four axes: out, of sizes d0..d3, is contiguous; s0..s3 are the steps through x that each of its axes
+ * takes.
  */
 export const permuteKernel = defineKernel({
   name: 'permute',
@@ -64,8 +65,8 @@ export const permuteKernel = defineKernel({
 });
 
 /**
- * Copies rows between two tensors seen as [outer, rows, inner]: for every outer, `count` rows from x at xStart to out at outStart.
- * Rows of out outside the block stay as they are.
+ * Copies rows between two tensors seen as [outer, rows, inner]: for every outer, `count` rows from x at xStart to out
+ * at outStart. Rows of out outside the block stay as they are.
  */
 export const copyRowsKernel = defineKernel({
   name: 'copyRows',
@@ -74,7 +75,8 @@ export const copyRowsKernel = defineKernel({
   reference({ x, out }, { outer, inner, count, xRows, xStart, outRows, outStart }) {
     const block = count * inner;
     for (let i = 0; i < outer; i++) {
-      const from = (i * xRows + xStart) * inner, to = (i * outRows + outStart) * inner;
+      const from = (i * xRows + xStart) * inner;
+      const to = (i * outRows + outStart) * inner;
       for (let j = 0; j < block; j++) out[to + j] = x[from + j]!;
     }
   },

@@ -1,8 +1,8 @@
-// The language model's loss. A row of logits [V] and its target give a log-probability, in nats; the loss is a weighted mean of them.
-// Two ways: `crossEntropy` knows the weights beforehand and makes loss and gradient in one pass over the logits; `logProb` gives the
-// log-probabilities first, for weights that depend on them (ReMiT, policy gradients), and its gradient in a second pass.
-// A target below 0 is not counted: its log-probability is 0 and its gradient 0. One of V or more is nobody's number: its log-probability
-// is NaN, and so are its loss and its gradient.
+// The language model's loss. A row of logits [V] and its target give a log-probability, in nats; the loss is a weighted
+// mean of them. Two ways: `crossEntropy` knows the weights beforehand and makes loss and gradient in one pass over the
+// logits; `logProb` gives the log-probabilities first, for weights that depend on them (ReMiT, policy gradients), and
+// its gradient in a second pass. A target below 0 is not counted: its log-probability is 0 and its gradient 0. One of V
+// or more is nobody's number: its log-probability is NaN, and so are its loss and its gradient.
 
 import { defineKernel } from '../kernel.ts';
 import { crossEntropyWgsl, logProbBackwardWgsl, logProbWgsl } from '../generated.ts';
@@ -20,7 +20,8 @@ export const crossEntropyKernel = defineKernel({
   params: ['rows', 'V', 'scale'],
   reference({ logits, targets, weights, logProb, losses, dLogits }, { rows, V, scale }) {
     for (let r = 0; r < rows; r++) {
-      const target = targets[r]!, start = r * V;
+      const target = targets[r]!;
+      const start = r * V;
       if (target < 0) {
         logProb[r] = losses[r] = 0;
         dLogits.fill(0, start, start + V);
@@ -33,7 +34,8 @@ export const crossEntropyKernel = defineKernel({
       }
       const { most, total } = expSum(logits, start, V);
       const weight = scale * weights[r]!;
-      const value = logits[start + target]! - most - Math.log(total); // in this order: beside a huge logit the logarithm would be lost
+      // in this order: beside a huge logit the logarithm would be lost
+      const value = logits[start + target]! - most - Math.log(total);
       for (let p = start; p < start + V; p++) dLogits[p] = weight * Math.exp(logits[p]! - most) / total;
       dLogits[start + target] = weight * (Math.exp(value) - 1);
       logProb[r] = value;
@@ -68,7 +70,10 @@ export const logProbBackwardKernel = defineKernel({
   params: ['rows', 'V'],
   reference({ logits, targets, logTotal, dLogProb, dLogits }, { rows, V }) {
     for (let r = 0; r < rows; r++) {
-      const target = targets[r]!, start = r * V, total = logTotal[r]!, d = dLogProb[r]!;
+      const target = targets[r]!;
+      const start = r * V;
+      const total = logTotal[r]!;
+      const d = dLogProb[r]!;
       if (target < 0 || target >= V) {
         dLogits.fill(target < 0 ? 0 : NaN, start, start + V);
         continue;

@@ -1,5 +1,5 @@
-// Looking rows up in a table, and the gradient of that: each looked-up row's gradient goes back to the row it came from.
-// An id outside of [0,V) is nobody's row: it reads NaN, and its gradient goes nowhere.
+// Looking rows up in a table, and the gradient of that: each looked-up row's gradient goes back to the row it came
+// from. An id outside of [0,V) is nobody's row: it reads NaN, and its gradient goes nowhere.
 
 import { defineKernel } from '../kernel.ts';
 import { embeddingBackwardWgsl, embeddingBackwardWorkgroupWgsl, embeddingWgsl } from '../generated.ts';
@@ -21,7 +21,10 @@ export const embeddingKernel = defineKernel({
   wgsl: { shader: embeddingWgsl, grid: ({ N, C }) => flatGrid(ceilDiv(N * C, 64)) },
 });
 
-/** dTable [V,C] = for each row, the sum of dOut [N,C] over the tokens that used it, in token order; accumulate = 1 adds to dTable. */
+/**
+ * dTable [V,C] = for each row, the sum of dOut [N,C] over the tokens that used it, in token order; accumulate = 1 adds
+ * to dTable.
+ */
 export const embeddingBackwardKernel = defineKernel({
   name: 'embeddingBackward',
   bindings: { ids: 'read', dOut: 'read', dTable: 'readwrite' },

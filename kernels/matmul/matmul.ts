@@ -1,15 +1,25 @@
-// out[b] = a[b] b[b] (+ bias) (+ residual), or out += ...: a batch of matrix products over row-major matrices, each operand possibly transposed.
-// The batch strides are in elements; 0 shares one matrix among all products of the batch.
+// out[b] = a[b] b[b] (+ bias) (+ residual), or out += ...: a batch of matrix products over row-major matrices, each
+// operand possibly transposed. The batch strides are in elements; 0 shares one matrix among all products of the batch.
 // Source of the fast program: matmul.wasm.ts beside this file.
 
 import { defineKernel } from '../kernel.ts';
 import {
-  matmulBlockedWgsl, matmulGemvWgsl, matmulLargeWgsl, matmulNaiveWgsl, matmulSplitWgsl, matmulSubgroupMatrixWgsl, matmulSubgroupWgsl, matmulTiledWgsl,
+  matmulBlockedWgsl,
+  matmulGemvWgsl,
+  matmulLargeWgsl,
+  matmulNaiveWgsl,
+  matmulSplitWgsl,
+  matmulSubgroupMatrixWgsl,
+  matmulSubgroupWgsl,
+  matmulTiledWgsl,
 } from '../generated.ts';
 import { bySubgroup, ceilDiv, type Grid } from '../wgsl.ts';
 import { matmulWasm } from './matmul.wasm.ts';
 
-/** The GPU programs, from the plainest to those for real GPUs, and then for shapes that need their own: tested and timed side by side. */
+/**
+ * The GPU programs, from the plainest to those for real GPUs, and then for shapes that need their own: tested and timed
+ * side by side.
+ */
 export const ladder = {
   naive: { shader: matmulNaiveWgsl, grid: tiles(8, 8) },
   blocked: { shader: matmulBlockedWgsl, grid: tiles(16, 64) },
@@ -20,7 +30,12 @@ export const ladder = {
   split16: { shader: matmulSplitWgsl, grid: tiles(16, 16), constants: () => ({ SIDE: 4 }) },
   split32: { shader: matmulSplitWgsl, grid: tiles(32, 32), constants: () => ({ SIDE: 8 }) },
   /** In half precision, so never but when it is asked for: see docs/measuring.md. */
-  matrices: { shader: matmulSubgroupMatrixWgsl, grid: tiles(64, 64), needs: 'subgroup-matrix', fits: ({ M, N }: Sizes) => M % 64 === 0 && N % 64 === 0 },
+  matrices: {
+    shader: matmulSubgroupMatrixWgsl,
+    grid: tiles(64, 64),
+    needs: 'subgroup-matrix',
+    fits: ({ M, N }: Sizes) => M % 64 === 0 && N % 64 === 0,
+  },
   gemv: {
     shader: matmulGemvWgsl,
     grid: (params: Sizes) => tiles(4, 256 / lanes(params))(params),
@@ -30,20 +45,25 @@ export const ladder = {
 
 /**
  * a: M x K per batch, stored [K,M] when transA = 1. b: K x N per batch, stored [N,K] when transB = 1. out: [batch,M,N].
- * accumulate = 1 adds to out instead of overwriting it. The epilogue: addBias = 1 adds bias [N] to every row of the product, and then
- * addResidual = 1 adds residual [batch,M,N]. What is switched off is not read: bind b.
+ * accumulate = 1 adds to out instead of overwriting it. The epilogue: addBias = 1 adds bias [N] to every row of the
+ * product, and then addResidual = 1 adds residual [batch,M,N]. What is switched off is not read: bind b.
  */
 export const matmulKernel = defineKernel({
   name: 'matmul',
   bindings: { a: 'read', b: 'read', bias: 'read', residual: 'read', out: 'readwrite' },
   params: ['batch', 'M', 'N', 'K', 'transA', 'transB', 'strideA', 'strideB', 'accumulate', 'addBias', 'addResidual'],
-  reference({ a, b, bias, residual, out }, { batch, M, N, K, transA, transB, strideA, strideB, accumulate, addBias, addResidual }) {
+  reference(
+    { a, b, bias, residual, out },
+    { batch, M, N, K, transA, transB, strideA, strideB, accumulate, addBias, addResidual },
+  ) {
     const [aRow, aCol] = transA ? [1, M] : [K, 1];
     const [bRow, bCol] = transB ? [1, K] : [N, 1];
     for (let i = 0; i < batch; i++) {
       for (let m = 0; m < M; m++) {
         for (let n = 0; n < N; n++) {
-          let sum = 0, pa = i * strideA + m * aRow, pb = i * strideB + n * bCol;
+          let sum = 0;
+          let pa = i * strideA + m * aRow;
+          let pb = i * strideB + n * bCol;
           for (let k = 0; k < K; k++, pa += aCol, pb += bRow) sum += a[pa]! * b[pb]!;
           const o = (i * M + m) * N + n;
           out[o] = accumulate ? out[o]! + sum : sum;
@@ -56,8 +76,15 @@ export const matmulKernel = defineKernel({
   wasm: matmulWasm,
   wgsl: ladder.blocked,
   variants: {
-    subgroup4: ladder.subgroup4, subgroup8: ladder.subgroup8, matrices: ladder.matrices,
-    tiled: ladder.tiled, large: ladder.large, medium: ladder.medium, split16: ladder.split16, split32: ladder.split32, gemv: ladder.gemv,
+    subgroup4: ladder.subgroup4,
+    subgroup8: ladder.subgroup8,
+    matrices: ladder.matrices,
+    tiled: ladder.tiled,
+    large: ladder.large,
+    medium: ladder.medium,
+    split16: ladder.split16,
+    split32: ladder.split32,
+    gemv: ladder.gemv,
   },
 });
 
@@ -73,12 +100,21 @@ export interface Tiling {
   readonly wide: number;
 }
 
-/** matmul-large.wgsl with tiles of this kind. It takes four elements at a time, along whichever axis they are neighbours. */
+/**
+ * matmul-large.wgsl with tiles of this kind. It takes four elements at a time, along whichever axis they are
+ * neighbours.
+ */
 export function inRegisters({ rows, columns, depth, high, wide }: Tiling) {
   return {
     shader: matmulLargeWgsl,
     grid: tiles(rows, columns),
-    substitutions: { TILE_M: `${rows}u`, TILE_N: `${columns}u`, DEPTH: `${depth}u`, HIGH: `${high}u`, WIDE: `${wide}u` },
+    substitutions: {
+      TILE_M: `${rows}u`,
+      TILE_N: `${columns}u`,
+      DEPTH: `${depth}u`,
+      HIGH: `${high}u`,
+      WIDE: `${wide}u`,
+    },
     fits: ({ M, N, K, transA, transB, strideA, strideB }: Layout): boolean =>
       [N, transA ? M : K, transB ? K : N, strideA, strideB].every((size) => size % 4 === 0),
   };
@@ -89,7 +125,10 @@ function tiles(rows: number, columns: number) {
   return ({ batch, M, N }: Sizes): Grid => [ceilDiv(N, columns), ceilDiv(M, rows), batch];
 }
 
-/** Threads per column of gemv: a whole line of memory along K when that is how b lies, else few, since neighbours are columns. */
+/**
+ * Threads per column of gemv: a whole line of memory along K when that is how b lies, else few, since neighbours are
+ * columns.
+ */
 function lanes({ transB }: Sizes): number {
   return transB ? 32 : 8;
 }

@@ -1,6 +1,6 @@
-// Normalisation of each row of x [rows,C]: RMSNorm divides by the root mean square, LayerNorm first takes the mean away.
-// epsilon is added to the mean square or variance, inside the root. What the backward needs of a row, its mean and the reciprocal
-// rstd of its root, is saved by the forward.
+// Normalisation of each row of x [rows,C]: RMSNorm divides by the root mean square, LayerNorm first takes the mean
+// away. epsilon is added to the mean square or variance, inside the root. What the backward needs of a row, its mean
+// and the reciprocal rstd of its root, is saved by the forward.
 // Sources: RMSNorm, arXiv 1910.07467; LayerNorm, arXiv 1607.06450.
 
 import { defineKernel } from '../kernel.ts';
@@ -28,8 +28,8 @@ export const rmsNormKernel = defineKernel({
 });
 
 /**
- * dx = rstd (g - n mean(g n)) with g = dOut weight and n = x rstd, the normalised row; dWeight [C] = sum over rows of dOut n, added to
- * dWeight with accumulate = 1.
+ * dx = rstd (g - n mean(g n)) with g = dOut weight and n = x rstd, the normalised row; dWeight [C] = sum over rows of
+ * dOut n, added to dWeight with accumulate = 1.
  */
 export const rmsNormBackwardKernel = defineKernel({
   name: 'rmsNormBackward',
@@ -38,7 +38,8 @@ export const rmsNormBackwardKernel = defineKernel({
   reference({ x, weight, rstd, dOut, dx, dWeight }, { rows, C, accumulate }) {
     const sums = new Float64Array(C);
     for (let r = 0; r < rows; r++) {
-      const start = r * C, scale = rstd[r]!;
+      const start = r * C;
+      const scale = rstd[r]!;
       let dot = 0;
       for (let c = 0; c < C; c++) {
         const product = dOut[start + c]! * x[start + c]!;
@@ -62,7 +63,8 @@ export const layerNormKernel = defineKernel({
   reference({ x, weight, bias, out, mean, rstd }, { rows, C, epsilon }) {
     for (let r = 0; r < rows; r++) {
       const start = r * C;
-      let total = 0, square = 0;
+      let total = 0;
+      let square = 0;
       for (let c = 0; c < C; c++) total += x[start + c]!;
       const centre = total / C;
       for (let c = 0; c < C; c++) square += (x[start + c]! - centre) * (x[start + c]! - centre);
@@ -77,26 +79,43 @@ export const layerNormKernel = defineKernel({
 });
 
 /**
- * dx = rstd (g - mean(g) - n mean(g n)) with g = dOut weight and n = (x - mean) rstd, the normalised row; dWeight [C] = sum over rows of
- * dOut n; dBias [C] = sum over rows of dOut. The last two are added to what is there with their accumulate flag.
+ * dx = rstd (g - mean(g) - n mean(g n)) with g = dOut weight and n = (x - mean) rstd, the normalised row; dWeight [C] =
+ * sum over rows of dOut n; dBias [C] = sum over rows of dOut. The last two are added to what is there with their
+ * accumulate flag.
  */
 export const layerNormBackwardKernel = defineKernel({
   name: 'layerNormBackward',
-  bindings: { x: 'read', weight: 'read', mean: 'read', rstd: 'read', dOut: 'read', dx: 'write', dWeight: 'readwrite', dBias: 'readwrite' },
+  bindings: {
+    x: 'read',
+    weight: 'read',
+    mean: 'read',
+    rstd: 'read',
+    dOut: 'read',
+    dx: 'write',
+    dWeight: 'readwrite',
+    dBias: 'readwrite',
+  },
   params: ['rows', 'C', 'accumulateWeight', 'accumulateBias'],
   reference({ x, weight, mean, rstd, dOut, dx, dWeight, dBias }, { rows, C, accumulateWeight, accumulateBias }) {
-    const forWeight = new Float64Array(C), forBias = new Float64Array(C);
+    const forWeight = new Float64Array(C);
+    const forBias = new Float64Array(C);
     for (let r = 0; r < rows; r++) {
-      const start = r * C, centre = mean[r]!, scale = rstd[r]!;
-      let total = 0, dot = 0;
+      const start = r * C;
+      const centre = mean[r]!;
+      const scale = rstd[r]!;
+      let total = 0;
+      let dot = 0;
       for (let c = 0; c < C; c++) {
-        const d = dOut[start + c]!, g = d * weight[c]!, offset = x[start + c]! - centre;
+        const d = dOut[start + c]!;
+        const g = d * weight[c]!;
+        const offset = x[start + c]! - centre;
         total += g;
         dot += g * offset;
         forWeight[c]! += d * offset * scale;
         forBias[c]! += d;
       }
-      const shift = total / C, pull = dot * scale * scale / C;
+      const shift = total / C;
+      const pull = (dot * scale * scale) / C;
       for (let c = 0; c < C; c++) {
         dx[start + c] = scale * (dOut[start + c]! * weight[c]! - shift - (x[start + c]! - centre) * pull);
       }

@@ -1,6 +1,7 @@
 // Randomness on the device: threefry bits, and drawing tokens from logits by the Gumbel-max trick.
 // The bits are those of engine/rng.ts: a function of (key, index), the same on every backend.
-// Sources: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011); Gumbel-max: Maddison et al., arXiv 1411.0030.
+// Sources: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011); Gumbel-max: Maddison et al., arXiv
+// 1411.0030.
 
 import { defineKernel } from '../kernel.ts';
 import { bitsWgsl, sampleWgsl } from '../generated.ts';
@@ -21,10 +22,11 @@ export const bitsKernel = defineKernel({
 
 /**
  * Draws one token per row and appends it: logits [B,V] -> tokens [B,T] at column `position`, and next [B].
- * temperature 0 takes the largest logit (the first of equals); otherwise the largest of logit / temperature + Gumbel noise, which is a
- * sample of the softmax. topK > 0 leaves only the topK largest logits (ties with the last of them stay in). force >= 0 writes that
- * token instead, in rows that have not stopped. With stop >= 0, a row that already holds stop at or after column `first` gets stop again.
- * Logits that are no distribution, since one is NaN or infinite or none is above -infinity, draw -1.
+ * temperature 0 takes the largest logit (the first of equals); otherwise the largest of logit / temperature + Gumbel
+ * noise, which is a sample of the softmax. topK > 0 leaves only the topK largest logits (ties with the last of them
+ * stay in). force >= 0 writes that token instead, in rows that have not stopped. With stop >= 0, a row that already
+ * holds stop at or after column `first` gets stop again. Logits that are no distribution, since one is NaN or infinite
+ * or none is above -infinity, draw -1.
  */
 export const sampleKernel = defineKernel({
   name: 'sample',
@@ -35,14 +37,16 @@ export const sampleKernel = defineKernel({
       const stopped = stop >= 0 && position > first && tokens[row * T + position - 1] === stop;
       let token = stopped ? stop : force;
       if (token < 0) {
-        const start = row * V, floor = topK > 0 && topK < V ? kthLargest(logits.subarray(start, start + V), topK) : -Infinity;
+        const start = row * V;
+        const floor = topK > 0 && topK < V ? kthLargest(logits.subarray(start, start + V), topK) : -Infinity;
         let best = -Infinity;
         let isDistribution = true;
         for (let v = 0; v < V; v++) {
           const logit = logits[start + v]!;
           isDistribution &&= logit < Infinity;
           if (logit < floor) continue;
-          const score = temperature > 0 ? logit / temperature + gumbel(threefry2x32(key0, key1, start + v, position)[0]) : logit;
+          const score =
+            temperature > 0 ? logit / temperature + gumbel(threefry2x32(key0, key1, start + v, position)[0]) : logit;
           if (score > best) [best, token] = [score, v];
         }
         token = isDistribution && best > -Infinity ? token : -1;

@@ -1,11 +1,15 @@
-// Hard selection of tokens, as RHO-1 does it: the largest numbers get 1, the others 0. Source: arXiv 2404.07965, section 2.2.
+// Hard selection of tokens, as RHO-1 does it: the largest numbers get 1, the others 0. Source: arXiv 2404.07965,
+// section 2.2.
 
 import { defineKernel } from '../kernel.ts';
 import { keepLargestWgsl } from '../generated.ts';
 import { ceilDiv, flatGrid } from '../wgsl.ts';
 import { keepLargestWasm } from './remit.wasm.ts';
 
-/** x, targets [n] -> out [n]: 1 for the `keep` largest x whose target is counted (of equals, the first), else 0. NaN counts as -infinity. */
+/**
+ * x, targets [n] -> out [n]: 1 for the `keep` largest x whose target is counted (of equals, the first), else 0. NaN
+ * counts as -infinity.
+ */
 export const keepLargestKernel = defineKernel({
   name: 'keepLargest',
   bindings: { x: 'read', targets: 'read', out: 'write' },

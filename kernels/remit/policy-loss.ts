@@ -1,9 +1,10 @@
 // The loss of policy-gradient RL on tokens that a model wrote itself, and its gradient, in one pass.
-//   r    = exp(logProb - old)                                    probability ratio to the model that wrote them; exactly 1 at first
+//   r    = exp(logProb - old)                                    probability ratio to the model that wrote them;
+//   exactly 1 at first
 //   loss = - min(r A, clip(r, 1 - clip, 1 + clip) A) + klWeight k3
 //   k3   = exp(d) - d - 1 >= 0,  d = reference - logProb         an estimate of KL(model || reference)
-// Both exponents are limited to 80, so that a token that has become e^80 times as likely makes a large loss and a finite gradient.
-// Sources: PPO, arXiv 1707.06347, equation 7; k3 as in GRPO, arXiv 2402.03300, equation 4.
+// Both exponents are limited to 80, so that a token that has become e^80 times as likely makes a large loss and a
+// finite gradient. Sources: PPO, arXiv 1707.06347, equation 7; k3 as in GRPO, arXiv 2402.03300, equation 4.
 
 import { defineKernel } from '../kernel.ts';
 import { policyLossWgsl } from '../generated.ts';
@@ -14,23 +15,40 @@ import { policyLossWasm } from './remit.wasm.ts';
 const MOST = 80;
 
 /**
- * logProb, old, reference [rows,T], advantage [rows], targets [rows,T] (below 0: not counted) -> losses [rows,T], times `factor`;
- * dLogProb [rows,T], the gradient of their sum; diagnostics [2,rows,T]: k3, and 1 where the ratio's gradient is cut off.
+ * logProb, old, reference [rows,T], advantage [rows], targets [rows,T] (below 0: not counted) -> losses [rows,T], times
+ * `factor`; dLogProb [rows,T], the gradient of their sum; diagnostics [2,rows,T]: k3, and 1 where the ratio's gradient
+ * is cut off.
  */
 export const policyLossKernel = defineKernel({
   name: 'policyLoss',
-  bindings: { logProb: 'read', old: 'read', reference: 'read', advantage: 'read', targets: 'read', losses: 'write', dLogProb: 'write', diagnostics: 'write' },
+  bindings: {
+    logProb: 'read',
+    old: 'read',
+    reference: 'read',
+    advantage: 'read',
+    targets: 'read',
+    losses: 'write',
+    dLogProb: 'write',
+    diagnostics: 'write',
+  },
   params: ['rows', 'T', 'clip', 'klWeight', 'factor'],
-  reference({ logProb, old, reference, advantage, targets, losses, dLogProb, diagnostics }, { rows, T, clip, klWeight, factor }) {
+  reference(
+    { logProb, old, reference, advantage, targets, losses, dLogProb, diagnostics },
+    { rows, T, clip, klWeight, factor },
+  ) {
     const n = rows * T;
     for (let i = 0; i < n; i++) {
       if (targets[i]! < 0) {
         losses[i] = dLogProb[i] = diagnostics[i] = diagnostics[n + i] = 0;
         continue;
       }
-      const gain = advantage[Math.floor(i / T)]!, ratio = Math.exp(Math.min(logProb[i]! - old[i]!, MOST)), limited = Math.min(1 + clip, Math.max(1 - clip, ratio));
-      const cut = limited * gain < ratio * gain, d = reference[i]! - logProb[i]!;
-      const power = Math.exp(Math.min(d, MOST)), k3 = power - d - 1;
+      const gain = advantage[Math.floor(i / T)]!;
+      const ratio = Math.exp(Math.min(logProb[i]! - old[i]!, MOST));
+      const limited = Math.min(1 + clip, Math.max(1 - clip, ratio));
+      const cut = limited * gain < ratio * gain;
+      const d = reference[i]! - logProb[i]!;
+      const power = Math.exp(Math.min(d, MOST));
+      const k3 = power - d - 1;
       losses[i] = factor * (klWeight * k3 - (cut ? limited : ratio) * gain);
       dLogProb[i] = factor * (klWeight * (1 - power) - (cut ? 0 : ratio * gain));
       diagnostics[i] = k3;

@@ -1,4 +1,5 @@
-// ReMiT's token weights: how much more than the model does a reference expect each token, compared with the rest of its row?
+// ReMiT's token weights: how much more than the model does a reference expect each token, compared with the rest of its
+// row?
 //   gap_t = reference_t - model_t            log-probabilities of the token that is there, in nats
 //   u_t   = scale (gap_t - mean of gap over the row's counted tokens)
 //   w_t   = clip(2 sigmoid(u_t), 1 - epsilon, 1 + epsilon);  0 where a token is not counted (its target is below 0)
@@ -27,7 +28,9 @@ export const tokenWeightsKernel = defineKernel({
   wgsl: { shader: tokenWeightsWgsl, grid: ({ rows }) => flatGrid(ceilDiv(rows, 64)) },
 });
 
-/** dModel [rows,T], the gradient through the weights; the reference's is its negative. A clipped weight passes none on. */
+/**
+ * dModel [rows,T], the gradient through the weights; the reference's is its negative. A clipped weight passes none on.
+ */
 export const tokenWeightsBackwardKernel = defineKernel({
   name: 'tokenWeightsBackward',
   bindings: { reference: 'read', model: 'read', targets: 'read', dWeights: 'read', dModel: 'write' },
@@ -40,7 +43,9 @@ export const tokenWeightsBackwardKernel = defineKernel({
         return w > 1 - epsilon && w < 1 + epsilon ? dWeights[i]! * scale * w * (1 - w / 2) : 0;
       };
       const meanOfGradients = countedMean(targets, start, T, dGap);
-      for (let i = start; i < start + T; i++) dModel[i] = targets[i]! < 0 ? 0 : (centre ? meanOfGradients : 0) - dGap(i);
+      for (let i = start; i < start + T; i++) {
+        dModel[i] = targets[i]! < 0 ? 0 : (centre ? meanOfGradients : 0) - dGap(i);
+      }
     }
   },
   wasm: tokenWeightsBackwardWasm,
@@ -49,7 +54,8 @@ export const tokenWeightsBackwardKernel = defineKernel({
 
 /** Mean of f over the counted tokens of a row; 0 when none is. */
 function countedMean(targets: HostArray, start: number, T: number, f: (i: number) => number): number {
-  let total = 0, count = 0;
+  let total = 0;
+  let count = 0;
   for (let i = start; i < start + T; i++) {
     if (targets[i]! < 0) continue;
     total += f(i);

@@ -1,7 +1,8 @@
 // Rotary position embedding: turns pairs of channels of each head by an angle that grows with the token's position.
-// Half-split: channel i of a head pairs with channel i + D/2. The table [context,D] holds, for each position, the cosines of the D/2
-// angles and then their sines; it is made on the host, in double precision, since GPUs differ in their sines.
-// Source: RoFormer, arXiv 2104.09864, section 3.2. Read next: kernels/attention/attention.ts, which rotates as it reads.
+// Half-split: channel i of a head pairs with channel i + D/2. The table [context,D] holds, for each position, the
+// cosines of the D/2 angles and then their sines; it is made on the host, in double precision, since GPUs differ in
+// their sines. Source: RoFormer, arXiv 2104.09864, section 3.2. Read next: kernels/attention/attention.ts, which
+// rotates as it reads.
 
 import { defineKernel, type HostArray } from '../kernel.ts';
 import { ropeWgsl } from '../generated.ts';
@@ -25,9 +26,13 @@ export const ropeKernel = defineKernel({
 export function rotate(
   x: HostArray, from: number, out: HostArray, to: number, table: HostArray, position: number, D: number, sign: 1 | -1,
 ): void {
-  const half = D / 2, angles = position * D;
+  const half = D / 2;
+  const angles = position * D;
   for (let i = 0; i < half; i++) {
-    const a = x[from + i]!, b = x[from + half + i]!, cos = table[angles + i]!, sin = sign * table[angles + half + i]!;
+    const a = x[from + i]!;
+    const b = x[from + half + i]!;
+    const cos = table[angles + i]!;
+    const sin = sign * table[angles + half + i]!;
     out[to + i] = a * cos - b * sin;
     out[to + half + i] = b * cos + a * sin;
   }

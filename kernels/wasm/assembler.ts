@@ -6,7 +6,21 @@
 // program.ts.
 
 import {
-  expr, i32, int, lower, memory, pairOf, unsigned, upper, v128, type Code, type Expr, type I32, type Int, type Local, type Type,
+  expr,
+  i32,
+  int,
+  lower,
+  memory,
+  pairOf,
+  unsigned,
+  upper,
+  v128,
+  type Code,
+  type Expr,
+  type I32,
+  type Int,
+  type Local,
+  type Type,
 } from './instructions.ts';
 import { op } from './opcodes.ts';
 
@@ -28,7 +42,9 @@ export interface Callable<P extends string = string> {
 
 /** As many as N says, where that is known. */
 type Several<T, N extends number> = number extends N ? T[] : Exactly<T, N>;
-type Exactly<T, N extends number, Made extends T[] = []> = Made['length'] extends N ? Made : Exactly<T, N, [...Made, T]>;
+type Exactly<T, N extends number, Made extends T[] = []> = Made['length'] extends N
+  ? Made
+  : Exactly<T, N, [...Made, T]>;
 
 /** The body of one function, statement by statement. */
 export class FunctionBuilder {
@@ -44,7 +60,9 @@ export class FunctionBuilder {
 
   /** a b + c; rounded once where relaxed SIMD is there and the machine can, else twice. */
   madd(a: Expr<'v128'>, b: Expr<'v128'>, c: Expr<'v128'>): Expr<'v128'> {
-    return this.module.relaxed ? expr('v128', a.code, b.code, c.code, op('f32x4.relaxed_madd')) : v128.add(c, v128.mul(a, b));
+    return this.module.relaxed
+      ? expr('v128', a.code, b.code, c.code, op('f32x4.relaxed_madd'))
+      : v128.add(c, v128.mul(a, b));
   }
 
   /** Computes a value once, to be used several times. */
@@ -226,12 +244,20 @@ export class WasmModule {
     const functions = [...this.#functions.values()];
     const { shared, maximumPages } = this.#memory;
     const most = functions.reduce((n, { parameters }) => Math.max(n, parameters.length), 4);
-    const types = Array.from({ length: most + 1 }, (_, n) => [FUNCTION, ...unsigned(n), ...new Array<number>(n).fill(TYPE_CODES.i32), 0]);
-    const imports = [[...text('env'), ...text('memory'), IMPORTED.memory, shared ? 3 : 1, 1, ...unsigned(maximumPages)]];
+    const types = Array.from({ length: most + 1 }, (_, n) => [
+      FUNCTION,
+      ...unsigned(n),
+      ...new Array<number>(n).fill(TYPE_CODES.i32),
+      0,
+    ]);
+    const imports = [
+      [...text('env'), ...text('memory'), IMPORTED.memory, shared ? 3 : 1, 1, ...unsigned(maximumPages)],
+    ];
     const indices = this.#tasks.flatMap(({ index }) => unsigned(index));
     if (indices.length > 0) imports.push([...text('env'), ...text('table'), IMPORTED.table, TABLE, 0, 0]);
     const first = int(this.#firstTask).flat() as number[];
-    const elements = indices.length === 0 ? [] : [[0, ...first, ...op('end'), ...unsigned(this.#tasks.length), ...indices]];
+    const elements =
+      indices.length === 0 ? [] : [[0, ...first, ...op('end'), ...unsigned(this.#tasks.length), ...indices]];
     const parts = [
       [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0], // "\0asm", version 1
       section(SECTIONS.types, types), // type n takes n integers

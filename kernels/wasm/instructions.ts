@@ -120,28 +120,42 @@ export const v128 = {
   /** The same float in all four lanes. */
   of: (x: number) => expr('v128', op('v128.const'), floatBytes(x), floatBytes(x), floatBytes(x), floatBytes(x)),
   splat: (x: F32) => expr('v128', x.code, op('f32x4.splat')),
-  add: vector2('f32x4.add'), sub: vector2('f32x4.sub'), mul: vector2('f32x4.mul'), div: vector2('f32x4.div'),
-  min: vector2('f32x4.min'), max: vector2('f32x4.max'),
+  add: vector2('f32x4.add'),
+  sub: vector2('f32x4.sub'),
+  mul: vector2('f32x4.mul'),
+  div: vector2('f32x4.div'),
+  min: vector2('f32x4.min'),
+  max: vector2('f32x4.max'),
   /**
    * b < a ? b : a, and a < b ? b : a: one instruction, where min and max take several; not a number stays so if it is
    * a.
    */
-  lesser: vector2('f32x4.pmin'), greater: vector2('f32x4.pmax'),
+  lesser: vector2('f32x4.pmin'),
+  greater: vector2('f32x4.pmax'),
   sqrt: vector1('f32x4.sqrt'),
   /** Lanes of ones where true, of zeros where not. */
-  gt: vector2('f32x4.gt'), ge: vector2('f32x4.ge'),
+  gt: vector2('f32x4.gt'),
+  ge: vector2('f32x4.ge'),
   /** a where the mask's bits are 1, b where they are 0. */
   select: (mask: V128, a: V128, b: V128) => expr('v128', a.code, b.code, mask.code, op('v128.bitselect')),
   /** Lanes by number, 0 to 3 from a and 4 to 7 from b. */
   shuffle: (a: V128, b: V128, ...lanes: readonly [number, number, number, number]) =>
-    expr('v128', a.code, b.code, op('i8x16.shuffle'), lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3])),
+    expr(
+      'v128',
+      a.code,
+      b.code,
+      op('i8x16.shuffle'),
+      lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]),
+    ),
   /** Rounds to the nearest whole number, halves to even. */
   nearest: vector1('f32x4.nearest'),
   lane: (v: V128, i: number) => expr('f32', v.code, op('f32x4.extract_lane'), i),
   /** Largest of the four lanes. */
-  largest: (v: Vector): F32 => f32.max(f32.max(v128.lane(v, 0), v128.lane(v, 1)), f32.max(v128.lane(v, 2), v128.lane(v, 3))),
+  largest: (v: Vector): F32 =>
+    f32.max(f32.max(v128.lane(v, 0), v128.lane(v, 1)), f32.max(v128.lane(v, 2), v128.lane(v, 3))),
   /** (lane 0 + lane 1) + (lane 2 + lane 3). */
-  sum: (v: Vector): F32 => f32.add(f32.add(v128.lane(v, 0), v128.lane(v, 1)), f32.add(v128.lane(v, 2), v128.lane(v, 3))),
+  sum: (v: Vector): F32 =>
+    f32.add(f32.add(v128.lane(v, 0), v128.lane(v, 1)), f32.add(v128.lane(v, 2), v128.lane(v, 3))),
 } as const;
 
 /** The same 128 bits seen as four 32-bit integers. */

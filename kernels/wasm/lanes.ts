@@ -4,7 +4,21 @@
 // program.ts.
 
 import type { FunctionBuilder } from './assembler.ts';
-import { f32, i32, i32x4, lower, pairOf, upper, v128, type Expr, type Float, type I32, type Int, type Local, type Vector } from './instructions.ts';
+import {
+  f32,
+  i32,
+  i32x4,
+  lower,
+  pairOf,
+  upper,
+  v128,
+  type Expr,
+  type Float,
+  type I32,
+  type Int,
+  type Local,
+  type Vector,
+} from './instructions.ts';
 import { exp, log } from './math.ts';
 
 export type Number = 'f32' | 'v128' | 'pair';
@@ -65,7 +79,13 @@ export function overFloats(f: FunctionBuilder, n: Expr<'i32'>, body: Body): void
   whileThereAre(f, place, end, singles(f), body);
 }
 
-function whileThereAre<T extends Number>(f: FunctionBuilder, place: Int, end: Int, lanes: Lanes<T>, body: (lanes: Lanes<T>, at: Int) => void): void {
+function whileThereAre<T extends Number>(
+  f: FunctionBuilder,
+  place: Int,
+  end: Int,
+  lanes: Lanes<T>,
+  body: (lanes: Lanes<T>, at: Int) => void,
+): void {
   const bytes = 4 * lanes.floats;
   f.while(i32.ge(i32.sub(end, place), bytes), () => {
     body(lanes, place);
@@ -85,7 +105,15 @@ export function sumsOver(f: FunctionBuilder, n: Expr<'i32'>, count: number, term
 
 /** The largest of n terms, and of `least`. */
 export function largestOf(f: FunctionBuilder, n: Expr<'i32'>, least: number, term: Term): Float {
-  return reduce(f, 0, n, [least], (lanes, place) => [term(lanes, place)], (lanes, a, b) => lanes.max(a, b), v128.largest)[0]!;
+  return reduce(
+    f,
+    0,
+    n,
+    [least],
+    (lanes, place) => [term(lanes, place)],
+    (lanes, a, b) => lanes.max(a, b),
+    v128.largest,
+  )[0]!;
 }
 
 function reduce(
@@ -116,10 +144,12 @@ export function widest(f: FunctionBuilder): Lanes<Wide> {
 export function pairs(f: FunctionBuilder): Lanes<'pair'> {
   const half = vectors(f);
   type Operands = readonly Expr<'pair'>[];
-  const both = <A extends Operands>(of: (...halves: { [K in keyof A]: Expr<'v128'> }) => Expr<'v128'>) => (...operands: A): Expr<'pair'> => {
-    const first = of(...operands.map(lower) as never);
-    return pairOf(first, of(...operands.map(upper) as never));
-  };
+  const both =
+    <A extends Operands>(of: (...halves: { [K in keyof A]: Expr<'v128'> }) => Expr<'v128'>) =>
+    (...operands: A): Expr<'pair'> => {
+      const first = of(...(operands.map(lower) as never));
+      return pairOf(first, of(...(operands.map(upper) as never)));
+    };
   const same = (x: Expr<'v128'>): Expr<'pair'> => pairOf(x, x);
   return {
     type: 'pair', floats: 8,

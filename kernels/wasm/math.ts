@@ -9,7 +9,9 @@ import type { FunctionBuilder } from './assembler.ts';
 import { i32x4, v128, type Expr, type Local } from './instructions.ts';
 
 const HALF_ROOT = 0x3f3504f3; // sqrt(1/2) as bits
-const LN2_HIGH = 0.693359375, LN2_LOW = Math.LN2 - LN2_HIGH; // their sum is ln 2; the first has 10 bits, so n LN2_HIGH is exact
+// their sum is ln 2; the first has 10 bits, so n LN2_HIGH is exact
+const LN2_HIGH = 0.693359375;
+const LN2_LOW = Math.LN2 - LN2_HIGH;
 
 /** (exp(r) - 1 - r) / r² on |r| <= ln(2)/2, lowest power first: exp(r) to 3e-9, relative. */
 const EXP = [0.49999993435, 0.16666520387, 0.04166838952, 0.00836874624, 0.00138146332];
@@ -27,7 +29,9 @@ export function exp(f: FunctionBuilder, x: Expr<'v128'>): Local<'v128'> {
  * P with log(1 + r) = r - r²/2 + r³ P(r) on sqrt(1/2) - 1 <= r <= sqrt(2) - 1, lowest power first: the logarithm to
  * 6e-9, relative.
  */
-const LOG = [0.3333333162, -0.2500082404, 0.2000123806, -0.166232517, 0.1420140255, -0.131609096, 0.1276462923, -0.07636440227];
+const LOG = [
+  0.3333333162, -0.2500082404, 0.2000123806, -0.166232517, 0.1420140255, -0.131609096, 0.1276462923, -0.07636440227,
+];
 
 /** log(x) for normal x > 0. */
 export function log(f: FunctionBuilder, x: Expr<'v128'>): Local<'v128'> {
@@ -43,5 +47,8 @@ export function logOnePlus(f: FunctionBuilder, r: Local<'v128'>): Expr<'v128'> {
 }
 
 function polynomial(f: FunctionBuilder, coefficients: readonly number[], x: Expr<'v128'>): Expr<'v128'> {
-  return coefficients.reduceRight<Expr<'v128'> | null>((sum, c) => (sum ? f.madd(sum, x, v128.of(c)) : v128.of(c)), null)!;
+  return coefficients.reduceRight<Expr<'v128'> | null>(
+    (sum, c) => (sum ? f.madd(sum, x, v128.of(c)) : v128.of(c)),
+    null,
+  )!;
 }

@@ -39,7 +39,11 @@ export interface Part<B extends string, N extends string, F extends string, D ex
   readonly scratch?: (params: Readonly<Record<N, number>>) => number;
   /** Whether every call has work to do before its units: then they are not cut finer than there are threads. */
   readonly setup?: boolean;
-  emit(f: FunctionBuilder, args: Readonly<Record<B | N | D, Local<'i32'>> & Record<F, Local<'f32'>>>, range: Range): void;
+  emit(
+    f: FunctionBuilder,
+    args: Readonly<Record<B | N | D, Local<'i32'>> & Record<F, Local<'f32'>>>,
+    range: Range,
+  ): void;
 }
 
 /** What a kernel carries. B names its buffers, P its numbers. */
@@ -69,7 +73,11 @@ export interface WasmPart<P extends string> {
 export type Layout<S extends string, D extends string> = Readonly<Record<S, D>>;
 
 /** How many bytes they take together. */
-export function bytesOf<D extends string, P>(layout: Layout<string, D>, derived: Readonly<Record<D, (params: P) => number>>, params: P): number {
+export function bytesOf<D extends string, P>(
+  layout: Layout<string, D>,
+  derived: Readonly<Record<D, (params: P) => number>>,
+  params: P,
+): number {
   return Object.values<D>(layout).reduce((sum, size) => sum + derived[size](params), 0);
 }
 
@@ -87,14 +95,28 @@ export function carve<S extends string, D extends string>(
 }
 
 /** Makes a program from its signature and its parts. */
-export function program<const B extends string, const N extends string, const F extends string = never, const D extends string = never>(
-  { buffers, counts, floats = [], derived = {} as never, shared = () => 0 }: Signature<B, N, F, D>, ...parts: readonly Part<NoInfer<B>, NoInfer<N>, NoInfer<F>, NoInfer<D>>[]
+export function program<
+  const B extends string,
+  const N extends string,
+  const F extends string = never,
+  const D extends string = never,
+>(
+  { buffers, counts, floats = [], derived = {} as never, shared = () => 0 }: Signature<B, N, F, D>,
+  ...parts: readonly Part<NoInfer<B>, NoInfer<N>, NoInfer<F>, NoInfer<D>>[]
 ): WasmProgram<B, N | F> {
   const integers = [...buffers, ...counts, ...Object.keys(derived)];
   return {
-    buffers, counts, floats, shared, derived: Object.values(derived),
+    buffers,
+    counts,
+    floats,
+    shared,
+    derived: Object.values(derived),
     parts: parts.map(({ name, units, cost, scratch = () => 0, setup = false, emit }) => ({
-      name, units, cost, scratch, setup,
+      name,
+      units,
+      cost,
+      scratch,
+      setup,
       emit(f, args, range) {
         const values: Record<string, Local<'i32'> | Local<'f32'>> = {};
         integers.forEach((argument, i) => (values[argument] = f.keep(i32.load(args, 4 * i))));
@@ -112,26 +134,44 @@ const BLOCK = 1024; // floats: a unit of an elementwise kernel
  * A program that does the same to each of n floats. `body` gets the places of this one in every buffer, and the
  * numbers.
  */
-export function elementwise<const B extends string, const F extends string = never>({ name, buffers, floats = [], cost, body }: {
+export function elementwise<const B extends string, const F extends string = never>({
+  name,
+  buffers,
+  floats = [],
+  cost,
+  body,
+}: {
   readonly name: string;
   readonly buffers: readonly B[];
   readonly floats?: readonly F[];
   /** Of four floats. */
   readonly cost: number;
-  body<T extends Number>(f: FunctionBuilder, lanes: Lanes<T>, places: Readonly<Record<B, Expr<'i32'>>>, numbers: Readonly<Record<F, Expr<T>>>): void;
+  body<T extends Number>(
+    f: FunctionBuilder,
+    lanes: Lanes<T>,
+    places: Readonly<Record<B, Expr<'i32'>>>,
+    numbers: Readonly<Record<F, Expr<T>>>,
+  ): void;
 }): WasmProgram<B, 'n' | F> {
-  return program<B, 'n', F>({ buffers, counts: ['n'], floats }, {
-    name,
-    units: ({ n }) => Math.ceil(n / BLOCK),
-    cost: () => cost * BLOCK / 4,
-    emit(f, args, { first, last }) {
-      const from = f.keep(i32.mul(first, BLOCK)), count = i32.sub(i32.min(i32.mul(last, BLOCK), args.n), from);
-      for (const buffer of buffers) f.bump(args[buffer], i32.mul(from, 4));
-      overFloats(f, count, (lanes, at) => body(
-        f, lanes,
-        Object.fromEntries(buffers.map((buffer) => [buffer, i32.add(args[buffer], at)])) as Record<B, Expr<'i32'>>,
-        Object.fromEntries(floats.map((number) => [number, lanes.splat(args[number])])) as never,
-      ));
+  return program<B, 'n', F>(
+    { buffers, counts: ['n'], floats },
+    {
+      name,
+      units: ({ n }) => Math.ceil(n / BLOCK),
+      cost: () => (cost * BLOCK) / 4,
+      emit(f, args, { first, last }) {
+        const from = f.keep(i32.mul(first, BLOCK));
+        const count = i32.sub(i32.min(i32.mul(last, BLOCK), args.n), from);
+        for (const buffer of buffers) f.bump(args[buffer], i32.mul(from, 4));
+        overFloats(f, count, (lanes, at) =>
+          body(
+            f,
+            lanes,
+            Object.fromEntries(buffers.map((buffer) => [buffer, i32.add(args[buffer], at)])) as Record<B, Expr<'i32'>>,
+            Object.fromEntries(floats.map((number) => [number, lanes.splat(args[number])])) as never,
+          ),
+        );
+      },
     },
-  });
+  );
 }

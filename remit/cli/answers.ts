@@ -18,11 +18,23 @@ export interface Answers {
 }
 
 /** Asks a model the questions, each answered with the likeliest characters. */
-export async function ask(name: string, model: Transformer, { split }: Pick<EvaluateOptions, 'split'>): Promise<Answers> {
-  const { prompts, answers } = questions(split), batch = answers.length;
-  const rows = await generate(model, prompts, { batch, maxNew: RESPONSE, temperature: 0, stop: encode(STOP)[0]!, seed: rng(0) });
+export async function ask(
+  name: string,
+  model: Transformer,
+  { split }: Pick<EvaluateOptions, 'split'>,
+): Promise<Answers> {
+  const { prompts, answers } = questions(split);
+  const batch = answers.length;
+  const rows = await generate(model, prompts, {
+    batch,
+    maxNew: RESPONSE,
+    temperature: 0,
+    stop: encode(STOP)[0]!,
+    seed: rng(0),
+  });
   const said = answers.map((answer, i) => {
-    const row = rows.subarray(i * ROW, (i + 1) * ROW), [first = ''] = decode(row.subarray(PROMPT)).split(STOP);
+    const row = rows.subarray(i * ROW, (i + 1) * ROW);
+    const [first = ''] = decode(row.subarray(PROMPT)).split(STOP);
     const { correct } = verdict(row, answer);
     return { text: `${first}${first.length < RESPONSE ? STOP : ''}`, right: correct };
   });
@@ -31,14 +43,25 @@ export async function ask(name: string, model: Transformer, { split }: Pick<Eval
 
 /** Under each question, a line per stage. */
 export function answersTable(stages: readonly Answers[], split: EvaluateOptions['split']): string {
-  const { prompts, answers } = questions(split), width = highest(stages.map(({ name }) => name.length)) + 2;
+  const { prompts, answers } = questions(split);
+  const width = highest(stages.map(({ name }) => name.length)) + 2;
   return answers.map((answer, i) => {
-    const lines = stages.map(({ name, said }) => `  ${name.padEnd(width)}${said[i]!.text.padEnd(RESPONSE + 2)}${said[i]!.right ? 'right' : 'wrong'}`);
+    const lines = stages.map(
+      ({ name, said }) =>
+        `  ${name.padEnd(width)}${said[i]!.text.padEnd(RESPONSE + 2)}${said[i]!.right ? 'right' : 'wrong'}`,
+    );
     return [`To ${decode(prompts.subarray(i * PROMPT, (i + 1) * PROMPT))} which is ${answer}:`, ...lines].join('\n');
   }).join('\n\n');
 }
 
-function questions(split: EvaluateOptions['split']): { readonly prompts: Int32Array; readonly answers: readonly string[] } {
-  const set = evaluationSet(split, 1, QUESTIONS_SEED), chosen = ASKED.map((name) => set.names.indexOf(name));
-  return { prompts: Int32Array.from(chosen.flatMap((i) => [...set.prompts.subarray(i * PROMPT, (i + 1) * PROMPT)])), answers: chosen.map((i) => set.answers[i]!) };
+function questions(split: EvaluateOptions['split']): {
+  readonly prompts: Int32Array;
+  readonly answers: readonly string[];
+} {
+  const set = evaluationSet(split, 1, QUESTIONS_SEED);
+  const chosen = ASKED.map((name) => set.names.indexOf(name));
+  return {
+    prompts: Int32Array.from(chosen.flatMap((i) => [...set.prompts.subarray(i * PROMPT, (i + 1) * PROMPT)])),
+    answers: chosen.map((i) => set.answers[i]!),
+  };
 }

@@ -17,12 +17,20 @@ export interface Arguments {
 }
 
 /** Throws ConfigError for an unknown flag, a missing value, or more than `positionals` words. */
-export function readArguments(command: string, argv: readonly string[], flags: Flags, positionals = 0, help = `remit-mini ${command} --help`): Arguments {
+export function readArguments(
+  command: string,
+  argv: readonly string[],
+  flags: Flags,
+  positionals = 0,
+  help = `remit-mini ${command} --help`,
+): Arguments {
   const parsed = parse(command, argv, flags);
   if (parsed.positionals.length > positionals) {
     throw new ConfigError(`${command}: ${parsed.positionals[positionals]}: unexpected: see ${help}`);
   }
-  const given = parsed.tokens.flatMap((token) => (token.kind === 'option' ? [[token.name, token.value ?? ''] as const] : []));
+  const given = parsed.tokens.flatMap((token) =>
+    token.kind === 'option' ? [[token.name, token.value ?? ''] as const] : [],
+  );
   const last = new Map(given);
   return { positionals: parsed.positionals, given, text: (flag) => last.get(flag), has: (flag) => last.has(flag) };
 }
@@ -42,20 +50,40 @@ function explain(error: Error & { code?: string }, names: readonly string[]): st
     case 'ERR_PARSE_ARGS_UNKNOWN_OPTION':
       return `${flag}: no such flag${didYouMean(flag.replace(/^-+/, ''), names, '--')}`;
     case 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE':
-      return line.includes('does not take') ? `${flag}: takes no value` : `${flag}: needs a value: a value that begins with - is given as ${flag}=VALUE`;
+      return line.includes('does not take')
+        ? `${flag}: takes no value`
+        : `${flag}: needs a value: a value that begins with - is given as ${flag}=VALUE`;
     default:
       return line;
   }
 }
 
 /** A whole number from a flag. Throws ConfigError when it is none, or out of [min, max]. */
-export function wholeNumber(command: string, args: Arguments, flag: string, { min, max, fallback }: { min: number; max: number; fallback: number }): number {
-  return number(command, args, flag, { fallback, range: `a whole number from ${min} to ${max}`, fits: (n) => Number.isInteger(n) && n >= min && n <= max });
+export function wholeNumber(
+  command: string,
+  args: Arguments,
+  flag: string,
+  { min, max, fallback }: { min: number; max: number; fallback: number },
+): number {
+  return number(command, args, flag, {
+    fallback,
+    range: `a whole number from ${min} to ${max}`,
+    fits: (n) => Number.isInteger(n) && n >= min && n <= max,
+  });
 }
 
 /** A number of at least `min` from a flag. Throws ConfigError when it is none. */
-export function numberFrom(command: string, args: Arguments, flag: string, { min, fallback }: { min: number; fallback: number }): number {
-  return number(command, args, flag, { fallback, range: `a number of at least ${min}`, fits: (n) => Number.isFinite(n) && n >= min });
+export function numberFrom(
+  command: string,
+  args: Arguments,
+  flag: string,
+  { min, fallback }: { min: number; fallback: number },
+): number {
+  return number(command, args, flag, {
+    fallback,
+    range: `a number of at least ${min}`,
+    fits: (n) => Number.isFinite(n) && n >= min,
+  });
 }
 
 interface Check { fallback: number; range: string; fits: (n: number) => boolean }
@@ -73,9 +101,12 @@ export const deviceFlag = { device: { type: 'string' } } as const satisfies Flag
 
 /** What --device says: auto unless given. Throws ConfigError for anything unknown. */
 export function chosenDevice(command: string, args: Arguments): DeviceKind {
-  const text = args.text('device') ?? 'auto', known = ['auto', 'cpu', 'webgpu'] as const;
+  const text = args.text('device') ?? 'auto';
+  const known = ['auto', 'cpu', 'webgpu'] as const;
   const kind = known.find((name) => name === text);
-  if (kind === undefined) throw new ConfigError(`${command}: --device ${text}: must be one of ${known.join(', ')}${didYouMean(text, known)}`);
+  if (kind === undefined) {
+    throw new ConfigError(`${command}: --device ${text}: must be one of ${known.join(', ')}${didYouMean(text, known)}`);
+  }
   return kind;
 }
 

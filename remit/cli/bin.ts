@@ -17,7 +17,9 @@ if (major > 20 || (major === 20 && minor >= 19)) {
 }
 
 async function start(): Promise<void> {
-  const { outliveReaders } = await import('./streams.ts'), { main, report } = await import('./main.ts'), { exitCode } = await import('./exit.ts');
+  const { outliveReaders } = await import('./streams.ts');
+  const { main, report } = await import('./main.ts');
+  const { exitCode } = await import('./exit.ts');
   outliveReaders();
   process.on('uncaughtException', (error) => { // also of a promise that nobody waits for
     report(error);

@@ -10,10 +10,16 @@ import { readTuning } from './tune-cache.ts';
 
 let current: Backend | undefined;
 
-/** Makes it current, in place of the last one. `threads`: of the CPU. Throws DeviceError when there is no such device. */
+/**
+ * Makes it current, in place of the last one. `threads`: of the CPU. Throws DeviceError when there is no such device.
+ */
 export async function openDevice(wanted: Config['device'], threads = chosenThreads()): Promise<Backend> {
   await closeDevice();
-  return (current = await createDevice(wanted, { ...(threads && { threads }), notice: (why) => say(`computing on the CPU: ${why}`), tuned: readTuning }));
+  return (current = await createDevice(wanted, {
+    ...(threads && { threads }),
+    notice: (why) => say(`computing on the CPU: ${why}`),
+    tuned: readTuning,
+  }));
 }
 
 /** Waits for the device and gives it back: to leave with work in flight can crash the process. */

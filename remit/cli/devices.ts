@@ -1,4 +1,5 @@
-// `remit-mini devices`: what can compute here, one line each. Read next: engine/webgpu/adapter.ts. The list is also that of doctor.ts.
+// `remit-mini devices`: what can compute here, one line each. Read next: engine/webgpu/adapter.ts. The list is also
+// that of doctor.ts.
 
 import { availableParallelism, cpus } from 'node:os';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
@@ -31,7 +32,8 @@ export interface Device {
 
 export async function run(argv: readonly string[]): Promise<number> {
   readArguments('devices', argv, {});
-  const devices = await listDevices(), hasGpu = devices.some(({ kind, open }) => kind === 'gpu' && open);
+  const devices = await listDevices();
+  const hasGpu = devices.some(({ kind, open }) => kind === 'gpu' && open);
   const flag = ({ kind, open }: Device): string => {
     if (!open) return '';
     if (kind === 'cpu') return hasGpu ? '--device cpu' : '--device auto, or cpu';
@@ -39,15 +41,21 @@ export async function run(argv: readonly string[]): Promise<number> {
     return hasGpu ? 'not taken while there is a GPU' : '--device webgpu';
   };
   const longest = highest(devices.filter(({ open }) => open).map(({ about }) => about.length));
-  for (const device of devices) print(hanging(device.kind.padEnd(10), `${device.about.padEnd(longest + 3)}${flag(device)}`, columns()));
+  for (const device of devices) {
+    print(hanging(device.kind.padEnd(10), `${device.about.padEnd(longest + 3)}${flag(device)}`, columns()));
+  }
   for (const { gpu } of devices) gpu?.device.destroy();
   return EXIT.ok;
 }
 
-/** The CPU, the GPU, and the software adapter. Those of WebGPU are open: end with `gpu.device.destroy()` or the backend's `close()`. */
+/**
+ * The CPU, the GPU, and the software adapter. Those of WebGPU are open: end with `gpu.device.destroy()` or the
+ * backend's `close()`.
+ */
 export async function listDevices(): Promise<Device[]> {
   const gpu = await openGpu({ software: 'never' });
-  const software = await openGpu({ software: typeof gpu === 'string' ? 'allowed' : 'only' }); // without a GPU: what --device webgpu takes
+  // without a GPU: what --device webgpu takes
+  const software = await openGpu({ software: typeof gpu === 'string' ? 'allowed' : 'only' });
   return [
     { kind: 'cpu', about: aboutCpu(), open: () => new CpuBackend() },
     device('gpu', gpu),

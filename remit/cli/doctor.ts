@@ -1,5 +1,5 @@
-// `remit-mini doctor`: looks at whatever a run depends on, lets each device compute a little, and says what could be better.
-// Read next: devices.ts, kernel-check.ts.
+// `remit-mini doctor`: looks at whatever a run depends on, lets each device compute a little, and says what could be
+// better. Read next: devices.ts, kernel-check.ts.
 
 import { readFileSync, statfsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -26,7 +26,8 @@ which is compared with plain loops. Takes seconds. The last lines are advice; th
 `;
 
 const NAME = 12; // columns
-const MIB = 2 ** 20, GIB = 2 ** 30;
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
 const LITTLE_DISK = GIB; // a run with the presets takes some megabytes
 
 export async function run(argv: readonly string[]): Promise<number> {
@@ -42,18 +43,33 @@ export async function run(argv: readonly string[]): Promise<number> {
     line(device.kind, `${device.about}${typeof check === 'string' ? `: ${check}` : ''}`);
     if (device.gpu) line('', limits(device.gpu));
     if (typeof check !== 'string' && check) line('', describe(check));
-    if (device.kind === 'cpu' && typeof check !== 'string') for (const text of tellWidth(new CpuBackend().width!)) advice.push(text);
+    if (device.kind === 'cpu' && typeof check !== 'string') {
+      for (const text of tellWidth(new CpuBackend().width!)) advice.push(text);
+    }
     if (check !== undefined && (typeof check === 'string' || !check.right)) {
       healthy = false;
-      if (typeof check !== 'string') advice.push(`${device.about} computes wrongly: update its driver, and use --device ${device.kind === 'cpu' ? 'webgpu' : 'cpu'} until then`);
-      else advice.push(`${device.about} cannot compute: use --device ${device.kind === 'cpu' ? 'webgpu' : 'cpu'} until that is mended`);
+      if (typeof check !== 'string') {
+        advice.push(
+          `${device.about} computes wrongly: update its driver, and use --device ${device.kind === 'cpu' ? 'webgpu' : 'cpu'} until then`,
+        );
+      } else {
+        advice.push(
+          `${device.about} cannot compute: use --device ${device.kind === 'cpu' ? 'webgpu' : 'cpu'} until that is mended`,
+        );
+      }
     }
-    if (device.kind === 'gpu') advice.push(device.open ? 'training will use the GPU' : 'training will use the CPU, which is fine for the presets');
+    if (device.kind === 'gpu') {
+      advice.push(
+        device.open ? 'training will use the GPU' : 'training will use the CPU, which is fine for the presets',
+      );
+    }
   }
   const free = freeDisk();
   if (typeof free === 'string') advice.push(`there is nowhere to put runs: ${free}: go to another folder`);
   else line('disk', `${(free / GIB).toFixed(1)} GiB free in ${process.cwd()}`);
-  if (typeof free === 'number' && free < LITTLE_DISK) advice.push('there is little room for runs: give --out on another disk');
+  if (typeof free === 'number' && free < LITTLE_DISK) {
+    advice.push('there is little room for runs: give --out on another disk');
+  }
   advice.forEach((text, i) => line(i === 0 ? 'advice' : '', text));
   return healthy ? EXIT.ok : EXIT.failed;
 }
@@ -62,7 +78,9 @@ export async function run(argv: readonly string[]): Promise<number> {
 function tellWidth(width: ProgramWidth): string[] {
   line('', `vectors of ${bitsOf(width)}: ${width.reason}`);
   if (width.distrusted.length === 0) return [];
-  return [`wide programs of ${width.distrusted.join(' and ')} computed wrongly and are not used: please report it with this output`];
+  return [
+    `wide programs of ${width.distrusted.join(' and ')} computed wrongly and are not used: please report it with this output`,
+  ];
 }
 
 function line(name: string, text: string): void {
@@ -89,9 +107,12 @@ function describe({ right, worst, gflops }: KernelCheck): string {
 function limits({ device: { limits, features } }: Gpu): string {
   const extras = ['timestamp-query', 'shader-f16', 'subgroups'].filter((feature) => features.has(feature));
   return [
-    `buffers to ${Math.floor(limits.maxBufferSize / MIB)} MiB`, `bindings to ${Math.floor(limits.maxStorageBufferBindingSize / MIB)} MiB`,
-    `${limits.maxStorageBuffersPerShaderStage} storage buffers`, `${limits.maxComputeInvocationsPerWorkgroup} invocations`,
-    `${limits.maxComputeWorkgroupStorageSize / 1024} KiB per workgroup`, ...extras,
+    `buffers to ${Math.floor(limits.maxBufferSize / MIB)} MiB`,
+    `bindings to ${Math.floor(limits.maxStorageBufferBindingSize / MIB)} MiB`,
+    `${limits.maxStorageBuffersPerShaderStage} storage buffers`,
+    `${limits.maxComputeInvocationsPerWorkgroup} invocations`,
+    `${limits.maxComputeWorkgroupStorageSize / 1024} KiB per workgroup`,
+    ...extras,
   ].join(', ');
 }
 
@@ -105,7 +126,11 @@ function libc(): string {
 
 function packageVersion(name: string): string | undefined {
   try {
-    return (JSON.parse(readFileSync(createRequire(import.meta.url).resolve(`${name}/package.json`), 'utf8')) as { version: string }).version;
+    return (
+      JSON.parse(readFileSync(createRequire(import.meta.url).resolve(`${name}/package.json`), 'utf8')) as {
+        version: string;
+      }
+    ).version;
   } catch {
     return undefined;
   }

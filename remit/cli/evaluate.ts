@@ -1,4 +1,5 @@
-// `remit-mini evaluate`: tests a trained model on held-out questions of the tiny world. Read next: remit/phases/evaluate.ts.
+// `remit-mini evaluate`: tests a trained model on held-out questions of the tiny world. Read next:
+// remit/phases/evaluate.ts.
 
 import { ConfigError } from '../../engine/errors.ts';
 import { chosenDevice, deviceFlag, readArguments, required, wholeNumber, type Flags } from './arguments.ts';
@@ -19,7 +20,12 @@ Tests a model of the tiny world on questions that no training row holds, and pri
 `;
 
 const flags: Flags = {
-  model: { type: 'string' }, questions: { type: 'string' }, split: { type: 'string' }, seed: { type: 'string' }, json: { type: 'boolean' }, ...deviceFlag,
+  model: { type: 'string' },
+  questions: { type: 'string' },
+  split: { type: 'string' },
+  seed: { type: 'string' },
+  json: { type: 'boolean' },
+  ...deviceFlag,
 };
 
 export async function run(argv: readonly string[]): Promise<number> {
@@ -29,7 +35,9 @@ export async function run(argv: readonly string[]): Promise<number> {
   const device = chosenDevice('evaluate', args);
   const seed = wholeNumber('evaluate', args, 'seed', { min: 0, max: 0xffff_ffff, fallback: 0 });
   const split = args.text('split') ?? 'test';
-  if (split !== 'test' && split !== 'validation') throw new ConfigError(`evaluate: --split ${split}: must be test or validation`);
+  if (split !== 'test' && split !== 'validation') {
+    throw new ConfigError(`evaluate: --split ${split}: must be test or validation`);
+  }
 
   const [{ evaluate }, { evaluationTable }, { loadModel }, { checkWorldModel }] = await Promise.all([
     import('../phases/evaluate.ts'), import('./table.ts'), import('./load-model.ts'), import('./world-model.ts'),
@@ -37,6 +45,10 @@ export async function run(argv: readonly string[]): Promise<number> {
   const { model, tokenizer, source } = await loadModel(path, device);
   checkWorldModel(`evaluate: ${source}`, model, tokenizer);
   const evaluation = await evaluate(model, { questions, split, seed });
-  print(args.has('json') ? JSON.stringify({ source, questions, split, seed, ...evaluation }, null, 2) : evaluationTable([{ name: split, evaluation }]));
+  print(
+    args.has('json')
+      ? JSON.stringify({ source, questions, split, seed, ...evaluation }, null, 2)
+      : evaluationTable([{ name: split, evaluation }]),
+  );
   return EXIT.ok;
 }

@@ -1,4 +1,5 @@
-// What a process says with its exit code, and which error means which: the one place, also for --help. Read after: main.ts.
+// What a process says with its exit code, and which error means which: the one place, also for --help. Read after:
+// main.ts.
 
 import { ConfigError, DeviceError, DivergedError, FormatError } from '../../engine/errors.ts';
 

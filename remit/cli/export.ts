@@ -37,7 +37,9 @@ export async function run(argv: readonly string[]): Promise<number> {
   const files = await exportHuggingFace(model, tokenizer, carried);
   writeFolder(out, files);
   say(`${source} -> ${out}`);
-  if (carried !== undefined && carried.files.size > 0) say(`carried over as they are: ${[...carried.files.keys()].join(', ')}`);
+  if (carried !== undefined && carried.files.size > 0) {
+    say(`carried over as they are: ${[...carried.files.keys()].join(', ')}`);
+  }
   if (left.length > 0) say(`not carried over: ${left.join(', ')}`);
   print([...files.keys()].map((name) => join(out, name)).join('\n'));
   return EXIT.ok;

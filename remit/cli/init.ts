@@ -17,14 +17,21 @@ export interface Start {
 }
 
 /**
- * Without `path`: a fresh model for `tokenizer`. With `shorterRows`, model.context may ask for rows that are shorter than what the model at
- * `path` has room for: it is trained on those, and keeps its room.
+ * Without `path`: a fresh model for `tokenizer`. With `shorterRows`, model.context may ask for rows that are shorter
+ * than what the model at `path` has room for: it is trained on those, and keeps its room.
  * Throws ConfigError when the model at `path` has no tokenizer, or another shape than was asked for.
  */
-export function startFrom(path: string | undefined, { config, origins }: Resolved, tokenizer: Tokenizer, { shorterRows = false } = {}): Start {
+export function startFrom(
+  path: string | undefined,
+  { config, origins }: Resolved,
+  tokenizer: Tokenizer,
+  { shorterRows = false } = {},
+): Start {
   if (path === undefined) return { model: newModel(config, tokenizer.vocabulary), tokenizer, config };
   const opened = openModel(path);
-  if (opened.tokenizer === undefined) throw new ConfigError(opened.tokenizerFault ?? `train: --init ${path}: has no tokenizer.json`);
+  if (opened.tokenizer === undefined) {
+    throw new ConfigError(opened.tokenizerFault ?? `train: --init ${path}: has no tokenizer.json`);
+  }
   const { vocabulary, ...shape } = opened.model.config;
   let { context } = shape;
   for (const [key, value] of Object.entries(shape)) {
@@ -33,7 +40,16 @@ export function startFrom(path: string | undefined, { config, origins }: Resolve
     const meant = !/^(default|derived|preset .*)$/.test(origin);
     if (asked === value || !meant) continue;
     if (key === 'context' && shorterRows && config.model.context < context) context = config.model.context;
-    else throw new ConfigError(`train: --init ${path}: its model.${key} is ${value}: it cannot become ${asked} (${origin}): leave that out`);
+    else {
+      throw new ConfigError(
+        `train: --init ${path}: its model.${key} is ${value}: it cannot become ${asked} (${origin}): leave that out`,
+      );
+    }
   }
-  return { model: opened.model, tokenizer: opened.tokenizer, config: { ...config, model: { ...shape, context } }, source: opened.source };
+  return {
+    model: opened.model,
+    tokenizer: opened.tokenizer,
+    config: { ...config, model: { ...shape, context } },
+    source: opened.source,
+  };
 }

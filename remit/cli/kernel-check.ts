@@ -19,11 +19,15 @@ const ENOUGH_MS = 250;
 /** Takes about half a second, on a slow device some. Throws what the backend throws. */
 export async function checkMatmul(backend: Backend): Promise<KernelCheck> {
   const worst = await worstDifference(backend);
-  return { right: worst <= 1e-6 * ODD.K, worst, gflops: await speed(backend) }; // float32 sum of K products of numbers up to 1
+  // float32 sum of K products of numbers up to 1
+  return { right: worst <= 1e-6 * ODD.K, worst, gflops: await speed(backend) };
 }
 
 async function worstDifference(backend: Backend): Promise<number> {
-  const { M, N, K } = ODD, a = values(M * K), b = values(K * N), expected = new Float64Array(M * N);
+  const { M, N, K } = ODD;
+  const a = values(M * K);
+  const b = values(K * N);
+  const expected = new Float64Array(M * N);
   matmulKernel.reference({ a, b, bias: b, residual: b, out: expected }, params(ODD));
   const { out, dispatch } = prepare(backend, ODD);
   backend.write(out, new Float32Array(M * N).fill(NaN)); // what is left out, shows
@@ -35,7 +39,8 @@ async function worstDifference(backend: Backend): Promise<number> {
 
 /** Rounds of twice as many products as the last, until one takes long enough to be measured. */
 async function speed(backend: Backend): Promise<number> {
-  const { out, dispatch } = prepare(backend, SQUARE), operations = 2 * SQUARE.M * SQUARE.N * SQUARE.K;
+  const { out, dispatch } = prepare(backend, SQUARE);
+  const operations = 2 * SQUARE.M * SQUARE.N * SQUARE.K;
   for (let rounds = 1; ; rounds *= 2) {
     const start = performance.now();
     for (let i = 0; i < rounds; i++) dispatch();

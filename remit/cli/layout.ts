@@ -1,6 +1,7 @@
-// Text fitted into a terminal. A source of text is written as one reads it: a paragraph is lines that begin at the margin, an item is a line
-// that is indented, with its meaning after two spaces or more; lines that are indented further go on with it. Each is filled anew, wrapped at words, and
-// the rest of an item hangs below its meaning. Used by: main.ts (--help), comparison.ts, markdown.ts.
+// Text fitted into a terminal. A source of text is written as one reads it: a paragraph is lines that begin at the
+// margin, an item is a line that is indented, with its meaning after two spaces or more; lines that are indented
+// further go on with it. Each is filled anew, wrapped at words, and the rest of an item hangs below its meaning. Used
+// by: main.ts (--help), comparison.ts, markdown.ts.
 
 const NARROWEST = 20; // a terminal that is smaller wraps by itself
 const WIDEST = 120; // longer lines are hard to read
@@ -30,7 +31,11 @@ export function wrap(text: string, width: number): string[] {
 function blocks(text: string): string[] {
   const found: string[] = [];
   for (const line of text.split('\n')) {
-    const last = found.at(-1) ?? '', isMore = last !== '' && line !== '' && (indentOf(last) === 0 ? indentOf(line) === 0 && !last.endsWith(':') : indentOf(line) > indentOf(last));
+    const last = found.at(-1) ?? '';
+    const isMore =
+      last !== '' &&
+      line !== '' &&
+      (indentOf(last) === 0 ? indentOf(line) === 0 && !last.endsWith(':') : indentOf(line) > indentOf(last));
     if (isMore) found[found.length - 1] = `${last} ${line.trim()}`;
     else found.push(line);
   }
@@ -38,9 +43,13 @@ function blocks(text: string): string[] {
 }
 
 function fill(block: string, width: number): string {
-  const indent = indentOf(block), item = indent === 0 ? null : /^( +\S.*? {2,})(?=\S)/.exec(block);
-  const head = item?.[1] ?? ' '.repeat(indent), body = block.slice(head.length);
-  if (width - head.length >= MEANING || item === null) return hang(head, wrap(body, Math.max(1, width - head.length)), head.length);
+  const indent = indentOf(block);
+  const item = indent === 0 ? null : /^( +\S.*? {2,})(?=\S)/.exec(block);
+  const head = item?.[1] ?? ' '.repeat(indent);
+  const body = block.slice(head.length);
+  if (width - head.length >= MEANING || item === null) {
+    return hang(head, wrap(body, Math.max(1, width - head.length)), head.length);
+  }
   return `${head.trimEnd()}\n${hang(' '.repeat(DEEPER), wrap(body, Math.max(1, width - DEEPER)), DEEPER)}`;
 }
 

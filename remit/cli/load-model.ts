@@ -6,7 +6,10 @@ import type { Tokenizer } from '../data/tokenizer.ts';
 import { openModel, type OpenModel } from '../run/model.ts';
 import { openDevice } from './device.ts';
 
-/** Throws ConfigError when there is no model at `path`, FormatError when it is damaged, DeviceError when there is no such device. */
+/**
+ * Throws ConfigError when there is no model at `path`, FormatError when it is damaged, DeviceError when there is no
+ * such device.
+ */
 export async function loadModel(path: string, device: DeviceKind): Promise<OpenModel> {
   await openDevice(device);
   return openModel(path);

@@ -26,22 +26,33 @@ interface Entry {
 }
 
 const commands: Readonly<Record<string, Entry>> = {
-  train: { about: 'train a small transformer: the whole pipeline with ReMiT, or one phase of it', load: () => import('./train.ts') },
+  train: {
+    about: 'train a small transformer: the whole pipeline with ReMiT, or one phase of it',
+    load: () => import('./train.ts'),
+  },
   study: { about: 'the same over arms and seeds, with intervals', load: () => import('./study.ts') },
   runs: { about: 'list runs: how far they came, and what they scored', load: () => import('./runs.ts') },
-  verify: { about: 'train a run again, and compare every bit with what its folder holds', load: () => import('./verify.ts') },
+  verify: {
+    about: 'train a run again, and compare every bit with what its folder holds',
+    load: () => import('./verify.ts'),
+  },
   evaluate: { about: 'test a trained model on held-out questions', load: () => import('./evaluate.ts') },
   sample: { about: 'let a model continue a prompt', load: () => import('./sample.ts') },
   score: { about: 'loss and log-probabilities of given tokens, as JSON', load: () => import('./score.ts') },
   export: { about: 'write a trained model in the Hugging Face layout', load: () => import('./export.ts') },
   devices: { about: 'what can compute here', load: () => import('./devices.ts') },
   tune: { about: 'measure which GPU programs are the fastest here, and remember', load: () => import('./tune.ts') },
-  doctor: { about: 'check this machine: Node, drivers, a kernel on each device, disk', load: () => import('./doctor.ts') },
+  doctor: {
+    about: 'check this machine: Node, drivers, a kernel on each device, disk',
+    load: () => import('./doctor.ts'),
+  },
 };
 
 const help = `remit-mini <command> [flags]
 
-${Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`).join('\n')}
+${Object.entries(commands)
+  .map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`)
+  .join('\n')}
 
   remit-mini <command> --help   what a command takes
   --threads <n>                 threads of the CPU, for any command; one per core by default; results do not depend on it
@@ -67,21 +78,29 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 async function dispatch([name, ...rest]: readonly string[]): Promise<number> {
   if (name === undefined || name === '--help' || name === '-h') return show(help);
-  if (name === 'help') return rest[0] === undefined || rest[0] === 'help' ? show(help) : dispatch([rest[0], '--help', ...rest.slice(1)]);
+  if (name === 'help') {
+    return rest[0] === undefined || rest[0] === 'help' ? show(help) : dispatch([rest[0], '--help', ...rest.slice(1)]);
+  }
   if (name === '--version' || name === '-v' || name === '-V' || name === 'version') {
     print(version());
     return EXIT.ok;
   }
   const entry = Object.hasOwn(commands, name) ? commands[name]! : undefined;
-  if (entry === undefined) throw new ConfigError(`remit-mini: ${name}: no such command: see remit-mini --help${didYouMean(name, Object.keys(commands))}`);
-  const command = await entry.load(), asked = askedHelp(rest);
+  if (entry === undefined) {
+    throw new ConfigError(
+      `remit-mini: ${name}: no such command: see remit-mini --help${didYouMean(name, Object.keys(commands))}`,
+    );
+  }
+  const command = await entry.load();
+  const asked = askedHelp(rest);
   if (asked === 'none') return command.run(takeThreads(name, rest));
   return show(asked === 'all' ? command.helpAll ?? command.help : command.help);
 }
 
 /** Whether --help is among the arguments, and the word `all` after it. */
 function askedHelp(argv: readonly string[]): 'none' | 'short' | 'all' {
-  const end = argv.indexOf('--'), before = argv.slice(0, end < 0 ? argv.length : end);
+  const end = argv.indexOf('--');
+  const before = argv.slice(0, end < 0 ? argv.length : end);
   const at = before.findIndex((word) => /^(--help|-h)(=|$)/.test(word));
   if (at < 0) return 'none';
   return before[at] === '--help=all' || before[at + 1] === 'all' ? 'all' : 'short';

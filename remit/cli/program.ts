@@ -1,5 +1,6 @@
-// This program as a file, and as what people type, so that what it offers to go on with works when it is pasted. Nothing here takes argv[1] for
-// the program: main() may have been called by another. Read after: main.ts. Used by: study.ts, which starts the program again; session.ts.
+// This program as a file, and as what people type, so that what it offers to go on with works when it is pasted.
+// Nothing here takes argv[1] for the program: main() may have been called by another. Read after: main.ts. Used by:
+// study.ts, which starts the program again; session.ts.
 
 import { realpathSync } from 'node:fs';
 import { basename, delimiter, dirname, extname, relative, sep } from 'node:path';
@@ -22,7 +23,9 @@ export function commandLine(): readonly string[] {
   return words;
 }
 
-/** What Node is given to run this program again: its own flags where they were meant for this program, then the path. */
+/**
+ * What Node is given to run this program again: its own flags where they were meant for this program, then the path.
+ */
 export function programWords(): string[] {
   if (isProgram(process.argv[1])) return [...process.execArgv, programPath];
   return [...(extension === '.ts' ? loaders(process.execArgv) : []), programPath];
@@ -33,18 +36,26 @@ export function command(...argv: readonly string[]): string {
   return [...caller(), ...argv].map(quoted).join(' ');
 }
 
-/** The words before a command's: `remit-mini` where the shell finds that, `npx remit-mini`, or Node and the program's file. */
+/**
+ * The words before a command's: `remit-mini` where the shell finds that, `npx remit-mini`, or Node and the program's
+ * file.
+ */
 function caller(): string[] {
-  const [, called = ''] = process.argv, isNamed = basename(called) === 'remit-mini' && isProgram(called);
+  const [, called = ''] = process.argv;
+  const isNamed = basename(called) === 'remit-mini' && isProgram(called);
   if (isNamed && shellFolders().includes(dirname(called))) return ['remit-mini'];
-  if (isNamed && (process.env.npm_command === 'exec' || called.split(sep).includes('node_modules'))) return ['npx', 'remit-mini'];
+  if (isNamed && (process.env.npm_command === 'exec' || called.split(sep).includes('node_modules'))) {
+    return ['npx', 'remit-mini'];
+  }
   const here = relative(cwd(), programPath);
   return ['node', ...programWords().slice(0, -1), here.startsWith('..') ? programPath : here];
 }
 
 /** Those of PATH but for the ones that npx and npm run put in front, which the next shell does not have. */
 function shellFolders(): string[] {
-  return (process.env.PATH ?? '').split(delimiter).filter((folder) => !folder.split(sep).includes('node_modules') && !folder.includes(`${sep}_npx${sep}`));
+  return (process.env.PATH ?? '')
+    .split(delimiter)
+    .filter((folder) => !folder.split(sep).includes('node_modules') && !folder.includes(`${sep}_npx${sep}`));
 }
 
 /** Whether a path leads to this program, by whatever links. */
@@ -58,8 +69,12 @@ function isProgram(path: string | undefined): boolean {
 
 /** --import x, --require=x and the like. */
 function loaders(flags: readonly string[]): string[] {
-  const isLoader = (flag: string | undefined): boolean => /^(-r|--(import|require|loader|experimental-loader))$/.test(flag ?? '');
-  return flags.filter((flag, i) => isLoader(flag) || isLoader(flags[i - 1]) || /^--(import|require|loader|experimental-loader)=/.test(flag));
+  const isLoader = (flag: string | undefined): boolean =>
+    /^(-r|--(import|require|loader|experimental-loader))$/.test(flag ?? '');
+  return flags.filter(
+    (flag, i) =>
+      isLoader(flag) || isLoader(flags[i - 1]) || /^--(import|require|loader|experimental-loader)=/.test(flag),
+  );
 }
 
 function cwd(): string {

@@ -19,11 +19,18 @@ right answers of its last stage; a run without scores shows its loss.
   --json               everything, as JSON
 `;
 
-const WIDTH = 79, LEAST = 8; // columns in all, and of a name
+// columns in all, and of a name
+const WIDTH = 79;
+const LEAST = 8;
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const args = readArguments('runs', argv, { json: { type: 'boolean' } }, 1), folder = args.positionals[0] ?? 'runs';
-  if (!existsSync(folder)) throw new ConfigError(`runs: ${folder}: no such folder${args.positionals.length === 0 ? ': there are no runs here yet: name another folder' : ''}`);
+  const args = readArguments('runs', argv, { json: { type: 'boolean' } }, 1);
+  const folder = args.positionals[0] ?? 'runs';
+  if (!existsSync(folder)) {
+    throw new ConfigError(
+      `runs: ${folder}: no such folder${args.positionals.length === 0 ? ': there are no runs here yet: name another folder' : ''}`,
+    );
+  }
   if (!statSync(folder).isDirectory()) throw new ConfigError(`runs: ${folder}: is a file: runs are folders`);
   const found = overviews(folder);
   if (args.has('json')) print(JSON.stringify(found, null, 2));
@@ -33,16 +40,23 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 const HEAD = ['run', 'stage', 'seed', 'steps', 'cued', 'sampled', 'date', 'state'] as const;
 
-/** A line each, 79 columns at most: a name that is too long loses its beginning, and where that is not enough, the date goes. */
+/**
+ * A line each, 79 columns at most: a name that is too long loses its beginning, and where that is not enough, the date
+ * goes.
+ */
 export function runsTable(found: readonly Overview[]): string {
   const rows = [[...HEAD], ...found.map(cells)];
   const widthOf = (column: number): number => highest(rows.map((row) => row[column]!.length));
-  const others = (): number => HEAD.slice(1).reduce((total, _, i) => total + (widthOf(i + 1) === 0 ? 0 : widthOf(i + 1) + 2), 0);
+  const others = (): number =>
+    HEAD.slice(1).reduce((total, _, i) => total + (widthOf(i + 1) === 0 ? 0 : widthOf(i + 1) + 2), 0);
   if (others() + LEAST > WIDTH) for (const row of rows) row[HEAD.indexOf('date')] = '';
-  const widths = HEAD.map((_, column) => widthOf(column)), room = Math.max(LEAST, Math.min(widths[0]!, WIDTH - others()));
+  const widths = HEAD.map((_, column) => widthOf(column));
+  const room = Math.max(LEAST, Math.min(widths[0]!, WIDTH - others()));
   return rows.map(([name = '', ...rest]) => {
     const fitted = name.length > room ? `…${name.slice(name.length - room + 1)}` : name;
-    const right = rest.flatMap((cell, i) => (widths[i + 1] === 0 ? [] : [isNumber(i + 1) ? cell.padStart(widths[i + 1]!) : cell.padEnd(widths[i + 1]!)]));
+    const right = rest.flatMap((cell, i) =>
+      widths[i + 1] === 0 ? [] : [isNumber(i + 1) ? cell.padStart(widths[i + 1]!) : cell.padEnd(widths[i + 1]!)],
+    );
     return [fitted.padEnd(room), ...right].join('  ').trimEnd();
   }).join('\n');
 }
@@ -51,7 +65,15 @@ const isNumber = (column: number): boolean => column >= 2 && column <= 5;
 
 function cells({ path, kind, stage, seed, steps, ofSteps, scores, bits, loss, date, state }: Overview): string[] {
   const count = kind === 'study' ? `${steps} runs` : ofSteps === undefined ? '' : `${many(steps)}/${many(ofSteps)}`;
-  return [oneLine(basename(path)), stage, seed === undefined ? '' : String(seed), count, ...results({ scores, bits, loss }), day(date), state];
+  return [
+    oneLine(basename(path)),
+    stage,
+    seed === undefined ? '' : String(seed),
+    count,
+    ...results({ scores, bits, loss }),
+    day(date),
+    state,
+  ];
 }
 
 const many = (n: number): string => (n < 100_000 ? String(n) : short(n));

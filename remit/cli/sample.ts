@@ -36,14 +36,27 @@ export async function run(argv: readonly string[]): Promise<number> {
   const [{ rng }, { generate }, { loadModel, tokenizerOf }] = await Promise.all([
     import('../../engine/rng.ts'), import('../../nn/generate.ts'), import('./load-model.ts'),
   ]);
-  const opened = await loadModel(path, device), { model } = opened;
+  const opened = await loadModel(path, device);
+  const { model } = opened;
   const tokenizer = tokenizerOf('sample', opened);
   const prompts = tokenizer.encode(prompt); // [P]
-  const { context } = model.config, room = context - prompts.length;
-  if (room < 1) throw new ConfigError(`sample: prompt of ${prompts.length} tokens: the model's context is ${context}: give a shorter one`);
+  const { context } = model.config;
+  const room = context - prompts.length;
+  if (room < 1) {
+    throw new ConfigError(
+      `sample: prompt of ${prompts.length} tokens: the model's context is ${context}: give a shorter one`,
+    );
+  }
   const maxNew = wholeNumber('sample', args, 'tokens', { min: 1, max: room, fallback: room });
 
-  const tokens = await generate(model, prompts, { batch: 1, maxNew, temperature, topK, vocabulary: tokenizer.vocabulary, seed: rng(seed).fold('sample') });
+  const tokens = await generate(model, prompts, {
+    batch: 1,
+    maxNew,
+    temperature,
+    topK,
+    vocabulary: tokenizer.vocabulary,
+    seed: rng(seed).fold('sample'),
+  });
   print(tokenizer.decode(tokens));
   return EXIT.ok;
 }

@@ -46,16 +46,20 @@ export async function run(argv: readonly string[]): Promise<number> {
 }
 
 /**
- * For each row of n tokens, n - 1 log-probabilities in nats: entry j is that of token j + 1 after tokens 0..j. Throws DivergedError when one is
- * no number.
+ * For each row of n tokens, n - 1 log-probabilities in nats: entry j is that of token j + 1 after tokens 0..j. Throws
+ * DivergedError when one is no number.
  */
 export async function scoreRows(model: Transformer, rows: readonly (readonly number[])[]): Promise<Float64Array[]> {
   const [{ logProb }, { noGrad }, { step }, { tensor }] = await Promise.all([
-    import('../../engine/ops/cross-entropy.ts'), import('../../engine/runtime.ts'), import('../../engine/step.ts'), import('../../engine/tensor.ts'),
+    import('../../engine/ops/cross-entropy.ts'),
+    import('../../engine/runtime.ts'),
+    import('../../engine/step.ts'),
+    import('../../engine/tensor.ts'),
   ]);
   const score = step((row: readonly number[]) => noGrad(() => {
     const length = row.length - 1;
-    const inputs = tensor(row.slice(0, -1), [1, length], 'i32'), targets = tensor(row.slice(1), [1, length], 'i32');
+    const inputs = tensor(row.slice(0, -1), [1, length], 'i32');
+    const targets = tensor(row.slice(1), [1, length], 'i32');
     return logProb(model.forward(inputs), targets); // [1,length]
   }));
   const results: Float64Array[] = [];
@@ -64,8 +68,10 @@ export async function scoreRows(model: Transformer, rows: readonly (readonly num
     const values = Float64Array.from(await result.read());
     const wrong = values.findIndex((value) => !Number.isFinite(value));
     if (wrong >= 0) {
-      throw new DivergedError(`score: tokens[${results.length}][${wrong + 1}]: its log-probability is ${values[wrong]}: ` +
-        'the weights of the model are not finite, or its logits too large');
+      throw new DivergedError(
+        `score: tokens[${results.length}][${wrong + 1}]: its log-probability is ${values[wrong]}: ` +
+          'the weights of the model are not finite, or its logits too large',
+      );
     }
     results.push(values);
   }
@@ -80,43 +86,64 @@ function summary(logProbs: readonly Float64Array[], mask: Input['mask']): { loss
     total -= counts * value;
     count += counts;
   }));
-  if (count === 0) throw new ConfigError('score: the mask leaves no token to score: the first of a row is never predicted');
+  if (count === 0) {
+    throw new ConfigError('score: the mask leaves no token to score: the first of a row is never predicted');
+  }
   return { loss: total / count, count };
 }
 
-/** Throws ConfigError when there is no such file, FormatError unless it holds rows of whole numbers and a mask to match. */
+/**
+ * Throws ConfigError when there is no such file, FormatError unless it holds rows of whole numbers and a mask to match.
+ */
 function readInput(file: string): Input {
   const fail = (why: string): never => {
     throw new FormatError(`score: ${file}: ${why}`);
   };
   const json = readJsonFile('score', file, MAX_TOKENS_BYTES);
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) return fail('must hold {"tokens": [[...], ...]}');
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    return fail('must hold {"tokens": [[...], ...]}');
+  }
   const unknown = Object.keys(json).find((key) => key !== 'tokens' && key !== 'mask');
   if (unknown !== undefined) return fail(`"${unknown}": no such field: there are "tokens" and "mask"`);
   const { tokens, mask } = json as { tokens?: unknown; mask?: unknown };
   if (!isRows(tokens) || tokens.length === 0) return fail('"tokens" must be a list of lists of whole numbers');
   const short = tokens.findIndex((row) => row.length < 2);
-  if (short >= 0) return fail(`tokens[${short}] has ${tokens[short]!.length} tokens: nothing is predicted: give 2 or more`);
+  if (short >= 0) {
+    return fail(`tokens[${short}] has ${tokens[short]!.length} tokens: nothing is predicted: give 2 or more`);
+  }
   if (mask === undefined) return { tokens, mask: tokens.map((row) => row.slice(1).map(() => 1)) };
   if (!isRows(mask) || mask.flat().some((n) => n > 1)) return fail('"mask" must be a list of lists of 0 and 1');
   if (mask.length !== tokens.length) return fail(`"mask" has ${mask.length} rows, "tokens" ${tokens.length}`);
   const uneven = tokens.findIndex((row, i) => row.length - mask[i]!.length !== 0 && row.length - mask[i]!.length !== 1);
   if (uneven >= 0) {
     const { length } = tokens[uneven]!;
-    return fail(`mask[${uneven}] has ${mask[uneven]!.length} numbers, tokens[${uneven}] ${length}: give ${length}, or ${length - 1} for the predicted ones`);
+    return fail(
+      `mask[${uneven}] has ${mask[uneven]!.length} numbers, tokens[${uneven}] ${length}: give ${length}, or ${length - 1} for the predicted ones`,
+    );
   }
   return { tokens, mask: mask.map((row, i) => (row.length === tokens[i]!.length ? row.slice(1) : row)) };
 }
 
 function isRows(value: unknown): value is number[][] {
-  return Array.isArray(value) && value.every((row) => Array.isArray(row) && row.every((n) => Number.isSafeInteger(n) && n >= 0));
+  return (
+    Array.isArray(value) &&
+    value.every((row) => Array.isArray(row) && row.every((n) => Number.isSafeInteger(n) && n >= 0))
+  );
 }
 
 function checkTokens({ tokens }: Input, model: Transformer, file: string): void {
   const { vocabulary, context } = model.config;
   tokens.forEach((row, i) => {
     const wrong = row.findIndex((token) => token >= vocabulary);
-    if (wrong >= 0) throw new ConfigError(`score: ${file}: tokens[${i}][${wrong}] = ${row[wrong]}: the model's vocabulary is 0..${vocabulary - 1}`);
-    if (row.length - 1 > context) throw new ConfigError(`score: ${file}: tokens[${i}] has ${row.length} tokens: the model's context is ${context}: give at most ${context + 1}`);
+    if (wrong >= 0) {
+      throw new ConfigError(
+        `score: ${file}: tokens[${i}][${wrong}] = ${row[wrong]}: the model's vocabulary is 0..${vocabulary - 1}`,
+      );
+    }
+    if (row.length - 1 > context) {
+      throw new ConfigError(
+        `score: ${file}: tokens[${i}] has ${row.length} tokens: the model's context is ${context}: give at most ${context + 1}`,
+      );
+    }
   });
 }

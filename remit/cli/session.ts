@@ -1,6 +1,7 @@
 // What surrounds training on the command line: the run folder, the progress bar, and Ctrl-C.
-// The first signal ends the run after the step in hand, with everything on disk that it takes to go on, and says how; between phases there
-// is nothing to lose, and it ends at once. A second signal, more than a moment later, always ends it at once. Used by: train-world.ts, train-text.ts.
+// The first signal ends the run after the step in hand, with everything on disk that it takes to go on, and says how;
+// between phases there is nothing to lose, and it ends at once. A second signal, more than a moment later, always ends
+// it at once. Used by: train-world.ts, train-text.ts.
 
 import type { Backend } from '../../engine/backend.ts';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
@@ -34,7 +35,10 @@ export interface Session {
   readonly name: string;
   /** Whether to go on with a run in `out`; never, unless given. */
   readonly resume?: Resume;
-  /** The model that guides `model`, if any, and the user's own text, if it learns from that: a run goes on with the same. */
+  /**
+   * The model that guides `model`, if any, and the user's own text, if it learns from that: a run goes on with the
+   * same.
+   */
   readonly reference?: Transformer | undefined;
   readonly data?: string;
   /** Milliseconds to wait for another process that is at work in the folder. */
@@ -49,27 +53,60 @@ export interface Session {
 
 /** Runs `body` in a run folder; resolves to the exit code. Throws ConfigError when the folder is not for this run. */
 export async function inRunFolder(session: Session, body: (folder: RunFolder) => Promise<void>): Promise<number> {
-  const { config, device, model, tokenizer, out, name, resume, reference, data, patience, plan, phases, sources = {}, check } = session;
+  const {
+    config,
+    device,
+    model,
+    tokenizer,
+    out,
+    name,
+    resume,
+    reference,
+    data,
+    patience,
+    plan,
+    phases,
+    sources = {},
+    check,
+  } = session;
   const progress = new Progress();
   const notice = (text: string): void => {
     progress.endLine();
     say(text);
   };
   onUnflushed(notice);
-  const hashes = { start: await hashOf(model), ...(reference && { reference: await hashOf(reference) }), ...(data !== undefined && { data: sha256(data), dataLength: data.length }) };
+  const hashes = {
+    start: await hashOf(model),
+    ...(reference && { reference: await hashOf(reference) }),
+    ...(data !== undefined && { data: sha256(data), dataLength: data.length }),
+  };
   const signals = listen(notice, (path) => (check === undefined ? goOn(path) : 'nothing was changed'));
   let folder: RunFolder | undefined;
   try {
     const path = claimFolder(out, name, resume);
     const vectors = device instanceof CpuBackend && device.width ? { vectors: bitsOf(device.width) } : {};
-    const began = { ...environment(version(), device.name), ...vectors, ...hashes, ...(plan !== undefined && { plan }), sources: noteSources(path, sources) };
+    const began = {
+      ...environment(version(), device.name),
+      ...vectors,
+      ...hashes,
+      ...(plan !== undefined && { plan }),
+      sources: noteSources(path, sources),
+    };
     folder = new RunFolder(path, { config, environment: began, tokenizer, progress, notice, patience, phases, check });
     signals.folder = folder;
-    if (check === undefined) notice(`${folder.path}: ${model.parameters.count.toLocaleString('en')} parameters, seed ${config.seed}, device ${device.name}`);
+    if (check === undefined) {
+      notice(
+        `${folder.path}: ${model.parameters.count.toLocaleString('en')} parameters, seed ${config.seed}, device ${device.name}`,
+      );
+    }
     await body(folder);
     return EXIT.ok;
   } catch (error) {
-    if (error instanceof DivergedError) throw new DivergedError(`${error.message}: ${folder?.good === undefined ? 'no checkpoint was written before' : `the last good checkpoint is ${folder.good}`}`);
+    if (error instanceof DivergedError) {
+      throw new DivergedError(
+        `${error.message}: ${folder?.good === undefined ? 'no checkpoint was written before' : `the last good checkpoint is ${folder.good}`}`,
+      );
+    }
     if (!(error instanceof StoppedError)) throw error;
     notice(check === undefined ? `${error.message}: ${goOn(folder!.path)}` : 'stopped');
     return EXIT[signals.received ?? 'SIGINT'];
@@ -92,7 +129,10 @@ interface Signals {
   unlisten(): void;
 }
 
-/** The first signal is heard; later ones do what they always do, which ends the process even in the middle of a long step. */
+/**
+ * The first signal is heard; later ones do what they always do, which ends the process even in the middle of a long
+ * step.
+ */
 function listen(notice: (text: string) => void, afterwards: (path: string) => string): Signals {
   const signals: Signals = { folder: undefined, received: undefined, unlisten: onStop((signal) => {
     const { folder } = signals;
@@ -110,7 +150,10 @@ function listen(notice: (text: string) => void, afterwards: (path: string) => st
 
 /** The command line of this process, to be given again. */
 function goOn(folder: string): string {
-  const place = /^--(out|resume)$/, words = commandLine();
-  const rest = words.filter((word, i) => !/^--(out|resume)(=|$)/.test(word) && (word.startsWith('--') || !place.test(words[i - 1] ?? '')));
+  const place = /^--(out|resume)$/;
+  const words = commandLine();
+  const rest = words.filter(
+    (word, i) => !/^--(out|resume)(=|$)/.test(word) && (word.startsWith('--') || !place.test(words[i - 1] ?? '')),
+  );
   return `go on with: ${command(...rest, '--resume', folder)}`;
 }

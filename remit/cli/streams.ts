@@ -7,8 +7,8 @@ import { say } from './terminal.ts';
 const GONE = new Set(['EPIPE', 'EIO', 'ENXIO', 'ECONNRESET', 'ERR_STREAM_DESTROYED']);
 
 /**
- * A reader that leaves ends nothing: what is written to it is dropped, and the run goes on in silence. A result that cannot be written for
- * another reason, a full disk say, is told, and the exit code is 1.
+ * A reader that leaves ends nothing: what is written to it is dropped, and the run goes on in silence. A result that
+ * cannot be written for another reason, a full disk say, is told, and the exit code is 1.
  */
 export function outliveReaders(): void {
   let told = false;

@@ -54,16 +54,23 @@ const flags: Flags = {
 };
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const args = readArguments('study', argv, flags), out = args.text('out') ?? 'runs/study', cell = args.text('cell');
+  const args = readArguments('study', argv, flags);
+  const out = args.text('out') ?? 'runs/study';
+  const cell = args.text('cell');
   const options = readOptions(args);
   if (cell !== undefined) return oneCell(StudyFolder.open(out), cell, options);
 
-  const resolved = readSettings('study', args), { config } = resolved;
-  if (config.data.path !== undefined) throw new ConfigError('study: --data: a study is about the tiny world, whose answers can be checked: leave it out');
+  const resolved = readSettings('study', args);
+  const { config } = resolved;
+  if (config.data.path !== undefined) {
+    throw new ConfigError('study: --data: a study is about the tiny world, whose answers can be checked: leave it out');
+  }
   checkRead(resolved, { reader: 'study', arms: options.arms.map(({ method }) => method) });
   const jobs = wholeNumber('study', args, 'jobs', { min: 1, max: 1024, fallback: availableParallelism() });
-  const folder = StudyFolder.claim(out, config), cells = allCells(options);
-  const before = cells.filter((one) => folder.isDone(one)).length, threads = Math.max(1, Math.floor(availableParallelism() / jobs));
+  const folder = StudyFolder.claim(out, config);
+  const cells = allCells(options);
+  const before = cells.filter((one) => folder.isDone(one)).length;
+  const threads = Math.max(1, Math.floor(availableParallelism() / jobs));
   say(`${out}: ${cells.length} runs, ${before} of them done, ${jobs} at a time`);
   const left = cells.filter((one) => !folder.isDone(one));
   if (left.length > 0) await sayHowLong(left, config, { ...options, jobs, threads });
@@ -74,8 +81,11 @@ export async function run(argv: readonly string[]): Promise<number> {
     start: (one) => startCell(folder, one, args, threads),
     explain: (one) => lastLine(folder.log(one)),
     onDone: ({ name }, done, seconds) => {
-      const perCell = (performance.now() - started) / 1000 / (done - before), left = perCell * (cells.length - done);
-      say(`${`${done}/${cells.length}`.padStart(9)}  ${name.padEnd(28)} ${seconds.toFixed(0).padStart(4)} s   about ${clock(left)} left`);
+      const perCell = (performance.now() - started) / 1000 / (done - before);
+      const left = perCell * (cells.length - done);
+      say(
+        `${`${done}/${cells.length}`.padStart(9)}  ${name.padEnd(28)} ${seconds.toFixed(0).padStart(4)} s   about ${clock(left)} left`,
+      );
     },
   });
   if (signal !== undefined) {
@@ -84,16 +94,24 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
   const { markdown, outside } = writeReport(folder, options);
   print(fitMarkdown(markdown, columns()));
-  say(`the same as Markdown, JSON and CSV: ${['md', 'json', 'csv'].map((end) => join(folder.path, `report.${end}`)).join(', ')}`);
+  say(
+    `the same as Markdown, JSON and CSV: ${['md', 'json', 'csv'].map((end) => join(folder.path, `report.${end}`)).join(', ')}`,
+  );
   return args.has('check') && outside.length > 0 ? EXIT.failed : EXIT.ok;
 }
 
 /** Measures a few steps, and says what the cells come to. */
-async function sayHowLong(cells: readonly Cell[], config: Config, { jobs, threads, light }: { readonly jobs: number; readonly threads: number; readonly light?: boolean }): Promise<void> {
+async function sayHowLong(
+  cells: readonly Cell[],
+  config: Config,
+  { jobs, threads, light }: { readonly jobs: number; readonly threads: number; readonly light?: boolean },
+): Promise<void> {
   await openDevice(config.device, threads);
   const seconds = estimate(cells, config, await measure(config), { jobs, light: light === true });
   await closeDevice();
-  say(`about ${clock(seconds)} to go, by a few steps measured just now; more when this machine has other work, or its cores share what they need`);
+  say(
+    `about ${clock(seconds)} to go, by a few steps measured just now; more when this machine has other work, or its cores share what they need`,
+  );
 }
 
 function readOptions(args: Arguments): StudyOptions {
@@ -104,32 +122,60 @@ function readOptions(args: Arguments): StudyOptions {
 }
 
 /**
- * The same program again, for one cell; what it says goes to the cell's log. Detached: Ctrl-C reaches it through this process alone, once.
- * It works in the study's folder and calls it `.`: should it outlive this process for a moment, and the folder be removed, it cannot bring it back.
+ * The same program again, for one cell; what it says goes to the cell's log. Detached: Ctrl-C reaches it through this
+ * process alone, once. It works in the study's folder and calls it `.`: should it outlive this process for a moment,
+ * and the folder be removed, it cannot bring it back.
  */
 function startCell(folder: StudyFolder, cell: Cell, args: Arguments, threads: number) {
-  const passed = args.given.filter(([flag]) => ['arms', 'iterations', 'light'].includes(flag)).flatMap(([flag, text]) => (flag === 'light' ? [`--${flag}`] : [`--${flag}`, text]));
+  const passed = args.given
+    .filter(([flag]) => ['arms', 'iterations', 'light'].includes(flag))
+    .flatMap(([flag, text]) => (flag === 'light' ? [`--${flag}`] : [`--${flag}`, text]));
   for (const path of [folder.cell(cell), dirname(folder.log(cell))]) mkdirSync(path, { recursive: true });
   const log = openSync(folder.log(cell), 'w');
   try {
-    return spawn(process.execPath, [...programWords(), 'study', '--out', '.', '--cell', cell.name, '--threads', `${threads}`, ...passed], { cwd: folder.path, stdio: ['ignore', log, log], detached: true });
+    return spawn(
+      process.execPath,
+      [...programWords(), 'study', '--out', '.', '--cell', cell.name, '--threads', `${threads}`, ...passed],
+      { cwd: folder.path, stdio: ['ignore', log, log], detached: true },
+    );
   } finally {
     closeSync(log);
   }
 }
 
-const PATIENCE_MS = 60_000; // when a study was killed, its cells end after the step in hand, which takes long on a machine that is busy
+// when a study was killed, its cells end after the step in hand, which takes long on a machine that is busy
+const PATIENCE_MS = 60_000;
 
-/** Does a cell unless it is done; from where a process before was interrupted, if there was one. Ends when the study that started it does. */
+/**
+ * Does a cell unless it is done; from where a process before was interrupted, if there was one. Ends when the study
+ * that started it does.
+ */
 async function oneCell(folder: StudyFolder, name: string, options: StudyOptions): Promise<number> {
-  const seed = Number(/^seed-(\d+)\//.exec(name)?.[1]), cell = allCells({ ...options, seeds: [seed] }).find((one) => one.name === name);
+  const seed = Number(/^seed-(\d+)\//.exec(name)?.[1]);
+  const cell = allCells({ ...options, seeds: [seed] }).find((one) => one.name === name);
   if (cell === undefined) throw new ConfigError(`study: --cell ${name}: no such cell: they are like seed-1/remit.2`);
   if (folder.isDone(cell)) return EXIT.ok;
   endWith(process.ppid);
-  const config = configOf(cell, folder.config), device = await openDevice(config.device), model = newModel(config, tinyWorldTokenizer.vocabulary);
-  return inRunFolder({ config, device, model, tokenizer: tinyWorldTokenizer, out: folder.cell(cell), name, resume: 'in-place', patience: PATIENCE_MS, plan: 'a study', phases: phasesOfCell(cell) }, async (run) => {
-    run.report('result', await runCell(cell, config, folder.equip(run, cell.seed), options));
-  });
+  const config = configOf(cell, folder.config);
+  const device = await openDevice(config.device);
+  const model = newModel(config, tinyWorldTokenizer.vocabulary);
+  return inRunFolder(
+    {
+      config,
+      device,
+      model,
+      tokenizer: tinyWorldTokenizer,
+      out: folder.cell(cell),
+      name,
+      resume: 'in-place',
+      patience: PATIENCE_MS,
+      plan: 'a study',
+      phases: phasesOfCell(cell),
+    },
+    async (run) => {
+      run.report('result', await runCell(cell, config, folder.equip(run, cell.seed), options));
+    },
+  );
 }
 
 /** Asks this process to end, as a signal would, when its parent is gone. */

@@ -21,11 +21,15 @@ const GAP = 2; // between views
 
 /** One row per task and their mean, in percent; under each view, the stages from left to right. */
 export function evaluationTable(stages: readonly Stage[]): string {
-  const first = stages[0]!.evaluation, widths = stages.map(({ name }) => Math.max(name.length, NUMBER) + 1), total = widths.reduce((sum, width) => sum + width, 0);
-  const tasks = first.tasks.map(({ name, group }) => `${name}  ${group}`), nameWidth = highest(['task group', ...tasks].map(({ length }) => length));
+  const first = stages[0]!.evaluation;
+  const widths = stages.map(({ name }) => Math.max(name.length, NUMBER) + 1);
+  const total = widths.reduce((sum, width) => sum + width, 0);
+  const tasks = first.tasks.map(({ name, group }) => `${name}  ${group}`);
+  const nameWidth = highest(['task group', ...tasks].map(({ length }) => length));
   const line = (label: string, cell: (key: keyof Scores, stage: Stage, title: string) => string): string =>
     `${label.padEnd(nameWidth)}${VIEWS.map(([key, title]) => ' '.repeat(GAP) + stages.map((stage, i) => cell(key, stage, title).padStart(widths[i]!)).join('')).join('')}`;
-  const row = (label: string, scoresOf: (evaluation: Evaluation) => Scores): string => line(label, (key, { evaluation }) => percent(scoresOf(evaluation)[key]));
+  const row = (label: string, scoresOf: (evaluation: Evaluation) => Scores): string =>
+    line(label, (key, { evaluation }) => percent(scoresOf(evaluation)[key]));
   return [
     `${' '.repeat(nameWidth)}${VIEWS.map(([, title]) => ' '.repeat(GAP) + title.padStart(Math.max(widths[0]!, title.length + 1)).padEnd(total)).join('')}`.trimEnd(),
     line('task group', (_, { name }) => name),

@@ -1,5 +1,6 @@
-// All that the command line says, on its way out: results on stdout, the rest on stderr. What a model or a file made up is shown on a terminal,
-// never obeyed by it. Used by: every command. Read next: layout.ts, how text is fitted into the terminal.
+// All that the command line says, on its way out: results on stdout, the rest on stderr. What a model or a file made up
+// is shown on a terminal, never obeyed by it. Used by: every command. Read next: layout.ts, how text is fitted into the
+// terminal.
 
 import { oneLine } from '../../engine/errors.ts';
 

@@ -21,31 +21,57 @@ import type { TrainOptions } from './train.ts';
 const MAX_VALIDATION_TOKENS = 2 ** 17;
 
 /** While it trains, the loss is looked at so many times, on so many tokens: the best model is kept. */
-const LOOKS = 20, GLANCE = 2 ** 13;
+const LOOKS = 20;
+const GLANCE = 2 ** 13;
 
 /** Resolves to the exit code; the validation loss is on stdout. `path`: of the text. */
-export async function trainText({ resolved, init, out, resume, check, device: chosen }: TrainOptions, path: string): Promise<number> {
+export async function trainText(
+  { resolved, init, out, resume, check, device: chosen }: TrainOptions,
+  path: string,
+): Promise<number> {
   const text = readText(path, { field: resolved.config.data.field, notice: say });
   const device = await openDevice(chosen ?? resolved.config.device);
   const { model, tokenizer, config, source } = startFrom(init, resolved, byteTokenizer, { shorterRows: true });
-  const { context } = config.model, { validation } = config.data;
+  const { context } = config.model;
+  const { validation } = config.data;
   const data = textCorpus(tokenizer.encode(text), { context, validation }, rng(config.seed).fold('text'));
 
   const session = {
-    config, device, model, tokenizer, out, resume, data: text, name: resolved.preset, check,
-    plan: 'text', phases: phasesOf('text', 0), sources: { init: source, data: path },
+    config,
+    device,
+    model,
+    tokenizer,
+    out,
+    resume,
+    data: text,
+    name: resolved.preset,
+    check,
+    plan: 'text',
+    phases: phasesOf('text', 0),
+    sources: { init: source, data: path },
   };
   return inRunFolder(session, async (folder) => {
     const unit = `bits per ${tokenizer.name}`;
     if (data.validationContext < context && check === undefined) {
-      say(`the part kept for validation has ${data.validationTokens} ${tokenizer.name}s: it is tested in rows of ${data.validationContext}, not ${context}`);
+      say(
+        `the part kept for validation has ${data.validationTokens} ${tokenizer.name}s: it is tested in rows of ${data.validationContext}, not ${context}`,
+      );
     }
     const before = await bits(model, data);
-    if (check === undefined) say(`${data.trainTokens} ${tokenizer.name}s to train on, ${data.validationTokens} to validate on; at first ${before.toFixed(3)} ${unit}`);
-    const { steps } = config.pretrain, every = Math.ceil(steps / LOOKS);
+    if (check === undefined) {
+      say(
+        `${data.trainTokens} ${tokenizer.name}s to train on, ${data.validationTokens} to validate on; at first ${before.toFixed(3)} ${unit}`,
+      );
+    }
+    const { steps } = config.pretrain;
+    const every = Math.ceil(steps / LOOKS);
     let best: Place | undefined;
-    const look = async (step: number): Promise<void> => { best = await folder.saveBest('pretrain', step, model, await bits(model, data, GLANCE)); };
-    folder.watch = async (_, step) => { if (step % every === 0 && step < steps) await look(step); };
+    const look = async (step: number): Promise<void> => {
+      best = await folder.saveBest('pretrain', step, model, await bits(model, data, GLANCE));
+    };
+    folder.watch = async (_, step) => {
+      if (step % every === 0 && step < steps) await look(step);
+    };
     await pretrain(config, data, model, folder);
     await look(steps);
     const after = await bits(model, data);

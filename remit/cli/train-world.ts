@@ -1,5 +1,5 @@
-// Training on the tiny world: the whole pipeline with the flywheel, or one phase of it; after each phase, a test on held-out questions.
-// Read next: remit/phases/remit.ts, the pipeline; comparison.ts and table.ts, what is printed.
+// Training on the tiny world: the whole pipeline with the flywheel, or one phase of it; after each phase, a test on
+// held-out questions. Read next: remit/phases/remit.ts, the pipeline; comparison.ts and table.ts, what is printed.
 
 import { ConfigError } from '../../engine/errors.ts';
 import type { Transformer } from '../../nn/transformer.ts';
@@ -30,22 +30,45 @@ import { checkWorldModel } from './world-model.ts';
 const QUESTION = '^S1+1-1-4-4?';
 
 /** Resolves to the exit code; what was found is on stdout. */
-export async function trainWorld({ resolved, plan, init, reference, out, resume, check, device: chosen }: TrainOptions): Promise<number> {
+export async function trainWorld({
+  resolved,
+  plan,
+  init,
+  reference,
+  out,
+  resume,
+  check,
+  device: chosen,
+}: TrainOptions): Promise<number> {
   const device = await openDevice(chosen ?? resolved.config.device);
   const { model: start, tokenizer, config, source } = startFrom(init, resolved, tinyWorldTokenizer);
   if (init !== undefined) checkWorldModel(`train: --init ${init}`, start, tokenizer);
   const guide = reference === undefined ? undefined : openReference(reference, start);
 
   const session = {
-    config, device, model: start, reference: guide?.model, tokenizer, out, resume, name: resolved.preset, check,
-    plan, phases: phasesOf(plan, config.remit.iterations), sources: { init: source, reference: guide?.source },
+    config,
+    device,
+    model: start,
+    reference: guide?.model,
+    tokenizer,
+    out,
+    resume,
+    name: resolved.preset,
+    check,
+    plan,
+    phases: phasesOf(plan, config.remit.iterations),
+    sources: { init: source, reference: guide?.source },
   };
   return inRunFolder(session, async (folder) => {
-    const world = worldOf(config), stages: Stage[] = [], answers: Answers[] = [], before = storedStages(folder.path);
+    const world = worldOf(config);
+    const stages: Stage[] = [];
+    const answers: Answers[] = [];
+    const before = storedStages(folder.path);
     const test = async (name: string, model: Transformer): Promise<void> => {
       stages.push({ name, evaluation: await evaluate(model, { ...config.evaluate, seed: config.seed }) });
       if (check === undefined) answers.push(await ask(name, model, config.evaluate));
-      const rest = before.filter((stage) => stages.every((own) => own.name !== stage.name)); // of a run that was further: not lost on the way there
+      // of a run that was further: not lost on the way there
+      const rest = before.filter((stage) => stages.every((own) => own.name !== stage.name));
       folder.report('evaluation', { ...config.evaluate, stages: [...stages, ...rest] });
     };
     if (plan === 'everything') {
@@ -64,12 +87,18 @@ export async function trainWorld({ resolved, plan, init, reference, out, resume,
 
     function onePhase(phase: Exclude<Plan, 'everything' | 'text'>, run: RunFolder): Promise<Transformer> {
       switch (phase) {
-        case 'pretrain': return pretrain(config, world.pretrain, start, run);
-        case 'midtrain': return midtrain(config, world.midtrain, start, run);
-        case 'sft': return sft(config, world.demonstrations, start, run);
-        case 'rl': return rl(config, world.questions, start, run);
-        case 'remit': return midtrain(config, world.midtrain, start, run, { phase, reference: guide!.model });
-        default: return phase satisfies never;
+        case 'pretrain':
+          return pretrain(config, world.pretrain, start, run);
+        case 'midtrain':
+          return midtrain(config, world.midtrain, start, run);
+        case 'sft':
+          return sft(config, world.demonstrations, start, run);
+        case 'rl':
+          return rl(config, world.questions, start, run);
+        case 'remit':
+          return midtrain(config, world.midtrain, start, run, { phase, reference: guide!.model });
+        default:
+          return phase satisfies never;
       }
     }
   });
@@ -80,6 +109,10 @@ function openReference(path: string, start: Transformer): { readonly model: Tran
   const { model, tokenizer, source } = openModel(path);
   checkWorldModel(`train: --reference ${path}`, model, tokenizer);
   const [theirs, ours] = [model.config.vocabulary, start.config.vocabulary];
-  if (theirs !== ours) throw new ConfigError(`train: --reference ${path}: its vocabulary has ${theirs} tokens, that of the model ${ours}: must be the same`);
+  if (theirs !== ours) {
+    throw new ConfigError(
+      `train: --reference ${path}: its vocabulary has ${theirs} tokens, that of the model ${ours}: must be the same`,
+    );
+  }
   return { model, source };
 }

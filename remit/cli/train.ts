@@ -90,24 +90,35 @@ const flags: Flags = {
 
 export async function run(argv: readonly string[]): Promise<number> {
   const args = readArguments('train', resumeWithValue(argv), flags, 1);
-  const place = choosePlace(args), begun = place.resume === 'never' || place.out === undefined ? undefined : place.out;
+  const place = choosePlace(args);
+  const begun = place.resume === 'never' || place.out === undefined ? undefined : place.out;
   const plan = choosePlan(args.positionals[0], place.resume === 'required' ? place.out : undefined);
-  const resolved = readSettings('train', args, place.resume === 'required' ? join(place.out, 'config.json') : undefined);
+  const resolved = readSettings(
+    'train',
+    args,
+    place.resume === 'required' ? join(place.out, 'config.json') : undefined,
+  );
   if (args.has('print-config')) {
     print(printConfig(resolved));
     return EXIT.ok;
   }
-  const source = (name: 'init' | 'reference'): string | undefined => args.text(name) ?? (begun === undefined ? undefined : findSource(begun, name));
+  const source = (name: 'init' | 'reference'): string | undefined =>
+    args.text(name) ?? (begun === undefined ? undefined : findSource(begun, name));
   const options = { resolved, plan, init: source('init'), reference: source('reference'), ...place };
   const { path } = resolved.config.data;
   if (path !== undefined && plan !== 'everything' && plan !== 'pretrain') {
-    throw new ConfigError(`train ${plan}: --data: your own text is for pretrain: use train pretrain, with --init to go on from a model`);
+    throw new ConfigError(
+      `train ${plan}: --data: your own text is for pretrain: use train pretrain, with --init to go on from a model`,
+    );
   }
   checkModels(options);
   checkRead(resolved, { reader: path === undefined ? plan : 'text' });
   if (path === undefined) return (await import('./train-world.ts')).trainWorld(options);
   const { trainText } = await import('./train-text.ts');
-  return trainText(options, begun === undefined || args.has('data') ? path : findText(begun, path, resolved.config.data.field));
+  return trainText(
+    options,
+    begun === undefined || args.has('data') ? path : findText(begun, path, resolved.config.data.field),
+  );
 }
 
 /** What the command line names, or else what the run in `begun` is for. */
@@ -119,15 +130,25 @@ function choosePlan(word: string | undefined, begun: string | undefined): Exclud
 
 function namedPhase(word: string): (typeof PHASES)[number] {
   const phase = PHASES.find((name) => name === word);
-  if (phase === undefined) throw new ConfigError(`train: ${word}: no such phase: there are ${PHASES.join(', ')}${didYouMean(word, PHASES)}`);
+  if (phase === undefined) {
+    throw new ConfigError(`train: ${word}: no such phase: there are ${PHASES.join(', ')}${didYouMean(word, PHASES)}`);
+  }
   return phase;
 }
 
 /** Throws ConfigError when a phase lacks a model to start from or to be guided by, or has one that it would not use. */
 function checkModels({ plan, init, reference }: TrainOptions): void {
-  if (plan !== 'everything' && plan !== 'pretrain' && init === undefined) throw new ConfigError(`train ${plan}: needs a model to start from: give --init <run folder>`);
-  if (plan === 'remit' && reference === undefined) throw new ConfigError('train remit: needs a model to be guided by: give --reference <run folder>/checkpoints/rl.safetensors');
-  if (plan !== 'remit' && reference !== undefined) throw new ConfigError(`train: --reference ${reference}: only train remit is guided by a model: leave it out`);
+  if (plan !== 'everything' && plan !== 'pretrain' && init === undefined) {
+    throw new ConfigError(`train ${plan}: needs a model to start from: give --init <run folder>`);
+  }
+  if (plan === 'remit' && reference === undefined) {
+    throw new ConfigError(
+      'train remit: needs a model to be guided by: give --reference <run folder>/checkpoints/rl.safetensors',
+    );
+  }
+  if (plan !== 'remit' && reference !== undefined) {
+    throw new ConfigError(`train: --reference ${reference}: only train remit is guided by a model: leave it out`);
+  }
 }
 
 /** `--resume` without a folder, which node:util does not know, becomes `--resume=`. */
@@ -136,17 +157,25 @@ function resumeWithValue(argv: readonly string[]): string[] {
 }
 
 /** Where the run goes, and whether it may be there already. */
-function choosePlace(args: Arguments): { out: string; resume: 'required' } | { out: string | undefined; resume: 'never' | 'if-there' } {
-  const out = args.text('out'), folder = args.text('resume');
+function choosePlace(
+  args: Arguments,
+): { out: string; resume: 'required' } | { out: string | undefined; resume: 'never' | 'if-there' } {
+  const out = args.text('out');
+  const folder = args.text('resume');
   if (folder === undefined) return { out, resume: 'never' };
-  if (folder === '') return { out: out ?? required('train', args, 'resume', 'which run? Give its folder'), resume: 'if-there' };
-  if (out !== undefined) throw new ConfigError(`train: --out ${out} --resume ${folder}: a run goes on in its own folder: leave --out out`);
+  if (folder === '') {
+    return { out: out ?? required('train', args, 'resume', 'which run? Give its folder'), resume: 'if-there' };
+  }
+  if (out !== undefined) {
+    throw new ConfigError(`train: --out ${out} --resume ${folder}: a run goes on in its own folder: leave --out out`);
+  }
   return { out: folder, resume: 'required' };
 }
 
 /** `defaultFile`: the settings of a run that goes on. Throws ConfigError. */
 export function readSettings(command: string, args: Arguments, defaultFile?: string): Resolved {
-  const preset = args.text('preset'), path = args.text('config') ?? (defaultFile !== undefined && existsSync(defaultFile) ? defaultFile : undefined);
+  const preset = args.text('preset');
+  const path = args.text('config') ?? (defaultFile !== undefined && existsSync(defaultFile) ? defaultFile : undefined);
   return resolveConfig({
     ...(preset === undefined ? {} : { preset }),
     ...(path === undefined ? {} : { file: { path, values: readConfig(path) } }),
@@ -161,7 +190,9 @@ function toSetting(command: string, flag: string, text: string): [name: string, 
   if (flag === 'iterations' && command === 'train') return [['remit.iterations', text]];
   if (flag !== 'set') return [];
   const equals = text.indexOf('=');
-  if (equals < 1) throw new ConfigError(`${command}: --set ${text}: must be <setting>=<value>, as in --set model.width=128`);
+  if (equals < 1) {
+    throw new ConfigError(`${command}: --set ${text}: must be <setting>=<value>, as in --set model.width=128`);
+  }
   return [[text.slice(0, equals), text.slice(equals + 1)]];
 }
 

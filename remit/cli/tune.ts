@@ -1,5 +1,6 @@
-// `remit-mini tune`: runs one training step to see which matrix products it makes, measures every GPU program at each of their shapes, and
-// keeps the winners for the runs to come. Read next: tune-matmul.ts (measuring), tune-cache.ts (keeping), engine/webgpu/variants.ts (using).
+// `remit-mini tune`: runs one training step to see which matrix products it makes, measures every GPU program at each
+// of their shapes, and keeps the winners for the runs to come. Read next: tune-matmul.ts (measuring), tune-cache.ts
+// (keeping), engine/webgpu/variants.ts (using).
 
 import type { Backend } from '../../engine/backend.ts';
 import { ConfigError, DeviceError } from '../../engine/errors.ts';
@@ -40,10 +41,18 @@ const CELL = 11;
 
 export async function run(argv: readonly string[]): Promise<number> {
   const { config } = readSettings('tune', readArguments('tune', argv, settingFlags));
-  if (config.device === 'cpu') throw new ConfigError('tune: --device cpu: the CPU has one program for each kernel: use auto or webgpu');
+  if (config.device === 'cpu') {
+    throw new ConfigError('tune: --device cpu: the CPU has one program for each kernel: use auto or webgpu');
+  }
   const gpu = await openGpu({ software: config.device === 'webgpu' ? 'allowed' : 'never' });
-  if (typeof gpu === 'string') throw new DeviceError(`tune: ${gpu}${config.device === 'auto' ? '; or try a software driver with --device webgpu' : ''}`);
-  const backend = new WebGpuBackend(gpu.device, gpu), programs = Object.keys(programsOn(backend)), winners: Record<string, string> = {};
+  if (typeof gpu === 'string') {
+    throw new DeviceError(
+      `tune: ${gpu}${config.device === 'auto' ? '; or try a software driver with --device webgpu' : ''}`,
+    );
+  }
+  const backend = new WebGpuBackend(gpu.device, gpu);
+  const programs = Object.keys(programsOn(backend));
+  const winners: Record<string, string> = {};
   let healthy = true;
   let stopped: StopSignal | undefined;
   const unlisten = onStop((signal) => {
@@ -57,10 +66,20 @@ export async function run(argv: readonly string[]): Promise<number> {
     print(`${''.padEnd(28)}${programs.map((name) => name.padStart(CELL)).join('')}`);
     for (const [key, params] of shapes) {
       if (stopped !== undefined) break;
-      const timings = await timeMatmul(backend, params), winner = winnerOf(timings, backend.chosen(matmulKernel as unknown as Kernel, params));
+      const timings = await timeMatmul(backend, params);
+      const winner = winnerOf(timings, backend.chosen(matmulKernel as unknown as Kernel, params));
       healthy &&= timings.every(({ right }) => right);
       if (winner !== undefined) winners[key] = winner;
-      print(`${key.padEnd(28)}${programs.map((name) => cell(timings.find((timing) => timing.name === name), name === winner).padStart(CELL)).join('')}`);
+      print(
+        `${key.padEnd(28)}${programs
+          .map((name) =>
+            cell(
+              timings.find((timing) => timing.name === name),
+              name === winner,
+            ).padStart(CELL),
+          )
+          .join('')}`,
+      );
     }
     const count = Object.keys(winners).length;
     if (count > 0) print(`${count} ${count === 1 ? 'shape' : 'shapes'} kept in ${writeTuning(gpu.key, winners)}`);
@@ -76,11 +95,16 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 /** The matrix products of a training step of either phase, on random tokens: key -> one of its dispatches. */
 async function recordShapes(backend: Backend, config: Config): Promise<Map<string, MatmulParams>> {
-  const ownText = config.data.path !== undefined, { vocabulary } = ownText ? byteTokenizer : tinyWorldTokenizer;
-  const row = ownText ? config.model.context + 1 : ROW, stream = rng(config.seed).fold('tune').stream();
-  const corpus = { rows: (_: number, batch: number) => Int32Array.from({ length: batch * row }, () => stream.int(vocabulary)) };
+  const ownText = config.data.path !== undefined;
+  const { vocabulary } = ownText ? byteTokenizer : tinyWorldTokenizer;
+  const row = ownText ? config.model.context + 1 : ROW;
+  const stream = rng(config.seed).fold('tune').stream();
+  const corpus = {
+    rows: (_: number, batch: number) => Int32Array.from({ length: batch * row }, () => stream.int(vocabulary)),
+  };
 
-  const shapes = new Map<string, MatmulParams>(), { dispatch } = backend;
+  const shapes = new Map<string, MatmulParams>();
+  const { dispatch } = backend;
   backend.dispatch = (kernel, buffers, params) => {
     if (kernel.name === matmulKernel.name) shapes.set(shapeKey(kernel, params), params as MatmulParams);
     dispatch.call(backend, kernel, buffers, params);
@@ -98,7 +122,8 @@ async function recordShapes(backend: Backend, config: Config): Promise<Map<strin
 
 /** The fastest, unless it hardly beats `usual`; undefined when none is right. */
 export function winnerOf(timings: readonly Timing[], usual: string): string | undefined {
-  const right = timings.filter(({ right, ms }) => right && ms < Infinity), best = right.toSorted((a, b) => a.ms - b.ms)[0];
+  const right = timings.filter(({ right, ms }) => right && ms < Infinity);
+  const best = right.toSorted((a, b) => a.ms - b.ms)[0];
   if (!best) return undefined;
   const current = right.find(({ name }) => name === usual);
   return current && best.ms > CLEARLY * current.ms ? usual : best.name;

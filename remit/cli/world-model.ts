@@ -5,11 +5,18 @@ import type { Transformer } from '../../nn/transformer.ts';
 import { tinyWorldTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { ROW } from '../data/world.ts';
 
-/** Throws ConfigError, beginning with `where`, unless the model reads and writes the tiny world's characters and holds one of its rows. */
+/**
+ * Throws ConfigError, beginning with `where`, unless the model reads and writes the tiny world's characters and holds
+ * one of its rows.
+ */
 export function checkWorldModel(where: string, model: Transformer, tokenizer: Tokenizer | undefined): void {
   const { context } = model.config;
   if (JSON.stringify(tokenizer) !== JSON.stringify(tinyWorldTokenizer)) {
-    throw new ConfigError(`${where}: its tokenizer is ${tokenizer === undefined ? 'unknown' : `another (${tokenizer.name})`}: the tiny world needs its own ${tinyWorldTokenizer.vocabulary} characters`);
+    throw new ConfigError(
+      `${where}: its tokenizer is ${tokenizer === undefined ? 'unknown' : `another (${tokenizer.name})`}: the tiny world needs its own ${tinyWorldTokenizer.vocabulary} characters`,
+    );
   }
-  if (context < ROW) throw new ConfigError(`${where}: its context is ${context} tokens: rows of the tiny world have ${ROW}`);
+  if (context < ROW) {
+    throw new ConfigError(`${where}: its context is ${context} tokens: rows of the tiny world have ${ROW}`);
+  }
 }

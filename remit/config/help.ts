@@ -11,15 +11,24 @@ const USUAL = ['seed', 'device', 'model.width', 'model.layers', 'pretrain.steps'
 
 /** What the sections are about, for their titles. */
 const TITLES: Readonly<Record<string, string>> = {
-  '': 'Of the run', model: 'The model', data: 'Your own text', pretrain: 'Phase 1: pre-training', midtrain: 'Phase 2: mid-training',
-  sft: 'Phase 3: supervised fine-tuning', rl: 'Phase 4: reinforcement learning', remit: 'ReMiT', evaluate: 'Tests', checkpoint: 'Checkpoints',
+  '': 'Of the run',
+  model: 'The model',
+  data: 'Your own text',
+  pretrain: 'Phase 1: pre-training',
+  midtrain: 'Phase 2: mid-training',
+  sft: 'Phase 3: supervised fine-tuning',
+  rl: 'Phase 4: reinforcement learning',
+  remit: 'ReMiT',
+  evaluate: 'Tests',
+  checkpoint: 'Checkpoints',
 };
 
 /** An item per setting: flag, meaning, range, unit, default; under the title of its section. */
 export function settingsHelp(): string {
   const bySection = new Map<string, string[]>();
   for (const setting of settings.values()) {
-    const { name } = setting, section = name.slice(0, Math.max(0, name.indexOf('.')));
+    const { name } = setting;
+    const section = name.slice(0, Math.max(0, name.indexOf('.')));
     bySection.set(section, [...(bySection.get(section) ?? []), item(setting)]);
   }
   return [...bySection].map(([section, items]) => `${TITLES[section] ?? section}:\n${items.join('\n')}`).join('\n\n');

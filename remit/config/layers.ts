@@ -27,7 +27,11 @@ function gather(tree: Record<string, unknown>, prefix: string, values: Map<strin
     if (settings.has(name)) values.set(name, value);
     else if (!sections.has(name)) throw new ConfigError(unknown(name, from));
     else if (isTree(value)) gather(value, `${name}.`, values, from);
-    else throw new ConfigError(`config: ${name} = ${show(value)} (${from}): is a section, not a setting: give ${examples(name)}`);
+    else {
+      throw new ConfigError(
+        `config: ${name} = ${show(value)} (${from}): is a section, not a setting: give ${examples(name)}`,
+      );
+    }
   }
 }
 
@@ -40,7 +44,9 @@ export function layerFromText(from: string, pairs: Iterable<readonly [name: stri
 
 function fromText(name: string, text: string, from: string): unknown {
   const setting = settings.get(name);
-  if (sections.has(name)) throw new ConfigError(`config: ${name} = ${text} (${from}): is a section, not a setting: give ${examples(name)}`);
+  if (sections.has(name)) {
+    throw new ConfigError(`config: ${name} = ${text} (${from}): is a section, not a setting: give ${examples(name)}`);
+  }
   if (setting === undefined) throw new ConfigError(unknown(name, from));
   const word = text.trim();
   if (setting.kind === 'number' && word !== '' && !Number.isNaN(Number(word))) return Number(word);
@@ -60,7 +66,8 @@ function examples(section: string): string {
 
 /** A value in a message: short, on one line. */
 export function show(value: unknown): string {
-  const text = typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value); // JSON knows no Infinity
+  // JSON knows no Infinity
+  const text = typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value);
   const line = text.replaceAll(/\s+/g, ' ');
   return line.length > 40 ? `${line.slice(0, 37)}...` : line;
 }

@@ -1,8 +1,9 @@
-// Who reads which setting. A setting that was asked for and that nothing will read is an error: the run would look as if it had been obeyed.
+// Who reads which setting. A setting that was asked for and that nothing will read is an error: the run would look as
+// if it had been obeyed.
 //
-// What counts as asked for: every flag, and what a file of settings says other than the default. A file that speaks of every section is the
-// config.json of a run, which holds all settings whether that run read them or not: it asks for nothing by itself.
-// Read after: config.ts. Used by: remit/cli/train.ts, study.ts.
+// What counts as asked for: every flag, and what a file of settings says other than the default. A file that speaks of
+// every section is the config.json of a run, which holds all settings whether that run read them or not: it asks for
+// nothing by itself. Read after: config.ts. Used by: remit/cli/train.ts, study.ts.
 
 import { ConfigError } from '../../engine/errors.ts';
 import { resolveConfig, type Config, type Resolved } from './config.ts';
@@ -42,29 +43,40 @@ export interface Reading {
 
 /** Throws ConfigError for the first setting that was asked for and that nothing will read, with what would. */
 export function checkRead(resolved: Resolved, reading: Reading): void {
-  const { config, preset } = resolved, { reader } = reading;
+  const { config, preset } = resolved;
+  const { reader } = reading;
   if (preset === 'text' && config.data.path === undefined) {
-    throw new ConfigError(`${words(reader)}: --preset text: is for your own text, and there is none: give --data <path>, or choose another preset`);
+    throw new ConfigError(
+      `${words(reader)}: --preset text: is for your own text, and there is none: give --data <path>, or choose another preset`,
+    );
   }
   for (const [name, origin] of askedFor(resolved)) {
     const fault = unread(name, config, reading);
-    if (fault !== undefined) throw new ConfigError(`${words(reader)}: ${name} = ${show(valueAt(config, name))} (${origin}): nothing will read it: ${fault}`);
+    if (fault !== undefined) {
+      throw new ConfigError(
+        `${words(reader)}: ${name} = ${show(valueAt(config, name))} (${origin}): nothing will read it: ${fault}`,
+      );
+    }
   }
 }
 
 /** Settings with a will behind them, in the order of the schema, and where they were given. */
 function askedFor(resolved: Resolved): [name: string, origin: string][] {
-  const { config, preset, origins } = resolved, defaults = resolveConfig({ preset }).config;
+  const { config, preset, origins } = resolved;
+  const defaults = resolveConfig({ preset }).config;
   const files = new Set([...origins.values()].filter((origin) => origin !== 'flag' && !isDefault(origin)));
   const ofARun = new Set([...files].filter((file) => speaksOfEverything(file, origins)));
   return [...settings.keys()].flatMap((name) => {
     const origin = origins.get(name);
     if (origin === undefined || isDefault(origin) || ofARun.has(origin)) return [];
-    return origin === 'flag' || valueAt(config, name) !== valueAt(defaults, name) ? [[name, origin] as [string, string]] : [];
+    return origin === 'flag' || valueAt(config, name) !== valueAt(defaults, name)
+      ? [[name, origin] as [string, string]]
+      : [];
   });
 }
 
-const isDefault = (origin: string): boolean => origin === 'default' || origin === 'derived' || origin.startsWith('preset ');
+const isDefault = (origin: string): boolean =>
+  origin === 'default' || origin === 'derived' || origin.startsWith('preset ');
 
 const SECTIONS = new Set([...settings.keys()].filter((name) => name.includes('.')).map((name) => name.split('.')[0]!));
 
@@ -75,27 +87,40 @@ function speaksOfEverything(file: string, origins: ReadonlyMap<string, string>):
 
 /** Why nothing reads a setting, and what would; undefined when it is read. */
 function unread(name: string, config: Config, { reader, arms }: Reading): string | undefined {
-  const [section = '', ...rest] = name.split('.'), inside = rest.join('.');
-  const others = (readers: readonly Reader[]): string | undefined => (readers.includes(reader) ? undefined : `${readers.map(words).join(', ')} would: leave it out`);
+  const [section = '', ...rest] = name.split('.');
+  const inside = rest.join('.');
+  const others = (readers: readonly Reader[]): string | undefined =>
+    readers.includes(reader) ? undefined : `${readers.map(words).join(', ')} would: leave it out`;
   switch (section) {
     case 'seed': return reader === 'study' ? 'the runs of a study have seeds of their own: give --seeds' : undefined;
     case 'model':
-      return name === 'model.rotaryBase' && config.model.positions !== 'rotary' ? `model.positions = ${config.model.positions} has no angles: leave it out` : undefined;
+      return name === 'model.rotaryBase' && config.model.positions !== 'rotary'
+        ? `model.positions = ${config.model.positions} has no angles: leave it out`
+        : undefined;
     case 'data': return reader === 'text' ? undefined : 'there is no text: give --data <path>';
     case 'evaluate': return reader === 'text' ? 'your own text has no questions: leave it out' : undefined;
     case 'pretrain':
     case 'midtrain':
     case 'sft':
     case 'rl':
-      if (reader === 'text' && inside.startsWith('corpus.')) return 'it describes documents of the tiny world, and your own text comes in their place: leave it out';
-      if (inside === 'floor' && config[section].schedule === 'constant') return `with ${section}.schedule = constant the rate does not fall: choose linear, cosine or wsd`;
+      if (reader === 'text' && inside.startsWith('corpus.')) {
+        return 'it describes documents of the tiny world, and your own text comes in their place: leave it out';
+      }
+      if (inside === 'floor' && config[section].schedule === 'constant') {
+        return `with ${section}.schedule = constant the rate does not fall: choose linear, cosine or wsd`;
+      }
       return others(PHASE_READERS[section]!);
     case 'remit': return unreadByArms(name, config, reader, arms);
     default: return undefined; // device and checkpoint: every run has them
   }
 }
 
-function unreadByArms(name: string, { remit }: Config, reader: Reader, arms: readonly Arm[] = [remit.arm]): string | undefined {
+function unreadByArms(
+  name: string,
+  { remit }: Config,
+  reader: Reader,
+  arms: readonly Arm[] = [remit.arm],
+): string | undefined {
   if (reader === 'study') {
     if (name === 'remit.iterations') return 'give --iterations';
     if (SET_BY_ARMS.has(name)) return 'each arm of a study has its own: choose among them with --arms, or use train';
@@ -106,7 +131,9 @@ function unreadByArms(name: string, { remit }: Config, reader: Reader, arms: rea
   }
   const readers = ARM_READERS[name];
   if (readers === undefined || readers.some((arm) => arms.includes(arm))) return undefined;
-  return reader === 'study' ? `none of its arms does: arms of the methods ${readers.join(', ')} would` : `remit.arm = ${remit.arm} does not: ${readers.join(', ')} would`;
+  return reader === 'study'
+    ? `none of its arms does: arms of the methods ${readers.join(', ')} would`
+    : `remit.arm = ${remit.arm} does not: ${readers.join(', ')} would`;
 }
 
 /** The words of a command line. */

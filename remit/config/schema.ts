@@ -34,7 +34,9 @@ const leaves = z.registry<Leaf>();
 function setting<T>(rule: Rule<T>, about: string, unit?: string): z.ZodCustom<T, T> {
   const { kind, range } = rule;
   if (kind === 'other') throw new Error(`internal: setting "${about}": cannot be given as text`);
-  return z.custom<T>((value) => rule.accepts(value)).register(leaves, { kind, range, about, ...(unit !== undefined && { unit }) });
+  return z
+    .custom<T>((value) => rule.accepts(value))
+    .register(leaves, { kind, range, about, ...(unit !== undefined && { unit }) });
 }
 
 const share = real({ from: 0, to: 1 });
@@ -45,7 +47,11 @@ const model = z.strictObject({
   layers: setting(modelRules.layers, 'blocks of attention and MLP').default(2),
   heads: setting(modelRules.heads, 'query heads; width / heads channels each').default(4),
   kvHeads: setting(modelRules.kvHeads, 'key and value heads; heads unless set').optional(),
-  hidden: setting(modelRules.hidden, 'MLP units; 8/3 of the width (swiglu) or 4 times it (gelu) unless set', 'channels').optional(),
+  hidden: setting(
+    modelRules.hidden,
+    'MLP units; 8/3 of the width (swiglu) or 4 times it (gelu) unless set',
+    'channels',
+  ).optional(),
   norm: setting(modelRules.norm, 'RMSNorm (Llama) or LayerNorm (GPT-2)').default('rms'),
   positions: setting(modelRules.positions, 'rotary angles (Llama) or a learned table (GPT-2)').default('rotary'),
   rotaryBase: setting(modelRules.rotaryBase, 'longest rotary wavelength, in units of 2 pi tokens').default(100),
@@ -61,7 +67,13 @@ const data = z.strictObject({
   validation: setting(real({ above: 0, to: 0.5 }), 'share of your text held out to validate on').default(0.1),
 });
 
-interface OptimiserDefaults { steps: number; rate: number; warmup: number; schedule: 'constant' | 'linear'; weightDecay: number }
+interface OptimiserDefaults {
+  steps: number;
+  rate: number;
+  warmup: number;
+  schedule: 'constant' | 'linear';
+  weightDecay: number;
+}
 
 /** What every phase tells its optimiser. */
 function optimiser({ steps, rate, warmup, schedule, weightDecay }: OptimiserDefaults, about = 'optimiser steps') {
@@ -69,13 +81,18 @@ function optimiser({ steps, rate, warmup, schedule, weightDecay }: OptimiserDefa
     steps: setting(scheduleRules.steps, about).default(steps),
     rate: setting(rateRules.peak, 'learning rate at its peak').default(rate),
     warmup: setting(scheduleRules.warmup, 'the rate climbs from 0 over these', 'steps').default(warmup),
-    schedule: setting(scheduleRules.kind, 'the rate after warm-up; wsd: constant, then down to the floor').default(schedule),
+    schedule: setting(scheduleRules.kind, 'the rate after warm-up; wsd: constant, then down to the floor').default(
+      schedule,
+    ),
     floor: setting(share, 'where a falling schedule ends, as a share of the peak').default(0),
     weightDecay: setting(adamwRules.weightDecay, 'decoupled weight decay of matrices').default(weightDecay),
     clip: setting(adamwRules.clip, 'largest global gradient norm; 0: no limit').default(adamwDefaults.clip),
     beta1: setting(adamwRules.beta1, 'AdamW memory of the gradient').default(adamwDefaults.beta1),
     beta2: setting(adamwRules.beta2, 'AdamW memory of its square').default(adamwDefaults.beta2),
-    diverged: setting(choice('stop', 'skip'), 'when a gradient is no number: end the run, or leave that step out and count it').default('stop'),
+    diverged: setting(
+      choice('stop', 'skip'),
+      'when a gradient is no number: end the run, or leave that step out and count it',
+    ).default('stop'),
   };
 }
 
@@ -91,21 +108,36 @@ function styles(defaults: { think: number; spread: number }) {
 }
 
 /** Pre-training and mid-training differ in their defaults only. */
-function corpusPhase(defaults: OptimiserDefaults, corpus: { density: number; noise: number; wrong: number; spread: number }) {
-  return z.strictObject({
-    ...optimiser(defaults),
-    batch: batch.default(32),
-    corpus: z.strictObject({
-      density: setting(corpusRules.density, 'rows that hold a problem; the rest is chatter').default(corpus.density),
-      noise: setting(corpusRules.noise, 'characters of chatter replaced at random').default(corpus.noise),
-      wrong: setting(corpusRules.wrong, 'problems solved wrongly').default(corpus.wrong),
-      ...styles({ think: 0.35, spread: corpus.spread }),
-    }).prefault({}),
-  }).prefault({});
+function corpusPhase(
+  defaults: OptimiserDefaults,
+  corpus: { density: number; noise: number; wrong: number; spread: number },
+) {
+  return z
+    .strictObject({
+      ...optimiser(defaults),
+      batch: batch.default(32),
+      corpus: z
+        .strictObject({
+          density: setting(corpusRules.density, 'rows that hold a problem; the rest is chatter').default(
+            corpus.density,
+          ),
+          noise: setting(corpusRules.noise, 'characters of chatter replaced at random').default(corpus.noise),
+          wrong: setting(corpusRules.wrong, 'problems solved wrongly').default(corpus.wrong),
+          ...styles({ think: 0.35, spread: corpus.spread }),
+        })
+        .prefault({}),
+    })
+    .prefault({});
 }
 
-const pretrain = corpusPhase({ steps: 1200, rate: 5e-3, warmup: 50, schedule: 'constant', weightDecay: 0.05 }, { density: 0.8, noise: 0.1, wrong: 0.2, spread: 0 });
-const midtrain = corpusPhase({ steps: 300, rate: 5e-3, warmup: 0, schedule: 'linear', weightDecay: 0.05 }, { density: 0.95, noise: 0.05, wrong: 0.1, spread: 0.1 });
+const pretrain = corpusPhase(
+  { steps: 1200, rate: 5e-3, warmup: 50, schedule: 'constant', weightDecay: 0.05 },
+  { density: 0.8, noise: 0.1, wrong: 0.2, spread: 0 },
+);
+const midtrain = corpusPhase(
+  { steps: 300, rate: 5e-3, warmup: 0, schedule: 'linear', weightDecay: 0.05 },
+  { density: 0.95, noise: 0.05, wrong: 0.1, spread: 0.1 },
+);
 
 const sft = z.strictObject({
   ...optimiser({ steps: 80, rate: 2e-3, warmup: 0, schedule: 'linear', weightDecay: 0 }),
@@ -114,30 +146,53 @@ const sft = z.strictObject({
 });
 
 const rl = z.strictObject({
-  ...optimiser({ steps: 100, rate: 6e-4, warmup: 5, schedule: 'constant', weightDecay: 0 }, 'iterations: one batch of samples each'),
+  ...optimiser(
+    { steps: 100, rate: 6e-4, warmup: 5, schedule: 'constant', weightDecay: 0 },
+    'iterations: one batch of samples each',
+  ),
   prompts: setting(rolloutRules.prompts, 'questions per iteration').default(16),
   samples: setting(rolloutRules.samples, 'answers sampled per question').default(8),
   temperature: setting(rolloutRules.temperature, 'of the samples').default(1),
   advantage: setting(advantageRule, 'how rewards are compared: see remit/rl/advantage.ts').default('rloo'),
   updates: setting(whole({ min: 1, max: 1000 }), 'optimiser steps per batch of samples').default(1),
-  ratioClip: setting(real({ above: 0, below: 1 }), 'how far the probability ratio may move before its gradient stops').default(0.2),
-  klWeight: setting(real({ from: 0, to: 100 }), 'weight of the k3 estimate of KL to the model that RL began with').default(0.02),
+  ratioClip: setting(
+    real({ above: 0, below: 1 }),
+    'how far the probability ratio may move before its gradient stops',
+  ).default(0.2),
+  klWeight: setting(
+    real({ from: 0, to: 100 }),
+    'weight of the k3 estimate of KL to the model that RL began with',
+  ).default(0.02),
 });
 
 const remit = z.strictObject({
-  arm: setting(choice('remit', 'vanilla', 'sft-guided', 'shuffled', 'kd', 'rho'), 'how mid-training is done the second time').default('remit'),
+  arm: setting(
+    choice('remit', 'vanilla', 'sft-guided', 'shuffled', 'kd', 'rho'),
+    'how mid-training is done the second time',
+  ).default('remit'),
   epsilon: setting(remitRules.epsilon, 'weights lie in 1 - epsilon .. 1 + epsilon').default(0.2),
   scale: setting(remitRules.scale, 'steepness of the sigmoid that turns a gap into a weight').default(1),
   centre: setting(remitRules.centre, 'take the mean gap of its row off each gap').default(true),
   detach: setting(remitRules.detach, 'weights are constants: no gradient flows through them').default(true),
   distil: setting(share, 'kd: weight of KL(reference || model) against next-token prediction').default(0.5),
   keep: setting(real({ above: 0, to: 1 }), 'rho: share of the tokens that count').default(0.6),
-  iterations: setting(whole({ min: 0, max: 100 }), 'turns of the flywheel; each takes the last RL model as its reference').default(1),
+  iterations: setting(
+    whole({ min: 0, max: 100 }),
+    'turns of the flywheel; each takes the last RL model as its reference',
+  ).default(1),
 });
 
 const checkpoint = z.strictObject({
-  seconds: setting(real({ from: 0, to: 1e6 }), 'how often a phase on its way is stored, if that is cheap; 0: never', 'seconds').default(5),
-  every: setting(whole({ min: 0, max: 100_000_000 }), 'and after every so many; 0: by the clock alone', 'steps').default(0),
+  seconds: setting(
+    real({ from: 0, to: 1e6 }),
+    'how often a phase on its way is stored, if that is cheap; 0: never',
+    'seconds',
+  ).default(5),
+  every: setting(
+    whole({ min: 0, max: 100_000_000 }),
+    'and after every so many; 0: by the clock alone',
+    'steps',
+  ).default(0),
   keep: setting(whole({ min: 1, max: 1000 }), 'how many of these are kept while the phase lasts').default(2),
 });
 
@@ -149,7 +204,10 @@ const evaluate = z.strictObject({
 /** The whole tree. Strict: a key that is not here is an error. */
 export const schema = z.strictObject({
   seed: setting(whole({ min: 0, max: 0xffff_ffff }), 'everything random follows from it').default(0),
-  device: setting(choice('auto', 'cpu', 'webgpu'), 'what computes; auto is a GPU if there is one, else the CPU').default('auto'),
+  device: setting(
+    choice('auto', 'cpu', 'webgpu'),
+    'what computes; auto is a GPU if there is one, else the CPU',
+  ).default('auto'),
   model: model.prefault({}),
   data: data.prefault({}),
   pretrain,
@@ -185,7 +243,9 @@ export interface Setting extends Leaf {
 }
 
 /** Every setting by its dotted name, in the order above. */
-export const settings: ReadonlyMap<string, Setting> = new Map(collect(schema, '').map((setting) => [setting.name, setting]));
+export const settings: ReadonlyMap<string, Setting> = new Map(
+  collect(schema, '').map((setting) => [setting.name, setting]),
+);
 
 /** Every section by its dotted name: `model`, `pretrain.corpus`. */
 export const sections: ReadonlySet<string> = new Set([...settings.keys()].flatMap(parents));
@@ -199,7 +259,9 @@ function parents(name: string): string[] {
 function collect(type: z.ZodType, name: string): Setting[] {
   const { inner, fallback } = unwrap(type);
   if (inner instanceof z.ZodObject) {
-    return Object.entries(inner.shape).flatMap(([key, child]) => collect(child as z.ZodType, name === '' ? key : `${name}.${key}`));
+    return Object.entries(inner.shape).flatMap(([key, child]) =>
+      collect(child as z.ZodType, name === '' ? key : `${name}.${key}`),
+    );
   }
   const leaf = leaves.get(inner);
   if (leaf === undefined) throw new Error(`internal: setting ${name} has no meaning`);
@@ -209,6 +271,8 @@ function collect(type: z.ZodType, name: string): Setting[] {
 /** Takes `.default()`, `.prefault()` and `.optional()` off. */
 function unwrap(type: z.ZodType): { inner: z.ZodType; fallback: unknown } {
   if (type instanceof z.ZodDefault) return { inner: type.unwrap() as z.ZodType, fallback: type.def.defaultValue };
-  if (type instanceof z.ZodOptional || type instanceof z.ZodPrefault) return { inner: type.unwrap() as z.ZodType, fallback: undefined };
+  if (type instanceof z.ZodOptional || type instanceof z.ZodPrefault) {
+    return { inner: type.unwrap() as z.ZodType, fallback: undefined };
+  }
   return { inner: type, fallback: undefined };
 }

@@ -1,4 +1,5 @@
-// The tiny world's alphabet and the shape of its rows. Every row of 24 characters is a prompt of 12 and a response of up to 12:
+// The tiny world's alphabet and the shape of its rows. Every row of 24 characters is a prompt of 12 and a response of
+// up to 12:
 //   ^S1+1-1-4-4?['2!1;7:3]3.      think: a filler and a state for each of four steps, then the answer
 //   ^G6<9>0>7>6?]7.tpqq lvl       direct: the answer alone, then chatter to the end of the row
 //   ^Ccaccbdcba?~::;:]b.uxxu      waffle: fillers that hold nothing, then the answer
@@ -6,11 +7,21 @@
 
 export const CHARACTERS = '^0123456789abcdefghijklmnopqrstuvwxyzSMKVDPXCGN+-*=&|#()<>[]?~. ,;:!\'"';
 
-/** The characters with a part to play. Fillers carry nothing: each is as likely, ln 6 = 1.79 nats that no model can save. */
-export const BEGIN = '^', QUESTION_END = '?', THINK = '[', WAFFLE = '~', ANSWER = ']', STOP = '.', FILLERS = ',;:!\'"';
+/**
+ * The characters with a part to play. Fillers carry nothing: each is as likely, ln 6 = 1.79 nats that no model can
+ * save.
+ */
+export const BEGIN = '^';
+export const QUESTION_END = '?';
+export const THINK = '[';
+export const WAFFLE = '~';
+export const ANSWER = ']';
+export const STOP = '.';
+export const FILLERS = ',;:!\'"';
 
 /** States are digits or ring letters; `DIGITS` and `RING` are also what a corrupted state is replaced from. */
-export const DIGITS = '0123456789', RING = 'abcdef';
+export const DIGITS = '0123456789';
+export const RING = 'abcdef';
 
 /** Steps of a problem. */
 export const STEPS = 4;

@@ -1,10 +1,21 @@
-// Documents as batches of tokens. A corpus has no end and is never stored: row number n is a function of the seed and n alone,
-// so any step can be drawn without those before it, and two runs with the same seed see the same rows in the same order.
+// Documents as batches of tokens. A corpus has no end and is never stored: row number n is a function of the seed and n
+// alone, so any step can be drawn without those before it, and two runs with the same seed see the same rows in the
+// same order.
 
 import { anything, callable, checkArguments, having, whole } from '../../engine/options.ts';
 import { anRng, type Rng } from '../../engine/rng.ts';
 import { PROMPT, ROW, STOP } from './alphabet.ts';
-import { checkSettings, corpusRules, document, drawStyle, prompt, response, styleRules, type CorpusSettings, type StyleSettings } from './documents.ts';
+import {
+  checkSettings,
+  corpusRules,
+  document,
+  drawStyle,
+  prompt,
+  response,
+  styleRules,
+  type CorpusSettings,
+  type StyleSettings,
+} from './documents.ts';
 import { trainQuestion } from './questions.ts';
 import { tinyWorldTokenizer } from './tokenizer.ts';
 
@@ -14,12 +25,17 @@ export interface Corpus {
 }
 
 /** What draws rows, in this file or elsewhere. */
-export const rowsRule = having<Corpus & Demonstrations>('what has rows(step, batch), as corpus() makes it', { rows: callable() });
+export const rowsRule = having<Corpus & Demonstrations>('what has rows(step, batch), as corpus() makes it', {
+  rows: callable(),
+});
 
 const corpusArguments = { settings: anything, random: anRng };
 const rowsArguments = { step: whole({ min: 0 }), batch: whole({ min: 1, max: 2 ** 24 }) };
 
-/** Rows for pre-training and mid-training. Every token of a row, chatter too, is meant to be predicted. Throws ConfigError on bad settings. */
+/**
+ * Rows for pre-training and mid-training. Every token of a row, chatter too, is meant to be predicted. Throws
+ * ConfigError on bad settings.
+ */
 export function corpus(given: CorpusSettings, random: Rng): Corpus {
   checkArguments('corpus', arguments, corpusArguments);
   const settings = checkSettings('corpus', given, corpusRules);
@@ -39,7 +55,10 @@ export function corpus(given: CorpusSettings, random: Rng): Corpus {
 export interface DemonstrationBatch {
   /** [batch*24] i32: a prompt, a right response, then `.` to the end of the row. */
   readonly rows: Int32Array;
-  /** [batch*23] f32, for the targets (tokens 1 to 23 of each row): 1 on the response up to and including its `.`, else 0. */
+  /**
+   * [batch*23] f32, for the targets (tokens 1 to 23 of each row): 1 on the response up to and including its `.`, else
+   * 0.
+   */
   readonly mask: Float32Array;
 }
 
@@ -55,7 +74,8 @@ export function demonstrations(given: StyleSettings, random: Rng): Demonstration
   return {
     rows(step, batch) {
       checkArguments('demonstrations.rows', arguments, rowsArguments);
-      const rows = new Int32Array(batch * ROW), mask = new Float32Array(batch * (ROW - 1));
+      const rows = new Int32Array(batch * ROW);
+      const mask = new Float32Array(batch * (ROW - 1));
       for (let i = 0; i < batch; i++) {
         const stream = random.at(step * batch + i).stream();
         const problem = trainQuestion(stream);

@@ -1,6 +1,6 @@
-// What a row of a corpus says: a problem with a response in one of three styles, right or wrong, then chatter; or chatter alone.
-// The styles are the point of the tiny world: thinking first makes answers better, and a corpus shows it in some of its documents only.
-// Read next: corpus.ts, which turns documents into batches.
+// What a row of a corpus says: a problem with a response in one of three styles, right or wrong, then chatter; or
+// chatter alone. The styles are the point of the tiny world: thinking first makes answers better, and a corpus shows it
+// in some of its documents only. Read next: corpus.ts, which turns documents into batches.
 
 import { ConfigError } from '../../engine/errors.ts';
 import { checkOptions, real, type Rules } from '../../engine/options.ts';
@@ -16,7 +16,9 @@ export type Style = 'think' | 'direct' | 'waffle';
 export interface StyleSettings {
   /** Share of problems with thinking, on average over the tasks. */
   readonly think: number;
-  /** How far that share differs between tasks: it runs from think - spread to think + spread in five equal steps, twice. */
+  /**
+   * How far that share differs between tasks: it runs from think - spread to think + spread in five equal steps, twice.
+   */
   readonly spread: number;
   /** Share of waffle among the problems without thinking. */
   readonly waffle: number;
@@ -32,7 +34,10 @@ export interface CorpusSettings extends StyleSettings {
   readonly wrong: number;
 }
 
-/** Share of problems of a task (its place in TASKS) with thinking: with spread .1 around .35 it is .25 .30 .35 .40 .45, twice. */
+/**
+ * Share of problems of a task (its place in TASKS) with thinking: with spread .1 around .35 it is .25 .30 .35 .40 .45,
+ * twice.
+ */
 export function thinkShare(settings: StyleSettings, task: number): number {
   return settings.think + settings.spread * ((task % 5) - 2) / 2;
 }
@@ -41,7 +46,12 @@ const share = real({ from: 0, to: 1 });
 
 /** What each may be; remit/config/schema.ts makes its settings of these. */
 export const styleRules = { think: share, spread: share, waffle: share } satisfies Rules<StyleSettings>;
-export const corpusRules = { density: share, noise: share, wrong: share, ...styleRules } satisfies Rules<CorpusSettings>;
+export const corpusRules = {
+  density: share,
+  noise: share,
+  wrong: share,
+  ...styleRules,
+} satisfies Rules<CorpusSettings>;
 
 /** The settings; throws ConfigError unless each of them, and the thinking share of every task, is a probability. */
 export function checkSettings<T extends StyleSettings>(where: string, given: T, rules: Rules<T>): T {
@@ -49,8 +59,10 @@ export function checkSettings<T extends StyleSettings>(where: string, given: T, 
   for (const [task, { name }] of TASKS.entries()) {
     const share = thinkShare(settings, task);
     if (share < -1e-9 || share > 1 + 1e-9) {
-      throw new ConfigError(`${where}: think = ${settings.think}, spread = ${settings.spread}: would make ${name} think with probability ` +
-        `${share.toFixed(3)}: choose a smaller spread`);
+      throw new ConfigError(
+        `${where}: think = ${settings.think}, spread = ${settings.spread}: would make ${name} think with probability ` +
+          `${share.toFixed(3)}: choose a smaller spread`,
+      );
     }
   }
   return settings;
@@ -63,13 +75,15 @@ export function prompt(problem: Problem): string {
 
 /** A style for a problem of this task. */
 export function drawStyle(stream: Stream, settings: StyleSettings, task: number): Style {
-  const u = stream.uniform(), think = thinkShare(settings, task);
+  const u = stream.uniform();
+  const think = thinkShare(settings, task);
   return u < think ? 'think' : u < think + settings.waffle * (1 - think) ? 'waffle' : 'direct';
 }
 
 /**
- * 3 to 12 characters up to and including `.`: `[` filler state (four times) `]` answer `.`, or `]` answer `.`, or `~` 2 to 7 fillers `]` answer `.`
- * With probability `wrong` the answer is a wrong one, and one of the states that thinking shows is too.
+ * 3 to 12 characters up to and including `.`: `[` filler state (four times) `]` answer `.`, or `]` answer `.`, or `~` 2
+ * to 7 fillers `]` answer `.` With probability `wrong` the answer is a wrong one, and one of the states that thinking
+ * shows is too.
  */
 export function response(stream: Stream, problem: Problem, style: Style, wrong: number): string {
   const bad = stream.uniform() < wrong;

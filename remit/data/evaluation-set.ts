@@ -30,18 +30,22 @@ const setArguments = { split: heldOut, perTask: whole({ min: 1 }), seed: whole({
 const verdictArguments = { row: list('a list of tokens', whole({ min: 0 })), answer: string };
 
 /**
- * perTask different questions of each task, task after task: n = 10 * perTask. A smaller set is the start, per task, of a larger one.
- * Throws ConfigError when a task has fewer: the smallest, BOO, has 258 test and 272 validation questions.
+ * perTask different questions of each task, task after task: n = 10 * perTask. A smaller set is the start, per task, of
+ * a larger one. Throws ConfigError when a task has fewer: the smallest, BOO, has 258 test and 272 validation questions.
  */
 export function evaluationSet(split: Exclude<Split, 'train'>, perTask: number, seed: number): EvaluationSet {
   checkArguments('evaluationSet', arguments, setArguments);
-  const prompts: number[] = [], answers: string[] = [], tasks: number[] = [];
+  const prompts: number[] = [];
+  const answers: string[] = [];
+  const tasks: number[] = [];
   for (const [index, task] of TASKS.entries()) {
     const stream = rng(seed).fold(`evaluation/${split}`).at(index).stream();
     const seen = new Set<string>();
     for (let fruitless = 0; seen.size < perTask; fruitless++) {
       if (fruitless > PATIENCE) {
-        throw new ConfigError(`evaluation set: ${perTask} ${split} questions per task: ${task.name} has only ${seen.size}`);
+        throw new ConfigError(
+          `evaluation set: ${perTask} ${split} questions per task: ${task.name} has only ${seen.size}`,
+        );
       }
       const problem = instance(task, stream, split);
       if (seen.has(problem.question)) continue;
@@ -52,7 +56,12 @@ export function evaluationSet(split: Exclude<Split, 'train'>, perTask: number, s
       tasks.push(index);
     }
   }
-  return { prompts: Int32Array.from(prompts), answers, task: Int32Array.from(tasks), names: TASKS.map((task) => task.name) };
+  return {
+    prompts: Int32Array.from(prompts),
+    answers,
+    task: Int32Array.from(tasks),
+    names: TASKS.map((task) => task.name),
+  };
 }
 
 export interface Verdict {
@@ -62,8 +71,9 @@ export interface Verdict {
 }
 
 /**
- * Judges a row of 24 tokens. It is right when the response (from token 12) has a `.`, and what stands between the last `]` before the
- * first `.` and that `.` is exactly the answer. What was thought before, and what is said afterwards, does not count.
+ * Judges a row of 24 tokens. It is right when the response (from token 12) has a `.`, and what stands between the last
+ * `]` before the first `.` and that `.` is exactly the answer. What was thought before, and what is said afterwards,
+ * does not count.
  */
 export function verdict(row: ArrayLike<number>, answer: string): Verdict {
   checkArguments('verdict', arguments, verdictArguments);

@@ -1,15 +1,28 @@
-// The user's own text, from a .txt file, a .jsonl file (one JSON object per line, the text in one field), or a folder of those.
-// Everything that can be wrong with such input is said in one line: which file, which line, what is the matter, what to do.
-// What counts as text, and which files of a folder are read, stands in docs/files.md. Node only. Read after: read.ts. Read next: text.ts.
+// The user's own text, from a .txt file, a .jsonl file (one JSON object per line, the text in one field), or a folder
+// of those. Everything that can be wrong with such input is said in one line: which file, which line, what is the
+// matter, what to do. What counts as text, and which files of a folder are read, stands in docs/files.md. Node only.
+// Read after: read.ts. Read next: text.ts.
 
 import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { extname, join, relative, sep } from 'node:path';
 import { ConfigError, FormatError, oneLine } from '../../engine/errors.ts';
 import { parseJson } from '../../engine/json.ts';
-import { anything, callable, checkArguments, checkOptions, optional, text as someText, whole, type Rules } from '../../engine/options.ts';
+import {
+  anything,
+  callable,
+  checkArguments,
+  checkOptions,
+  optional,
+  text as someText,
+  whole,
+  type Rules,
+} from '../../engine/options.ts';
 import { attempt, readTextFile } from './read.ts';
 
-/** Text of all files together, 256 MiB: a JavaScript string ends at 512 MiB, and tokens take four bytes for each of text. */
+/**
+ * Text of all files together, 256 MiB: a JavaScript string ends at 512 MiB, and tokens take four bytes for each of
+ * text.
+ */
 export const MAX_BYTES = 256 * 2 ** 20;
 
 export interface TextOptions {
@@ -28,17 +41,20 @@ const RULES: Rules<TextOptions> = {
 };
 
 /**
- * The text of a file or folder; documents (files, and lines of .jsonl) are joined by a newline. A leading byte order mark is dropped; all
- * else is kept, line ends of Windows too, which the notice tells of. A folder is read with the folders inside it, in the order of the
- * paths; files that are hidden or empty, or neither .txt nor .jsonl, are passed over, and the notice names them.
- * Throws ConfigError for a path that cannot be used, FormatError for contents that are not what the name says.
+ * The text of a file or folder; documents (files, and lines of .jsonl) are joined by a newline. A leading byte order
+ * mark is dropped; all else is kept, line ends of Windows too, which the notice tells of. A folder is read with the
+ * folders inside it, in the order of the paths; files that are hidden or empty, or neither .txt nor .jsonl, are passed
+ * over, and the notice names them. Throws ConfigError for a path that cannot be used, FormatError for contents that are
+ * not what the name says.
  */
 export function readText(path: string, options: TextOptions = {}): string {
   checkArguments('readText', arguments, { path: someText, options: anything });
   const { field, maxBytes, notice } = checkOptions<TextOptions>('readText', options, RULES);
   const isFolder = stat(path).isDirectory();
   const { files, passed } = isFolder ? filesIn(path) : { files: [path], passed: [] };
-  if (!isFolder && !isText(path)) throw new ConfigError(`data: ${path}: must be a .txt file, a .jsonl file or a folder of those`);
+  if (!isFolder && !isText(path)) {
+    throw new ConfigError(`data: ${path}: must be a .txt file, a .jsonl file or a folder of those`);
+  }
   if (passed.length > 0) notice?.(`data: ${oneLine(path)}: not read: ${shortList(passed)}`);
   if (files.length === 0) throw new ConfigError(`data: ${path}: no .txt or .jsonl file in this folder`);
 
@@ -48,13 +64,19 @@ export function readText(path: string, options: TextOptions = {}): string {
     if (!entry.isFile()) throw new ConfigError(`data: ${file}: is not a regular file`);
     bytes += entry.size;
   }
-  if (bytes > maxBytes!) throw new ConfigError(`data: ${path}: ${bytes} bytes of text: at most ${maxBytes} can be read: give a part of it`);
+  if (bytes > maxBytes!) {
+    throw new ConfigError(`data: ${path}: ${bytes} bytes of text: at most ${maxBytes} can be read: give a part of it`);
+  }
 
   const documents = files.flatMap((file) => (isLines(file) ? jsonLines(file, field!) : [readTextFile('data', file)]));
   const text = documents.join('\n');
   if (text.trim() === '') throw new FormatError(`data: ${path}: is empty: there is no text to learn from`);
-  if (text.includes('\ufeff')) notice?.(`data: ${oneLine(path)}: has byte order marks within the text: each is learned as a character`);
-  if (text.includes('\r\n')) notice?.(`data: ${oneLine(path)}: has line ends of Windows: each is learned as two characters, CR and LF`);
+  if (text.includes('\ufeff')) {
+    notice?.(`data: ${oneLine(path)}: has byte order marks within the text: each is learned as a character`);
+  }
+  if (text.includes('\r\n')) {
+    notice?.(`data: ${oneLine(path)}: has line ends of Windows: each is learned as two characters, CR and LF`);
+  }
   return text;
 }
 
@@ -69,8 +91,9 @@ interface Found {
 }
 
 /**
- * Text files below a folder, sorted by path, the same everywhere. A link that leads out of the folder is an error: a folder of data should
- * hold its data. A link that stays inside is followed to a file that is not read anyway; links to folders are not, so there are no circles.
+ * Text files below a folder, sorted by path, the same everywhere. A link that leads out of the folder is an error: a
+ * folder of data should hold its data. A link that stays inside is followed to a file that is not read anyway; links to
+ * folders are not, so there are no circles.
  */
 function filesIn(root: string): Found {
   const inside = attempt('data', root, () => realpathSync(root)) + sep;
@@ -114,7 +137,9 @@ function filesIn(root: string): Found {
   return { files: files.sort(byPath), passed: passed.sort() };
 }
 
-/** Where a link ends. Throws ConfigError unless that is in the folder, which `inside` names with a separator at its end. */
+/**
+ * Where a link ends. Throws ConfigError unless that is in the folder, which `inside` names with a separator at its end.
+ */
 function targetOf(path: string, inside: string): string {
   const target = attempt('data', path, () => realpathSync(path));
   if ((target + sep).startsWith(inside)) return target;
@@ -142,13 +167,17 @@ function jsonLines(file: string, field: string): string[] {
     }
     const text: unknown = Object.hasOwn(value, field) ? (value as Record<string, unknown>)[field] : undefined;
     if (text === undefined) {
-      throw new FormatError(`${where}: has no field "${field}": its fields are ${Object.keys(value).join(', ').slice(0, 100) || 'none'}`);
+      throw new FormatError(
+        `${where}: has no field "${field}": its fields are ${Object.keys(value).join(', ').slice(0, 100) || 'none'}`,
+      );
     }
     if (typeof text !== 'string') {
       throw new FormatError(`${where}: field "${field}" = ${JSON.stringify(text).slice(0, 40)}: must be a string`);
     }
     if (line.includes('\\u') && /\p{Surrogate}/u.test(text)) { // only an escape can say half of a character
-      throw new FormatError(`${where}: field "${field}": half of a surrogate pair (an escape such as \\ud83d alone): is no Unicode text`);
+      throw new FormatError(
+        `${where}: field "${field}": half of a surrogate pair (an escape such as \\ud83d alone): is no Unicode text`,
+      );
     }
     return [text];
   });

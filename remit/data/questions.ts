@@ -1,6 +1,6 @@
-// Which questions may be trained on. A question belongs to one split for ever, by its checksum: a tenth of all questions is for
-// testing, a tenth for choosing settings, the rest for training. Every generator asks here, so nothing leaks.
-// Read next: documents.ts (what is written about a question), evaluation-set.ts (what is asked).
+// Which questions may be trained on. A question belongs to one split for ever, by its checksum: a tenth of all
+// questions is for testing, a tenth for choosing settings, the rest for training. Every generator asks here, so nothing
+// leaks. Read next: documents.ts (what is written about a question), evaluation-set.ts (what is asked).
 
 import { callable, checkArguments, checkValue, choice, having, string } from '../../engine/options.ts';
 import { aStream, type Stream } from '../../engine/rng.ts';
@@ -9,7 +9,11 @@ import { TASKS, type Problem, type Task } from './tasks.ts';
 
 export type Split = 'test' | 'validation' | 'train';
 
-const instanceArguments = { task: having('a task of TASKS', { draw: callable() }), stream: aStream, split: choice('test', 'validation', 'train') };
+const instanceArguments = {
+  task: having('a task of TASKS', { draw: callable() }),
+  stream: aStream,
+  split: choice('test', 'validation', 'train'),
+};
 
 /** The split of a question of ten characters (without `^` and `?`). */
 export function splitOf(question: string): Split {

@@ -1,5 +1,5 @@
-// Files of others from disk: the one reader behind --data, --config and model folders. What cannot be read ends in one line.
-// Node only. Read after: decode.ts. Read next: files.ts.
+// Files of others from disk: the one reader behind --data, --config and model folders. What cannot be read ends in one
+// line. Node only. Read after: decode.ts. Read next: files.ts.
 
 import { readFileSync, statSync } from 'node:fs';
 import { ConfigError, FormatError } from '../../engine/errors.ts';
@@ -19,14 +19,21 @@ export interface ReadOptions {
  * The bytes of a regular file. `where` begins the message: `data`, `config`. Throws ConfigError when there is none at
  * `path`, it cannot be read, or it is longer than `most`; FormatError when it only stands for what Git LFS would bring.
  */
-export function readBytes(where: string, path: string, { most = Infinity, pipes = false }: ReadOptions = {}): Uint8Array {
+export function readBytes(
+  where: string,
+  path: string,
+  { most = Infinity, pipes = false }: ReadOptions = {},
+): Uint8Array {
   const entry = attempt(where, path, () => statSync(path), 'no such file');
   if (entry.isDirectory()) throw new ConfigError(`${where}: ${path}: is a folder: give a file`);
   if (!entry.isFile() && !(pipes && entry.isFIFO())) throw new ConfigError(`${where}: ${path}: is not a regular file`);
   checkLength(where, path, entry.size, most);
   const bytes = attempt(where, path, () => readFileSync(path));
   checkLength(where, path, bytes.length, most); // of a pipe, and of a file that grew meanwhile
-  if (bytes.length < LONGEST_POINTER && bytes.toString('latin1').startsWith('version https://git-lfs.github.com/spec/')) {
+  if (
+    bytes.length < LONGEST_POINTER &&
+    bytes.toString('latin1').startsWith('version https://git-lfs.github.com/spec/')
+  ) {
     throw new FormatError(`${where}: ${path}: stands for a file that is not here: get it with git lfs pull`);
   }
   return bytes;
@@ -65,6 +72,8 @@ export function attempt<T>(where: string, path: string, operation: () => T, miss
     return operation();
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? '';
-    throw new ConfigError(`${where}: ${path}: ${code === 'ENOENT' ? missing : REASONS[code] ?? `cannot be read (${(error as Error).message})`}`);
+    throw new ConfigError(
+      `${where}: ${path}: ${code === 'ENOENT' ? missing : (REASONS[code] ?? `cannot be read (${(error as Error).message})`)}`,
+    );
   }
 }

@@ -1,12 +1,14 @@
-// The ten tasks of the tiny world. Each is a machine that starts in a state and takes four steps; the answer is where it ends.
-// A question is ten characters: the task's tag, the start, and four pairs. Most tasks read a pair as operator and operand;
-// LOK reads four pairs as a table to look things up in, and CNT counts the pairs that carry its letter.
+// The ten tasks of the tiny world. Each is a machine that starts in a state and takes four steps; the answer is where
+// it ends. A question is ten characters: the task's tag, the start, and four pairs. Most tasks read a pair as operator
+// and operand; LOK reads four pairs as a table to look things up in, and CNT counts the pairs that carry its letter.
 // Read next: questions.ts, which keeps training and test questions apart.
 
 import type { Stream } from '../../engine/rng.ts';
 import { DIGITS, RING, STEPS } from './alphabet.ts';
 
-/** A question without its `?`, the state after each step (one character each), and the answer, which is the last state. */
+/**
+ * A question without its `?`, the state after each step (one character each), and the answer, which is the last state.
+ */
 export interface Problem { readonly question: string; readonly states: string; readonly answer: string }
 
 export interface Task {
@@ -26,12 +28,23 @@ const modulo = (value: number, m: number) => ((value % m) + m) % m;
 const numeric = (f: (state: number, operator: string, operand: number) => number): Step =>
   (state, operator, operand) => String(f(Number(state), operator, Number(operand)));
 
-/** Draws start, operators and operands, each character of its list as likely (so `=+-+-` is an `=` one time in five). */
-function machine(tag: string, starts: string, operators: string, operands: string, step: Step): Pick<Task, 'tag' | 'draw'> {
+/**
+ * Draws start, operators and operands, each character of its list as likely (so `=+-+-` is an `=` one time in five).
+ */
+function machine(
+  tag: string,
+  starts: string,
+  operators: string,
+  operands: string,
+  step: Step,
+): Pick<Task, 'tag' | 'draw'> {
   const draw = (stream: Stream): Problem => {
-    let state = stream.choice(starts), question = tag + state, states = '';
+    let state = stream.choice(starts);
+    let question = tag + state;
+    let states = '';
     for (let i = 0; i < STEPS; i++) {
-      const operator = stream.choice(operators), operand = stream.choice(operands);
+      const operator = stream.choice(operators);
+      const operand = stream.choice(operands);
       state = step(state, operator, operand);
       question += operator + operand;
       states += state;
@@ -55,11 +68,18 @@ const variable = machine('V', '012345', '=+-+-', '01234',
   numeric((s, op, n) => (op === '=' ? n : modulo(op === '+' ? s + n : s - n, 6))));
 
 /** The depth of a stack: `(` pushes n, `)` pops n, never below 0 or above 6. */
-const depth = machine('D', '0123456', '()', '123', numeric((s, op, n) => Math.max(0, Math.min(6, op === '(' ? s + n : s - n))));
+const depth = machine(
+  'D',
+  '0123456',
+  '()',
+  '123',
+  numeric((s, op, n) => Math.max(0, Math.min(6, op === '(' ? s + n : s - n))),
+);
 
 /** A pointer that moves around a ring of six letters. */
 const pointer = machine('P', RING, '<>', '123', (state, operator, operand) => {
-  const place = RING.indexOf(state), moves = Number(operand);
+  const place = RING.indexOf(state);
+  const moves = Number(operand);
   return RING[modulo(operator === '>' ? place + moves : place - moves, RING.length)]!;
 });
 
@@ -67,7 +87,13 @@ const pointer = machine('P', RING, '<>', '123', (state, operator, operand) => {
 const bit = machine('X', '01', '&|#', '01', numeric((s, op, n) => (op === '&' ? s & n : op === '|' ? s | n : s ^ n)));
 
 /** `<` keeps the smaller of two digits, `>` the larger. */
-const compare = machine('G', DIGITS, '<>', DIGITS, numeric((s, op, n) => (op === '<' ? Math.min(s, n) : Math.max(s, n))));
+const compare = machine(
+  'G',
+  DIGITS,
+  '<>',
+  DIGITS,
+  numeric((s, op, n) => (op === '<' ? Math.min(s, n) : Math.max(s, n))),
+);
 
 /** A table with keys a to d in random order: each step looks the state up. */
 const lookup = {
@@ -75,7 +101,8 @@ const lookup = {
   draw(stream: Stream): Problem {
     const table = new Map(stream.sample('abcd', 4).map((key) => [key, stream.choice('abcd')]));
     const start = stream.choice('abcd');
-    let state = start, states = '';
+    let state = start;
+    let states = '';
     for (let i = 0; i < STEPS; i++) {
       state = table.get(state)!;
       states += state;
@@ -89,9 +116,12 @@ const count = {
   tag: 'N',
   draw(stream: Stream): Problem {
     const wanted = stream.choice('abc');
-    let question = `N${wanted}`, states = '', total = 0;
+    let question = `N${wanted}`;
+    let states = '';
+    let total = 0;
     for (let i = 0; i < STEPS; i++) {
-      const letter = stream.choice('abc'), heap = stream.choice('12');
+      const letter = stream.choice('abc');
+      const heap = stream.choice('12');
       if (letter === wanted) total += Number(heap);
       question += letter + heap;
       states += total;

@@ -1,5 +1,5 @@
-// Text to token ids and back. There are two kinds, both without training or merges: one token per character of a fixed alphabet
-// (the tiny world), or one token per byte of UTF-8 (any text at all).
+// Text to token ids and back. There are two kinds, both without training or merges: one token per character of a fixed
+// alphabet (the tiny world), or one token per byte of UTF-8 (any text at all).
 // As JSON they are Hugging Face tokenizer.json files, which tokenizer-json.ts writes and reads.
 
 import { describe } from '../../engine/describe.ts';
@@ -26,16 +26,20 @@ export const aTokenizer = having<Tokenizer>('a tokenizer, as characterTokenizer(
 });
 
 /**
- * One token per character (Unicode code point) of `alphabet`; the id is its place there. Throws ConfigError when the alphabet is empty, or
- * has a character twice or half of one: then no tokenizer.json could say the same.
+ * One token per character (Unicode code point) of `alphabet`; the id is its place there. Throws ConfigError when the
+ * alphabet is empty, or has a character twice or half of one: then no tokenizer.json could say the same.
  */
 export function characterTokenizer(alphabet: string): Tokenizer {
   checkArguments('characterTokenizer', arguments, { alphabet: anything });
-  if (typeof alphabet !== 'string' || alphabet === '') throw new ConfigError(`tokenizer: alphabet ${describe(alphabet)}: must be a text of one or more characters`);
+  if (typeof alphabet !== 'string' || alphabet === '') {
+    throw new ConfigError(`tokenizer: alphabet ${describe(alphabet)}: must be a text of one or more characters`);
+  }
   const characters = Array.from(alphabet);
   const twice = characters.find((character, id) => characters.indexOf(character) !== id);
   if (twice !== undefined) {
-    throw new ConfigError(`tokenizer: alphabet ${describe(alphabet)}: has ${JSON.stringify(twice)} twice: give [...new Set(text)].join('')`);
+    throw new ConfigError(
+      `tokenizer: alphabet ${describe(alphabet)}: has ${JSON.stringify(twice)} twice: give [...new Set(text)].join('')`,
+    );
   }
   checkWhole('alphabet', alphabet);
   const ids = new Map(characters.map((character, id) => [character, id]));
@@ -47,7 +51,9 @@ export function characterTokenizer(alphabet: string): Tokenizer {
       return Int32Array.from(Array.from(text), (character, position) => {
         const id = ids.get(character);
         if (id !== undefined) return id;
-        throw new ConfigError(`tokenizer: character ${JSON.stringify(character)} at position ${position}: not in the alphabet ${alphabet}`);
+        throw new ConfigError(
+          `tokenizer: character ${JSON.stringify(character)} at position ${position}: not in the alphabet ${alphabet}`,
+        );
       });
     },
     decode(tokens) {
@@ -90,7 +96,11 @@ function checkText(text: unknown): void {
 /** Half of a surrogate pair has no UTF-8: it would become another character in silence. */
 function checkWhole(what: string, text: string): void {
   const position = text.search(/\p{Surrogate}/u);
-  if (position >= 0) throw new ConfigError(`tokenizer: ${what}: ${JSON.stringify(text[position])} at position ${position}: is half of a character`);
+  if (position >= 0) {
+    throw new ConfigError(
+      `tokenizer: ${what}: ${JSON.stringify(text[position])} at position ${position}: is half of a character`,
+    );
+  }
 }
 
 const idList = list('a list of token ids', anything); // which are looked at below

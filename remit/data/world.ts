@@ -1,6 +1,7 @@
 // The tiny world: ten small reasoning tasks, documents about them and questions to test with, all made from a seed.
-// It is small enough to train on a laptop in minutes, and rich enough to show what ReMiT changes: whether a model thinks before it answers.
-// Read in this order: alphabet.ts, tasks.ts, questions.ts, chatter.ts, documents.ts, corpus.ts, evaluation-set.ts.
+// It is small enough to train on a laptop in minutes, and rich enough to show what ReMiT changes: whether a model
+// thinks before it answers. Read in this order: alphabet.ts, tasks.ts, questions.ts, chatter.ts, documents.ts,
+// corpus.ts, evaluation-set.ts.
 
 import { tinyWorldTokenizer } from './tokenizer.ts';
 

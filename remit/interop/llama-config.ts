@@ -1,6 +1,6 @@
 // config.json of a Hugging Face Llama model, both ways, and the tensors that such a config promises.
-// Other programs read the same few numbers under these names; what this engine cannot compute is refused here, by name and value.
-// Source: transformers, configuration_llama.py and modeling_llama.py. Read next: huggingface.ts.
+// Other programs read the same few numbers under these names; what this engine cannot compute is refused here, by name
+// and value. Source: transformers, configuration_llama.py and modeling_llama.py. Read next: huggingface.ts.
 import { ConfigError, FormatError } from '../../engine/errors.ts';
 import type { Shape } from '../../engine/shape.ts';
 import type { TransformerConfig } from '../../nn/transformer.ts';
@@ -17,13 +17,16 @@ export interface SpecialTokens {
 /**
  * What config.json says about a Llama-shaped model.
  *
- * Throws ConfigError when the model is of another shape: the Llama layout has no place for LayerNorm, learned positions, GELU or biases.
+ * Throws ConfigError when the model is of another shape: the Llama layout has no place for LayerNorm, learned
+ * positions, GELU or biases.
  */
 export function toLlamaConfig(config: TransformerConfig, special: SpecialTokens): Record<string, unknown> {
   const { norm, positions, mlp, bias } = config;
   if (norm !== 'rms' || positions !== 'rotary' || mlp !== 'swiglu' || bias) {
     const given = `norm ${norm}, positions ${positions}, mlp ${mlp}, bias ${bias}`;
-    throw new ConfigError(`export: ${given}: the Llama layout needs norm rms, positions rotary, mlp swiglu, bias false`);
+    throw new ConfigError(
+      `export: ${given}: the Llama layout needs norm rms, positions rotary, mlp swiglu, bias false`,
+    );
   }
   return {
     architectures: ['LlamaForCausalLM'],
@@ -53,10 +56,11 @@ export function toLlamaConfig(config: TransformerConfig, special: SpecialTokens)
 }
 
 /**
- * The model that a config.json describes; absent fields get the defaults of transformers. `where` names the file in messages.
+ * The model that a config.json describes; absent fields get the defaults of transformers. `where` names the file in
+ * messages.
  *
- * Throws FormatError for anything but a plain Llama: another model_type or activation, biases, scaled or partial rotary positions,
- * quantised weights, a head size other than hidden_size / num_attention_heads.
+ * Throws FormatError for anything but a plain Llama: another model_type or activation, biases, scaled or partial rotary
+ * positions, quantised weights, a head size other than hidden_size / num_attention_heads.
  */
 export function fromLlamaConfig(json: unknown, where: string): TransformerConfig {
   const fail = (why: string): never => {
@@ -69,10 +73,14 @@ export function fromLlamaConfig(json: unknown, where: string): TransformerConfig
   const count = (key: string, fallback?: number): number => {
     const value = json[key] ?? fallback;
     if (value === undefined) return fail(`has no ${key}`);
-    return Number.isSafeInteger(value) && (value as number) > 0 ? (value as number) : fail(`${key} = ${JSON.stringify(value)}: must be a whole number from 1`);
+    return Number.isSafeInteger(value) && (value as number) > 0
+      ? (value as number)
+      : fail(`${key} = ${JSON.stringify(value)}: must be a whole number from 1`);
   };
   const positive = (key: string, value: unknown): number =>
-    typeof value === 'number' && value > 0 && Number.isFinite(value) ? value : fail(`${key} = ${JSON.stringify(value)}: must be a number above 0`);
+    typeof value === 'number' && value > 0 && Number.isFinite(value)
+      ? value
+      : fail(`${key} = ${JSON.stringify(value)}: must be a number above 0`);
   const flag = (key: string): boolean => {
     const value = json[key] ?? false;
     return typeof value === 'boolean' ? value : fail(`${key} = ${JSON.stringify(value)}: must be true or false`);
@@ -88,7 +96,9 @@ export function fromLlamaConfig(json: unknown, where: string): TransformerConfig
   const width = count('hidden_size');
   const heads = count('num_attention_heads');
   const kvHeads = count('num_key_value_heads', heads);
-  if (heads % kvHeads !== 0) fail(`num_attention_heads = ${heads}: is not a multiple of num_key_value_heads = ${kvHeads}`);
+  if (heads % kvHeads !== 0) {
+    fail(`num_attention_heads = ${heads}: is not a multiple of num_key_value_heads = ${kvHeads}`);
+  }
   if (width % (2 * heads) !== 0) fail(`hidden_size = ${width}: does not divide into ${heads} heads of even size`);
   only('head_dim', json['head_dim'] ?? width / heads, width / heads);
 
@@ -110,25 +120,44 @@ export function fromLlamaConfig(json: unknown, where: string): TransformerConfig
   };
 }
 
-/** What relatives of Llama say to compute otherwise, each with the value that changes nothing. A Llama has none of them. */
+/**
+ * What relatives of Llama say to compute otherwise, each with the value that changes nothing. A Llama has none of them.
+ */
 const OF_RELATIVES: readonly (readonly [key: string, plain: unknown])[] = [
-  ['sliding_window', null], ['use_sliding_window', false], ['attention_multiplier', null], ['embedding_multiplier', 1], ['residual_multiplier', 1],
-  ['logits_scaling', 1], ['attn_logit_softcapping', null], ['final_logit_softcapping', null], ['query_pre_attn_scalar', null],
-  ['num_local_experts', null], ['no_rope_layers', null], ['use_qk_norm', false], ['qk_norm', false], ['rope_interleaved', false],
+  ['sliding_window', null],
+  ['use_sliding_window', false],
+  ['attention_multiplier', null],
+  ['embedding_multiplier', 1],
+  ['residual_multiplier', 1],
+  ['logits_scaling', 1],
+  ['attn_logit_softcapping', null],
+  ['final_logit_softcapping', null],
+  ['query_pre_attn_scalar', null],
+  ['num_local_experts', null],
+  ['no_rope_layers', null],
+  ['use_qk_norm', false],
+  ['qk_norm', false],
+  ['rope_interleaved', false],
 ];
 
 /** The special tokens that a config.json names. Throws FormatError for what is no id. */
 export function specialTokensOf(json: unknown, where: string): SpecialTokens {
-  const isId = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= -1; // some write -1 for none
+  // some write -1 for none
+  const isId = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= -1;
   const id = (key: string): SpecialToken => {
     const value = (isRecord(json) ? json[key] : null) ?? null;
     if (value === null || isId(value) || (Array.isArray(value) && value.every(isId))) return value as SpecialToken;
-    throw new FormatError(`huggingface: ${where}: ${key} = ${JSON.stringify(value)}: must be an id, a list of ids, or null`);
+    throw new FormatError(
+      `huggingface: ${where}: ${key} = ${JSON.stringify(value)}: must be an id, a list of ids, or null`,
+    );
   };
   return { bos: id('bos_token_id'), eos: id('eos_token_id'), pad: id('pad_token_id') };
 }
 
-/** transformers 4 writes rope_theta and rope_scaling; 5 writes both into rope_parameters. Some files, like ours, have both. */
+/**
+ * transformers 4 writes rope_theta and rope_scaling; 5 writes both into rope_parameters. Some files, like ours, have
+ * both.
+ */
 function rotaryBase(
   json: Record<string, unknown>,
   only: (key: string, given: unknown, allowed: unknown) => void,
@@ -142,7 +171,9 @@ function rotaryBase(
     only(`${key}.rope_type`, rotary['rope_type'] ?? rotary['type'] ?? 'default', 'default');
     only(`${key}.partial_rotary_factor`, rotary['partial_rotary_factor'] ?? 1, 1);
     const own = rotary['rope_theta'] ?? base;
-    if (base !== undefined && own !== base) fail(`${key}.rope_theta = ${JSON.stringify(own)}: rope_theta says ${JSON.stringify(base)}`);
+    if (base !== undefined && own !== base) {
+      fail(`${key}.rope_theta = ${JSON.stringify(own)}: rope_theta says ${JSON.stringify(base)}`);
+    }
     base = own;
   }
   return base ?? 10000;

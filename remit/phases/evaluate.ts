@@ -50,27 +50,52 @@ const CHUNK = 500;
 const [thinkToken, stopToken] = [encode(THINK)[0]!, encode(STOP)[0]!];
 
 /** The ways to ask. */
-const views = { cued: { temperature: 0, force: thinkToken }, samp: { temperature: 1 }, free: { temperature: 0 } } as const;
+const views = {
+  cued: { temperature: 0, force: thinkToken },
+  samp: { temperature: 1 },
+  free: { temperature: 0 },
+} as const;
 
-/** Asks the model every question in the three ways. Throws ConfigError for an option that is unknown or out of its range. */
+/**
+ * Asks the model every question in the three ways. Throws ConfigError for an option that is unknown or out of its
+ * range.
+ */
 export async function evaluate(model: Transformer, options: EvaluateOptions): Promise<Evaluation> {
   checkArguments('evaluate', arguments, evaluateArguments);
   const { questions, split, seed } = checkOptions<EvaluateOptions>('evaluate', options, evaluateRules);
-  const set = evaluationSet(split, questions, QUESTIONS_SEED), random = rng(seed).fold('evaluate');
+  const set = evaluationSet(split, questions, QUESTIONS_SEED);
+  const random = rng(seed).fold('evaluate');
   const cued = await answers(model, set, random, views.cued);
   const samp = await answers(model, set, random, views.samp);
   const free = await answers(model, set, random, views.free);
   const tasks = TASKS.map(({ name, group }, task) => {
-    const share = (hits: readonly boolean[]): number => hits.filter((hit, i) => hit && set.task[i] === task).length / questions;
-    return { name, group, cued: share(cued.correct), samp: share(samp.correct), free: share(free.correct), thinkRate: share(samp.thinks) };
+    const share = (hits: readonly boolean[]): number =>
+      hits.filter((hit, i) => hit && set.task[i] === task).length / questions;
+    return {
+      name,
+      group,
+      cued: share(cued.correct),
+      samp: share(samp.correct),
+      free: share(free.correct),
+      thinkRate: share(samp.thinks),
+    };
   });
   const mean = (key: keyof Scores): number => tasks.reduce((total, task) => total + task[key], 0) / tasks.length;
   return { cued: mean('cued'), samp: mean('samp'), free: mean('free'), thinkRate: mean('thinkRate'), tasks };
 }
 
 /** The share of right answers in one view alone: for learning curves. */
-export async function accuracy(model: Transformer, view: keyof typeof views, { questions, split, seed }: EvaluateOptions): Promise<number> {
-  const { correct } = await answers(model, evaluationSet(split, questions, QUESTIONS_SEED), rng(seed).fold('evaluate'), views[view]);
+export async function accuracy(
+  model: Transformer,
+  view: keyof typeof views,
+  { questions, split, seed }: EvaluateOptions,
+): Promise<number> {
+  const { correct } = await answers(
+    model,
+    evaluationSet(split, questions, QUESTIONS_SEED),
+    rng(seed).fold('evaluate'),
+    views[view],
+  );
   return correct.filter(Boolean).length / correct.length;
 }
 
@@ -79,13 +104,27 @@ interface Answers {
   readonly thinks: readonly boolean[];
 }
 
-async function answers(model: Transformer, set: EvaluationSet, random: Rng, options: { temperature: number; force?: number }): Promise<Answers> {
-  const correct: boolean[] = [], thinks: boolean[] = [];
+async function answers(
+  model: Transformer,
+  set: EvaluationSet,
+  random: Rng,
+  options: { temperature: number; force?: number },
+): Promise<Answers> {
+  const correct: boolean[] = [];
+  const thinks: boolean[] = [];
   for (let start = 0; start < set.answers.length; start += CHUNK) {
-    const expected = set.answers.slice(start, start + CHUNK), batch = expected.length;
+    const expected = set.answers.slice(start, start + CHUNK);
+    const batch = expected.length;
     const prompts = set.prompts.subarray(start * PROMPT, (start + batch) * PROMPT);
     const { vocabulary } = tinyWorldTokenizer;
-    const rows = await generate(model, prompts, { batch, maxNew: RESPONSE, vocabulary, stop: stopToken, seed: random.at(start), ...options });
+    const rows = await generate(model, prompts, {
+      batch,
+      maxNew: RESPONSE,
+      vocabulary,
+      stop: stopToken,
+      seed: random.at(start),
+      ...options,
+    });
     expected.forEach((answer, i) => {
       const { correct: right, first } = verdict(rows.subarray(i * ROW, (i + 1) * ROW), answer);
       correct.push(right);

@@ -1,6 +1,7 @@
-// Phase 2: mid-training (annealing). From a pre-trained checkpoint, on a better corpus, under a rate that falls to 0, with fresh
-// optimiser moments. Without a guide this is the vanilla arm, next-token prediction; with one, ReMiT or another arm (../arms.ts).
-// Settings: config.midtrain, config.remit. Read after: pretrain.ts. Read next: ../weights.ts, sft.ts.
+// Phase 2: mid-training (annealing). From a pre-trained checkpoint, on a better corpus, under a rate that falls to 0,
+// with fresh optimiser moments. Without a guide this is the vanilla arm, next-token prediction; with one, ReMiT or
+// another arm (../arms.ts). Settings: config.midtrain, config.remit. Read after: pretrain.ts. Read next: ../weights.ts,
+// sft.ts.
 
 import { highest, lowest } from '../../engine/extremes.ts';
 import type { HostArray } from '../../kernels/kernel.ts';
@@ -23,30 +24,52 @@ export interface Guide {
 const aGuide = having<Guide>('a guide: { phase, reference }', { phase: text, reference: aTransformer });
 const midtrainArguments = { config: anything, data: rowsRule, base: aTransformer, run: aRun, guide: optional(aGuide) };
 
-/** Trains a copy of `base` and returns it; the base stays as it is, for the other arms to start from. With a guide, config.remit says how. */
-export async function midtrain(given: Config, data: Corpus, base: Transformer, run: Run, guide?: Guide): Promise<Transformer> {
+/**
+ * Trains a copy of `base` and returns it; the base stays as it is, for the other arms to start from. With a guide,
+ * config.remit says how.
+ */
+export async function midtrain(
+  given: Config,
+  data: Corpus,
+  base: Transformer,
+  run: Run,
+  guide?: Guide,
+): Promise<Transformer> {
   checkArguments('midtrain', arguments, midtrainArguments);
   const config = checkConfig('midtrain', given);
-  const model = base.clone(), settings = guide ? config.remit : { ...config.remit, arm: 'vanilla' as const };
+  const model = base.clone();
+  const settings = guide ? config.remit : { ...config.remit, arm: 'vanilla' as const };
   const lossOf = armLoss(settings, model, guide?.reference, rng(config.seed).fold('arm'));
   await nextTokenLoop({
-    phase: guide?.phase ?? 'midtrain', section: 'midtrain', settings: config.midtrain, model, run,
+    phase: guide?.phase ?? 'midtrain',
+    section: 'midtrain',
+    settings: config.midtrain,
+    model,
+    run,
     rows: (i, batch) => ({ rows: data.rows(i, batch) }),
     loss(batch, i) {
       const { loss, ...read } = lossOf(batch, i);
       return { loss, read };
     },
-    describe: ({ weights, logProb, reference }) => (weights && logProb && reference ? describeWeights(weights, logProb, reference, settings.epsilon) : {}),
+    describe: ({ weights, logProb, reference }) =>
+      weights && logProb && reference ? describeWeights(weights, logProb, reference, settings.epsilon) : {},
   });
   return model;
 }
 
 /**
- * Of a step's weights: mean, standard deviation, extremes, share at either bound; the unweighted loss, to compare arms by, and how much
- * better the reference predicts the batch (the mean gap), both in nats per token.
+ * Of a step's weights: mean, standard deviation, extremes, share at either bound; the unweighted loss, to compare arms
+ * by, and how much better the reference predicts the batch (the mean gap), both in nats per token.
  */
-function describeWeights(weights: HostArray, logProb: HostArray, reference: HostArray, epsilon: number): Record<string, number> {
-  const n = weights.length, mean = average(weights), tolerance = 1e-6;
+function describeWeights(
+  weights: HostArray,
+  logProb: HostArray,
+  reference: HostArray,
+  epsilon: number,
+): Record<string, number> {
+  const n = weights.length;
+  const mean = average(weights);
+  const tolerance = 1e-6;
   return {
     nextToken: -average(logProb),
     gap: average(reference) - average(logProb),

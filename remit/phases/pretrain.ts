@@ -13,7 +13,9 @@ import { aRun, type Run } from './run.ts';
 
 const pretrainArguments = { config: anything, data: rowsRule, model: aTransformer, run: aRun };
 
-/** A model of the configured shape with fresh weights: a function of the seed. Throws ConfigError for what is no config. */
+/**
+ * A model of the configured shape with fresh weights: a function of the seed. Throws ConfigError for what is no config.
+ */
 export function newModel(given: Config, vocabulary: number): Transformer {
   checkArguments('newModel', arguments, { config: anything, vocabulary: modelRules.vocabulary });
   const config = checkConfig('newModel', given);

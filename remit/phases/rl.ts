@@ -1,8 +1,9 @@
-// Phase 4: reinforcement learning by policy gradient. Sample answers, reward the right ones, raise the probability of those that did
-// better than their group, and stay close to the model that it began with.
-// What is left out of larger systems: no value model, no reward model, no replay; several updates per batch are possible (rl.updates).
-// Settings: config.rl. Sources: RLOO, arXiv 2402.14740; the clipped loss, arXiv 1707.06347; k3, arXiv 2402.03300.
-// Read after: sft.ts, ../rl/rollout.ts, ../rl/advantage.ts, engine/ops/policy-loss.ts. Read next: remit.ts.
+// Phase 4: reinforcement learning by policy gradient. Sample answers, reward the right ones, raise the probability of
+// those that did better than their group, and stay close to the model that it began with.
+// What is left out of larger systems: no value model, no reward model, no replay; several updates per batch are
+// possible (rl.updates). Settings: config.rl. Sources: RLOO, arXiv 2402.14740; the clipped loss, arXiv 1707.06347; k3,
+// arXiv 2402.03300. Read after: sft.ts, ../rl/rollout.ts, ../rl/advantage.ts, engine/ops/policy-loss.ts. Read next:
+// remit.ts.
 
 import { affine } from '../../engine/ops/arithmetic.ts';
 import { logProb } from '../../engine/ops/cross-entropy.ts';
@@ -28,12 +29,18 @@ const rlArguments = { config: anything, task: taskRule, base: aTransformer, run:
 
 const thinkToken = encode(THINK)[0]!;
 
-/** Trains a copy of `base` and returns it; the base is the reference that it is kept close to. `phase` names it in metrics and checkpoints. */
+/**
+ * Trains a copy of `base` and returns it; the base is the reference that it is kept close to. `phase` names it in
+ * metrics and checkpoints.
+ */
 export async function rl(given: Config, task: Task, base: Transformer, run: Run, phase = 'rl'): Promise<Transformer> {
   checkArguments('rl', arguments, rlArguments);
   const config = checkConfig('rl', given);
   const { prompts, samples, temperature, updates, advantage, ratioClip: clip, klWeight } = config.rl;
-  const model = base.clone(), random = rng(config.seed).fold('rollout'), memory: Record<string, number> = {}, B = prompts * samples;
+  const model = base.clone();
+  const random = rng(config.seed).fold('rollout');
+  const memory: Record<string, number> = {};
+  const B = prompts * samples;
 
   /** log p of the targets [B,T], at the temperature that they were sampled with. */
   const score = (by: Transformer, { inputs, targets }: NextTokenBatch): Tensor => {
@@ -47,33 +54,64 @@ export async function rl(given: Config, task: Task, base: Transformer, run: Run,
     return { old: updates === 1 ? undefined : score(model, tokens), reference: score(base, tokens) };
   }));
 
-  const learn = step(({ rows, mask }: Rollouts, gains: Float32Array, seen: { old: Tensor | undefined; reference: Tensor }, apply: () => Tensor) => {
-    const tokens = nextTokens(rows, B, mask), own = score(model, tokens), { count } = tokens; // own [B,T]
-    const old = seen.old ?? own.stopGradient();                        // the one update comes before any change: the ratio is exactly 1
-    const [loss, , , diagnostics] = policyLoss.all(own, old, seen.reference, tensor(gains), tokens.targets, { clip, klWeight, count });
-    model.parameters.clearGradients();
-    backward(loss);
-    return { loss, gradNorm: apply(), own, diagnostics: diagnostics!, count };
-  });
+  const learn = step(
+    (
+      { rows, mask }: Rollouts,
+      gains: Float32Array,
+      seen: { old: Tensor | undefined; reference: Tensor },
+      apply: () => Tensor,
+    ) => {
+      // own [B,T]
+      const tokens = nextTokens(rows, B, mask);
+      const own = score(model, tokens);
+      const { count } = tokens;
+      // the one update comes before any change: the ratio is exactly 1
+      const old = seen.old ?? own.stopGradient();
+      const [loss, , , diagnostics] = policyLoss.all(own, old, seen.reference, tensor(gains), tokens.targets, {
+        clip,
+        klWeight,
+        count,
+      });
+      model.parameters.clearGradients();
+      backward(loss);
+      return { loss, gradNorm: apply(), own, diagnostics: diagnostics!, count };
+    },
+  );
 
   await trainLoop({
     phase, section: 'rl', settings: config.rl, model, run, updates, memory,
     async body(i: number, apply: Apply) {
-      const sampled = await rollout(model, task, { from: i * prompts, prompts, samples, temperature, seed: random.at(i) });
-      const gains = advantages(sampled.rewards, samples, advantage, memory), seen = await look(sampled);
+      const sampled = await rollout(model, task, {
+        from: i * prompts,
+        prompts,
+        samples,
+        temperature,
+        seed: random.at(i),
+      });
+      const gains = advantages(sampled.rewards, samples, advantage, memory);
+      const seen = await look(sampled);
       let found = await learn(sampled, gains, seen, () => apply(0));
       let gradNorm = await found.gradNorm.item();
-      const entropy = -mean(await found.own.read()) * found.own.size / found.count;   // of what was sampled: before the first update
+      // of what was sampled: before the first update
+      const entropy = -mean(await found.own.read()) * found.own.size / found.count;
       for (let update = 1; update < updates; update++) {
         found = await learn(sampled, gains, seen, () => apply(update));
-        if (Number.isFinite(gradNorm)) gradNorm = await found.gradNorm.item(); // one that is not is told, whatever follows
+        // one that is not is told, whatever follows
+        if (Number.isFinite(gradNorm)) gradNorm = await found.gradNorm.item();
       }
       const [loss, diagnostics] = [await found.loss.item(), await found.diagnostics.read()];
-      const perToken = (x: ArrayLike<number>): number => mean(x) * x.length / found.count, n = diagnostics.length / 2;
+      const perToken = (x: ArrayLike<number>): number => mean(x) * x.length / found.count;
+      const n = diagnostics.length / 2;
       return {
-        loss, gradNorm, tokens: found.count,
-        reward: mean(sampled.rewards), kl: perToken(diagnostics.subarray(0, n)), clipFraction: perToken(diagnostics.subarray(n)), entropy,
-        length: mean(sampled.lengths), thinkRate: mean(sampled.first.map((token) => Number(token === thinkToken))),
+        loss,
+        gradNorm,
+        tokens: found.count,
+        reward: mean(sampled.rewards),
+        kl: perToken(diagnostics.subarray(0, n)),
+        clipFraction: perToken(diagnostics.subarray(n)),
+        entropy,
+        length: mean(sampled.lengths),
+        thinkRate: mean(sampled.first.map((token) => Number(token === thinkToken))),
       };
     },
   });

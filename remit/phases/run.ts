@@ -1,4 +1,5 @@
-// What a phase reports to while it trains, and where it can leave itself to be taken up again: a run folder, a test, or nobody.
+// What a phase reports to while it trains, and where it can leave itself to be taken up again: a run folder, a test, or
+// nobody.
 
 import { callable, having, optional, such, text, toggle, whole } from '../../engine/options.ts';
 import type { Transformer } from '../../nn/transformer.ts';
@@ -24,10 +25,19 @@ const number = such('a number', (value) => typeof value === 'number'); // of a s
 
 /** An argument that is a step's record. */
 export const aRecord = having<StepRecord>("a step's record", {
-  phase: text, step: whole({ min: 1 }), steps: whole({ min: 1 }), loss: number, rate: number, gradNorm: number, tokens: whole({ min: 0 }),
+  phase: text,
+  step: whole({ min: 1 }),
+  steps: whole({ min: 1 }),
+  loss: number,
+  rate: number,
+  gradNorm: number,
+  tokens: whole({ min: 0 }),
 });
 
-/** A phase between two steps: all that it takes to go on as if nothing had happened, since data and randomness follow from the seed and the step. */
+/**
+ * A phase between two steps: all that it takes to go on as if nothing had happened, since data and randomness follow
+ * from the seed and the step.
+ */
 export interface PhaseState {
   readonly phase: string;
   readonly steps: number;
@@ -49,7 +59,10 @@ export interface Run {
   save(phase: string, model: Transformer): Promise<void>;
   /** Looks at the model after a step, without changing it: learning curves. */
   watch?(phase: string, step: number, model: Transformer): Promise<void>;
-  /** Before the first step: brings `state` to where the phase was left. True: its result is already stored, and now in the model. */
+  /**
+   * Before the first step: brings `state` to where the phase was left. True: its result is already stored, and now in
+   * the model.
+   */
   restore?(state: PhaseState): Promise<boolean>;
   /** After each step but the last: stores the state, as often as the run likes. */
   keep?(state: PhaseState): Promise<void>;
@@ -59,7 +72,13 @@ export interface Run {
 
 /** An argument that is a run. */
 export const aRun = having<Run>('a run: a RunFolder, or quietRun', {
-  stopping: toggle, log: callable(), save: callable(), watch: optional(callable()), restore: optional(callable()), keep: optional(callable()), suspend: optional(callable()),
+  stopping: toggle,
+  log: callable(),
+  save: callable(),
+  watch: optional(callable()),
+  restore: optional(callable()),
+  keep: optional(callable()),
+  suspend: optional(callable()),
 });
 
 /** Reports to nobody. */

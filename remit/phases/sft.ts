@@ -12,12 +12,22 @@ import { aRun, type Run } from './run.ts';
 const sftArguments = { config: anything, data: rowsRule, base: aTransformer, run: aRun, phase: optional(text) };
 
 /** Trains a copy of `base` and returns it. `phase` names it in metrics and checkpoints. */
-export async function sft(given: Config, data: Demonstrations, base: Transformer, run: Run, phase = 'sft'): Promise<Transformer> {
+export async function sft(
+  given: Config,
+  data: Demonstrations,
+  base: Transformer,
+  run: Run,
+  phase = 'sft',
+): Promise<Transformer> {
   checkArguments('sft', arguments, sftArguments);
   const config = checkConfig('sft', given);
   const model = base.clone();
   await nextTokenLoop({
-    phase, section: 'sft', settings: config.sft, model, run,
+    phase,
+    section: 'sft',
+    settings: config.sft,
+    model,
+    run,
     rows: (i, batch) => data.rows(i, batch),
     loss: ({ inputs, targets, count }) => ({ loss: crossEntropy(model.forward(inputs), targets, { count }) }),
   });

@@ -1,6 +1,7 @@
-// The loop that every phase shares: the phase's own body makes a loss and applies its gradient, the loop counts, checks, reports and saves;
-// and when the run was interrupted before, it goes on where that ended.
-// What differs between phases - model, data, loss - stays in the phase. Read after: pretrain.ts. Read next: next-token.ts.
+// The loop that every phase shares: the phase's own body makes a loss and applies its gradient, the loop counts,
+// checks, reports and saves; and when the run was interrupted before, it goes on where that ended.
+// What differs between phases - model, data, loss - stays in the phase. Read after: pretrain.ts. Read next:
+// next-token.ts.
 
 import { DivergedError } from '../../engine/errors.ts';
 import { backend } from '../../engine/runtime.ts';
@@ -11,7 +12,9 @@ import { schedule } from '../../optim/schedule.ts';
 import type { OptimiserConfig } from '../config/config.ts';
 import type { PhaseState, Run } from './run.ts';
 
-const SKIPPED = 'skipped steps', IN_A_ROW = 'skipped steps in a row'; // among what a phase remembers
+// among what a phase remembers
+const SKIPPED = 'skipped steps';
+const IN_A_ROW = 'skipped steps in a row';
 const LEFT_OUT = 'updates left out'; // ... of the optimiser's, for its bias correction
 const MOST_IN_A_ROW = 10; // more is no accident of a batch
 
@@ -26,7 +29,10 @@ export interface Iteration {
   readonly [extra: string]: number;
 }
 
-/** Clips the gradients and applies them; to be called in a step, after backward(). Returns their norm before clipping, []. `update`: see TrainLoop.updates. */
+/**
+ * Clips the gradients and applies them; to be called in a step, after backward(). Returns their norm before clipping,
+ * []. `update`: see TrainLoop.updates.
+ */
 export type Apply = (update?: number) => Tensor;
 
 export interface TrainLoop {
@@ -47,22 +53,35 @@ export interface TrainLoop {
 }
 
 /**
- * Runs the iterations of a phase that are still to do, from fresh optimiser moments or from where the run left it, then saves the model.
- * Throws DivergedError when loss or gradient is no number any more, or with
+ * Runs the iterations of a phase that are still to do, from fresh optimiser moments or from where the run left it, then
+ * saves the model. Throws DivergedError when loss or gradient is no number any more, or with
  * settings.diverged 'skip' when that went on for too long.
  */
-export async function trainLoop({ phase, section, settings, model, run, updates = 1, memory = {}, body }: TrainLoop): Promise<void> {
+export async function trainLoop({
+  phase,
+  section,
+  settings,
+  model,
+  run,
+  updates = 1,
+  memory = {},
+  body,
+}: TrainLoop): Promise<void> {
   const { steps, rate: peak, floor, warmup, schedule: kind } = settings;
   const rate = schedule({ kind, peak, steps, warmup, floor: floor * peak });
   const { beta1, beta2, weightDecay, clip } = settings;
-  const optimiser = new AdamW(model.parameters, { beta1, beta2, weightDecay, clip }), state: PhaseState = { phase, steps, model, optimiser, step: 0, tokens: 0, memory };
+  const optimiser = new AdamW(model.parameters, { beta1, beta2, weightDecay, clip });
+  const state: PhaseState = { phase, steps, model, optimiser, step: 0, tokens: 0, memory };
   try {
     if (await run.restore?.(state)) return;
     if (memory[LEFT_OUT]) optimiser.setSkipped(memory[LEFT_OUT]);
     while (state.step < steps && !run.stopping) {
       const i = state.step;
-      const { loss, gradNorm, tokens, ...rest } = await body(i, (update = 0) => optimiser.update(i * updates + update, rate(i)));
-      const inARow = settings.diverged === 'skip' && !Number.isFinite(gradNorm) ? (memory[IN_A_ROW] ?? 0) + 1 : 0; // the optimiser left all as it was
+      const { loss, gradNorm, tokens, ...rest } = await body(i, (update = 0) =>
+        optimiser.update(i * updates + update, rate(i)),
+      );
+      // the optimiser left all as it was
+      const inARow = settings.diverged === 'skip' && !Number.isFinite(gradNorm) ? (memory[IN_A_ROW] ?? 0) + 1 : 0;
       if (inARow === 0 || inARow > MOST_IN_A_ROW) checkFinite({ phase, section, step: i + 1 }, { loss, gradNorm });
       if (inARow > 0) {
         memory[SKIPPED] = (memory[SKIPPED] ?? 0) + 1;
@@ -71,30 +90,53 @@ export async function trainLoop({ phase, section, settings, model, run, updates 
       if (memory[SKIPPED]) memory[IN_A_ROW] = inARow;
       state.step++;
       state.tokens += tokens;
-      run.log({ phase, step: state.step, steps, loss, rate: rate(i), gradNorm, ...rest, ...(memory[SKIPPED] && { skipped: memory[SKIPPED] }), tokens: state.tokens });
+      run.log({
+        phase,
+        step: state.step,
+        steps,
+        loss,
+        rate: rate(i),
+        gradNorm,
+        ...rest,
+        ...(memory[SKIPPED] && { skipped: memory[SKIPPED] }),
+        tokens: state.tokens,
+      });
       await run.watch?.(phase, state.step, model);
       if (state.step < steps) await run.keep?.(state);
     }
     if (state.step === steps) {
       await checkWeights({ phase, section, step: steps }, model);
       await run.save(phase, model);
-    }
-    else await run.suspend?.(state);
+    } else await run.suspend?.(state);
   } finally {
     optimiser.free();
   }
 }
 
 /** The last update is followed by no loss that would tell. */
-async function checkWeights({ phase, section, step }: { phase: string; section: string; step: number }, { parameters }: Transformer): Promise<void> {
+async function checkWeights(
+  { phase, section, step }: { phase: string; section: string; step: number },
+  { parameters }: Transformer,
+): Promise<void> {
   const { values, size } = parameters.flat;
   const wrong = (await backend().read(values)).subarray(0, size).find((value) => !Number.isFinite(value));
-  if (wrong !== undefined) throw new DivergedError(`${phase}: a weight is ${wrong} after step ${step}: lower ${section}.rate or ${section}.clip`);
+  if (wrong !== undefined) {
+    throw new DivergedError(
+      `${phase}: a weight is ${wrong} after step ${step}: lower ${section}.rate or ${section}.clip`,
+    );
+  }
 }
 
 /** Told at the step itself: the weights are still those of the step before. */
-function checkFinite({ phase, section, step }: { phase: string; section: string; step: number }, values: Readonly<Record<string, number>>): void {
+function checkFinite(
+  { phase, section, step }: { phase: string; section: string; step: number },
+  values: Readonly<Record<string, number>>,
+): void {
   for (const [name, value] of Object.entries(values)) {
-    if (!Number.isFinite(value)) throw new DivergedError(`${phase}: ${name} is ${value} at step ${step}: lower ${section}.rate or ${section}.clip`);
+    if (!Number.isFinite(value)) {
+      throw new DivergedError(
+        `${phase}: ${name} is ${value} at step ${step}: lower ${section}.rate or ${section}.clip`,
+      );
+    }
   }
 }

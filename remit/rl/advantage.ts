@@ -1,5 +1,5 @@
-// How much better an answer was than expected. The baseline decides the variance of the gradient, not its direction: it must not
-// depend on the answer it is taken from.
+// How much better an answer was than expected. The baseline decides the variance of the gradient, not its direction: it
+// must not depend on the answer it is taken from.
 
 import { ConfigError } from '../../engine/errors.ts';
 import { checkArguments, choice, isOptions, list, optional, real, such, whole } from '../../engine/options.ts';
@@ -13,7 +13,12 @@ const advantagesArguments = {
   rewards: list('a list of finite numbers', real()),
   size: whole({ min: 1 }),
   kind: advantageRule,
-  memory: optional(such('a plain object to keep numbers in', (value) => isOptions(value) && Object.values(value).every((kept) => kept === undefined || Number.isFinite(kept)))),
+  memory: optional(
+    such(
+      'a plain object to keep numbers in',
+      (value) => isOptions(value) && Object.values(value).every((kept) => kept === undefined || Number.isFinite(kept)),
+    ),
+  ),
 };
 
 /** Added to a standard deviation, so that a group of equal rewards gives 0. */
@@ -30,27 +35,46 @@ const BASELINE_RATE = 0.1;
  *   dr-grpo    r - group mean: rloo times (size - 1) / size   arXiv 2503.20783
  *   reinforce  r - running mean of earlier batches            `memory.baseline`, which is then moved on; 0 at first
  *
- * Throws ConfigError for rewards that are no finite numbers or do not divide into groups of `size`, for groups of one where a group is compared
- * with itself (all but reinforce), for advantages beyond single precision, and for another kind.
+ * Throws ConfigError for rewards that are no finite numbers or do not divide into groups of `size`, for groups of one
+ * where a group is compared with itself (all but reinforce), for advantages beyond single precision, and for another
+ * kind.
  */
-export function advantages(rewards: ArrayLike<number>, size: number, kind: AdvantageName, memory: Record<string, number> = {}): Float32Array {
+export function advantages(
+  rewards: ArrayLike<number>,
+  size: number,
+  kind: AdvantageName,
+  memory: Record<string, number> = {},
+): Float32Array {
   checkArguments('advantages', arguments, advantagesArguments);
   if (rewards.length === 0 || rewards.length % size !== 0) {
-    throw new ConfigError(`advantages: ${rewards.length} rewards in groups of ${size}: need one or more groups, all of one size`);
+    throw new ConfigError(
+      `advantages: ${rewards.length} rewards in groups of ${size}: need one or more groups, all of one size`,
+    );
   }
   if (size < 2 && kind !== 'reinforce') {
-    throw new ConfigError(`advantages: groups of ${size}, ${kind}: compares the samples of a question: give 2 or more, or use reinforce`);
+    throw new ConfigError(
+      `advantages: groups of ${size}, ${kind}: compares the samples of a question: give 2 or more, or use reinforce`,
+    );
   }
   return checkFinite(advantagesOf(Array.from(rewards), size, kind, memory), kind);
 }
 
 function checkFinite(found: Float32Array, kind: AdvantageName): Float32Array {
   const wrong = found.find((x) => !Number.isFinite(x));
-  if (wrong !== undefined) throw new ConfigError(`advantages: ${kind}: an advantage is ${wrong}: the rewards are too large: give smaller ones`);
+  if (wrong !== undefined) {
+    throw new ConfigError(
+      `advantages: ${kind}: an advantage is ${wrong}: the rewards are too large: give smaller ones`,
+    );
+  }
   return found;
 }
 
-function advantagesOf(all: readonly number[], size: number, kind: AdvantageName, memory: Record<string, number>): Float32Array {
+function advantagesOf(
+  all: readonly number[],
+  size: number,
+  kind: AdvantageName,
+  memory: Record<string, number>,
+): Float32Array {
   if (kind === 'reinforce') {
     const baseline = memory.baseline ?? 0;
     memory.baseline = baseline + BASELINE_RATE * (mean(all) - baseline);
@@ -58,8 +82,12 @@ function advantagesOf(all: readonly number[], size: number, kind: AdvantageName,
   }
   const out = new Float32Array(all.length);
   for (let start = 0; start < all.length; start += size) {
-    const group = all.slice(start, start + size), centre = mean(group);
-    out.set(group.map((reward) => (reward - centre) * factor(group, centre, kind)), start);
+    const group = all.slice(start, start + size);
+    const centre = mean(group);
+    out.set(
+      group.map((reward) => (reward - centre) * factor(group, centre, kind)),
+      start,
+    );
   }
   return out;
 }

@@ -1,19 +1,36 @@
 // Answers that a model samples, with their rewards: what one iteration of reinforcement learning learns from.
-// All prompts of a batch are of one length, so the whole batch is decoded together with a key-value cache and read back once.
-// Read after: task.ts. Read next: ../phases/rl.ts.
+// All prompts of a batch are of one length, so the whole batch is decoded together with a key-value cache and read back
+// once. Read after: task.ts. Read next: ../phases/rl.ts.
 
 import { ConfigError } from '../../engine/errors.ts';
 import { highest } from '../../engine/extremes.ts';
-import { anything, callable, checkArguments, checkOptions, checkValue, having, real, typedArray, whole, type Rules } from '../../engine/options.ts';
+import {
+  anything,
+  callable,
+  checkArguments,
+  checkOptions,
+  checkValue,
+  having,
+  real,
+  typedArray,
+  whole,
+  type Rules,
+} from '../../engine/options.ts';
 import { anRng, type Rng } from '../../engine/rng.ts';
 import { generate } from '../../nn/generate.ts';
 import { aTransformer, type Transformer } from '../../nn/transformer.ts';
 import { taskRule, type Question, type Task } from './task.ts';
 
 export interface Rollouts {
-  /** [B*L] i32: prompt and answer, cut off after the longest answer of the batch; a shorter one goes on with stop tokens. */
+  /**
+   * [B*L] i32: prompt and answer, cut off after the longest answer of the batch; a shorter one goes on with stop
+   * tokens.
+   */
   readonly rows: Int32Array;
-  /** [B*(L-1)] f32 for the targets (tokens 1 to L-1 of each row): 1 on the answer up to and including its stop token, else 0. */
+  /**
+   * [B*(L-1)] f32 for the targets (tokens 1 to L-1 of each row): 1 on the answer up to and including its stop token,
+   * else 0.
+   */
   readonly mask: Float32Array;
   /** [B]. */
   readonly rewards: Float64Array;
@@ -48,27 +65,48 @@ const rewardRule = real({ from: -LARGEST_REWARD, to: LARGEST_REWARD });
 const questionRule = having<Question>('a question', { prompt: typedArray('Int32Array'), reward: callable() });
 
 /**
- * B = prompts * samples answers of `model`. Throws ConfigError for an option that is unknown or out of its range, for what is no task or question,
- * for prompts that are not all of one length, and for a reward that is no number: it names the question and the sample.
+ * B = prompts * samples answers of `model`. Throws ConfigError for an option that is unknown or out of its range, for
+ * what is no task or question, for prompts that are not all of one length, and for a reward that is no number: it names
+ * the question and the sample.
  */
 export async function rollout(model: Transformer, task: Task, options: RolloutOptions): Promise<Rollouts> {
   checkArguments('rollout', arguments, rolloutArguments);
   const { from, prompts, samples, temperature, seed } = checkOptions<RolloutOptions>('rollout', options, rolloutRules);
   const questions = ask(task, from, prompts);
   const batch = prompts * samples;
-  const P = questions[0]!.prompt.length, full = P + task.maxNew;
-  const repeated = Int32Array.from({ length: batch * P }, (_, i) => questions[Math.floor(i / (P * samples))]!.prompt[i % P]!);
-  const rows = await generate(model, repeated, { batch, maxNew: task.maxNew, temperature, seed, stop: task.stop, ...(task.vocabulary !== undefined && { vocabulary: task.vocabulary }) });
+  const P = questions[0]!.prompt.length;
+  const full = P + task.maxNew;
+  const repeated = Int32Array.from(
+    { length: batch * P },
+    (_, i) => questions[Math.floor(i / (P * samples))]!.prompt[i % P]!,
+  );
+  const rows = await generate(model, repeated, {
+    batch,
+    maxNew: task.maxNew,
+    temperature,
+    seed,
+    stop: task.stop,
+    ...(task.vocabulary !== undefined && { vocabulary: task.vocabulary }),
+  });
 
-  const rewards = new Float64Array(batch), lengths = new Int32Array(batch), first = new Int32Array(batch);
+  const rewards = new Float64Array(batch);
+  const lengths = new Int32Array(batch);
+  const first = new Int32Array(batch);
   for (let b = 0; b < batch; b++) {
-    const row = rows.subarray(b * full, (b + 1) * full), stop = row.indexOf(task.stop, P);
+    const row = rows.subarray(b * full, (b + 1) * full);
+    const stop = row.indexOf(task.stop, P);
     const question = Math.floor(b / samples);
-    rewards[b] = rewardOf(questions[question]!, row, `rollout: task.question(${from + question}): reward of sample ${b % samples}`);
+    rewards[b] = rewardOf(
+      questions[question]!,
+      row,
+      `rollout: task.question(${from + question}): reward of sample ${b % samples}`,
+    );
     lengths[b] = (stop < 0 ? full - 1 : stop) + 1 - P;
     first[b] = row[P]!;
   }
-  const L = P + highest(lengths), cut = new Int32Array(batch * L), mask = new Float32Array(batch * (L - 1));
+  const L = P + highest(lengths);
+  const cut = new Int32Array(batch * L);
+  const mask = new Float32Array(batch * (L - 1));
   for (let b = 0; b < batch; b++) {
     cut.set(rows.subarray(b * full, b * full + L), b * L);
     mask.fill(1, b * (L - 1) + P - 1, b * (L - 1) + P - 1 + lengths[b]!); // the target at j is token j + 1
@@ -76,7 +114,10 @@ export async function rollout(model: Transformer, task: Task, options: RolloutOp
   return { rows: cut, mask, rewards, lengths, first };
 }
 
-/** What a question's program thinks of a row; true is 1. Throws ConfigError unless that is a number, now, and one that single precision can hold. */
+/**
+ * What a question's program thinks of a row; true is 1. Throws ConfigError unless that is a number, now, and one that
+ * single precision can hold.
+ */
 function rewardOf(question: Question, row: Int32Array, where: string): number {
   let reward: unknown;
   try {
@@ -85,16 +126,21 @@ function rewardOf(question: Question, row: Int32Array, where: string): number {
     const why = error instanceof Error ? error.message : String(error);
     throw new ConfigError(`${where}: ${why}: reward() must return a number and never throw`, { cause: error });
   }
-  if (reward instanceof Promise) reward.catch(() => {}); // it is refused here: what becomes of it is nobody's business any more
+  // it is refused here: what becomes of it is nobody's business any more
+  if (reward instanceof Promise) reward.catch(() => {});
   return checkValue(where, typeof reward === 'boolean' ? Number(reward) : reward, rewardRule);
 }
 
 /** Questions from number `from` on, with prompts of one length: they are decoded side by side. */
 function ask(task: Task, from: number, count: number): readonly Question[] {
-  const questions = Array.from({ length: count }, (_, i) => checkValue(`rollout: task.question(${from + i})`, task.question(from + i), questionRule));
+  const questions = Array.from({ length: count }, (_, i) =>
+    checkValue(`rollout: task.question(${from + i})`, task.question(from + i), questionRule),
+  );
   const length = questions[0]!.prompt.length;
   const other = questions.findIndex(({ prompt }) => prompt.length !== length);
   if (other < 0) return questions;
-  throw new ConfigError(`rollout: task.question(${from + other}): a prompt of ${questions[other]!.prompt.length} tokens, and one of ${length} before it: ` +
-    'the prompts of a batch must be of one length');
+  throw new ConfigError(
+    `rollout: task.question(${from + other}): a prompt of ${questions[other]!.prompt.length} tokens, and one of ${length} before it: ` +
+      'the prompts of a batch must be of one length',
+  );
 }

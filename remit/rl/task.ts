@@ -22,12 +22,19 @@ export interface Task {
   readonly maxNew: number;
   /** The token that ends an answer. */
   readonly stop: number;
-  /** Tokens that mean something, from 0; all that the model has unless given. A model with more, a padded vocabulary, never answers with others. */
+  /**
+   * Tokens that mean something, from 0; all that the model has unless given. A model with more, a padded vocabulary,
+   * never answers with others.
+   */
   readonly vocabulary?: number;
 }
 
 /** What a phase asks of a task; of a class of somebody's or not. */
-export const taskRule = having<Task>('a task', { question: callable(), maxNew: whole({ min: 1 }), stop: whole({ min: 0 }) });
+export const taskRule = having<Task>('a task', {
+  question: callable(),
+  maxNew: whole({ min: 1 }),
+  stop: whole({ min: 0 }),
+});
 
 const number = whole({ min: 0 });
 

@@ -1,5 +1,5 @@
-// Whose folder is it? A new run gets one that is empty; a run that goes on gets its own, if its settings are still the same.
-// Used by: folder.ts.
+// Whose folder is it? A new run gets one that is empty; a run that goes on gets its own, if its settings are still the
+// same. Used by: folder.ts.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,11 @@ import { reason } from './reason.ts';
  */
 export type Resume = 'never' | 'required' | 'if-there' | 'in-place';
 
-const claimArguments = { wanted: optional(string), name: text, resume: optional(choice('never', 'required', 'if-there', 'in-place')) };
+const claimArguments = {
+  wanted: optional(string),
+  name: text,
+  resume: optional(choice('never', 'required', 'if-there', 'in-place')),
+};
 
 const SHOWN = 5; // differences in a message
 
@@ -31,9 +35,17 @@ export function claimFolder(wanted: string | undefined, name: string, resume: Re
   if (wanted === undefined) return firstFree(name);
   if (wanted.trim() === '') throw new ConfigError(`run: --out '${wanted}': must be the name of a folder`);
   const there = existsSync(wanted);
-  if (there && !statSync(wanted).isDirectory()) throw new ConfigError(`run: ${wanted}: is a file: ${resume === 'required' ? 'a run is a folder' : 'choose another --out'}`);
+  if (there && !statSync(wanted).isDirectory()) {
+    throw new ConfigError(
+      `run: ${wanted}: is a file: ${resume === 'required' ? 'a run is a folder' : 'choose another --out'}`,
+    );
+  }
   if (there && existsSync(join(wanted, 'config.json')) && resume !== 'never') return wanted;
-  if (resume === 'required') throw new ConfigError(`run: ${wanted}: ${there ? 'holds no run' : 'no such folder'}: there is nothing to go on with`);
+  if (resume === 'required') {
+    throw new ConfigError(
+      `run: ${wanted}: ${there ? 'holds no run' : 'no such folder'}: there is nothing to go on with`,
+    );
+  }
   if (there && attempt(wanted, () => readdirSync(wanted)).some((entry) => entry !== 'lock' && !isNobodys(entry))) {
     const way = existsSync(join(wanted, 'config.json')) ? `, or go on with it by --resume ${wanted}` : '';
     throw new ConfigError(`run: ${wanted}: exists and is not empty: choose another --out${way}`);
@@ -59,14 +71,16 @@ function firstFree(name: string): string {
       mkdirSync(path); // fails when it exists: two runs that start at once get two folders
       return path;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw new ConfigError(`run: ${path}: ${reason(error)}: choose another --out`, { cause: error });
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+        throw new ConfigError(`run: ${path}: ${reason(error)}: choose another --out`, { cause: error });
+      }
     }
   }
 }
 
 /**
- * SHA-256 of what a run is set to. Of values, not of text: order, spaces and line ends of a file do not count; nor does where the user's text
- * lies, whose contents have a hash of their own.
+ * SHA-256 of what a run is set to. Of values, not of text: order, spaces and line ends of a file do not count; nor does
+ * where the user's text lies, whose contents have a hash of their own.
  */
 export function hashOfSettings(config: Config): string {
   const { config: ordered } = resolveConfig({ file: { path: 'config', values: config } });
@@ -79,18 +93,28 @@ export function toJson(value: unknown): string {
 }
 
 /**
- * What checkpoints of the run in a folder may bear as the hash of their settings: that of the values in its config.json and, for runs from
- * before that was so, of the file. Undefined without a config.json. Throws ConfigError, showing the difference, unless it says the same as `config`.
+ * What checkpoints of the run in a folder may bear as the hash of their settings: that of the values in its config.json
+ * and, for runs from before that was so, of the file. Undefined without a config.json. Throws ConfigError, showing the
+ * difference, unless it says the same as `config`.
  */
 export function storedSettings(folder: string, config: Config): ReadonlySet<string> | undefined {
   const path = join(folder, 'config.json');
   if (!existsSync(path)) return undefined;
   const theirs = resolveConfig({ file: { path, values: readJson(path) } }).config;
-  const [before, now] = [theirs, config].map((tree) => layerFromTree(path, tree).values) as [ReadonlyMap<string, unknown>, ReadonlyMap<string, unknown>];
-  const names = [...new Set([...before.keys(), ...now.keys()])].filter((name) => before.get(name) !== now.get(name) && !isPlace(name, before, now));
+  const [before, now] = [theirs, config].map((tree) => layerFromTree(path, tree).values) as [
+    ReadonlyMap<string, unknown>,
+    ReadonlyMap<string, unknown>,
+  ];
+  const names = [...new Set([...before.keys(), ...now.keys()])].filter(
+    (name) => before.get(name) !== now.get(name) && !isPlace(name, before, now),
+  );
   if (names.length === 0) return new Set([hashOfSettings(theirs), sha256(readFileSync(path, 'utf8'))]);
-  const shown = names.slice(0, SHOWN).map((name) => `${name} is ${show(before.get(name))} there and ${show(now.get(name))} here`);
-  throw new ConfigError(`run: ${folder}: has other settings: ${shown.join(', ')}${names.length > SHOWN ? `, and ${names.length - SHOWN} more` : ''}: leave them out, or choose another --out`);
+  const shown = names
+    .slice(0, SHOWN)
+    .map((name) => `${name} is ${show(before.get(name))} there and ${show(now.get(name))} here`);
+  throw new ConfigError(
+    `run: ${folder}: has other settings: ${shown.join(', ')}${names.length > SHOWN ? `, and ${names.length - SHOWN} more` : ''}: leave them out, or choose another --out`,
+  );
 }
 
 /** The same text may lie elsewhere: its contents are compared (environment.ts). */

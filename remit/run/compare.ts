@@ -1,4 +1,5 @@
-// Two run folders, compared bit by bit: the first place where they differ, with both values. Used by: remit/cli/verify.ts.
+// Two run folders, compared bit by bit: the first place where they differ, with both values. Used by:
+// remit/cli/verify.ts.
 
 import { readFileSync } from 'node:fs';
 import { readSafetensors, type SafetensorsFile, type StoredTensor } from '../../engine/safetensors.ts';
@@ -36,10 +37,16 @@ function text(value: Json | undefined): string {
 }
 
 /** A line of metrics against the step that was trained again. `line`: undefined when the file ends before it. */
-export function compareLine(line: string | undefined, record: Readonly<Record<string, number | string>>, number: number): Difference | undefined {
-  const now = JSON.stringify(record), place = `metrics.jsonl:${number}: ${record.phase}, step ${record.step}`;
+export function compareLine(
+  line: string | undefined,
+  record: Readonly<Record<string, number | string>>,
+  number: number,
+): Difference | undefined {
+  const now = JSON.stringify(record);
+  const place = `metrics.jsonl:${number}: ${record.phase}, step ${record.step}`;
   if (line === now) return undefined;
-  return compareJson(parsed(line), JSON.parse(now) as Json, place) ?? { place, stored: `${line}`, now }; // the same values, other text
+  // the same values, other text
+  return compareJson(parsed(line), JSON.parse(now) as Json, place) ?? { place, stored: `${line}`, now };
 }
 
 function parsed(line: string | undefined): Json | undefined {
@@ -52,7 +59,8 @@ function parsed(line: string | undefined): Json | undefined {
 
 /** A stored checkpoint against one that was trained again, without the checksum: tensor by tensor, number by number. */
 export function compareCheckpoints(storedPath: string, nowPath: string, name: string): Difference | undefined {
-  const bytes = readFileSync(storedPath), fresh = readFileSync(nowPath);
+  const bytes = readFileSync(storedPath);
+  const fresh = readFileSync(nowPath);
   if (bytes.equals(fresh)) return undefined;
   let stored: SafetensorsFile;
   try {
@@ -65,19 +73,38 @@ export function compareCheckpoints(storedPath: string, nowPath: string, name: st
     const found = compareTensors(stored.tensors.get(tensor), now.tensors.get(tensor), `${name}: ${tensor}`);
     if (found !== undefined) return found;
   }
-  const notes = (file: SafetensorsFile): Json => Object.fromEntries([...file.metadata].filter(([key]) => key !== 'sha256'));
-  return compareJson(notes(stored), notes(now), name) ?? compareJson(stored.metadata.get('sha256'), now.metadata.get('sha256'), `${name}: checksum`)
-    ?? { place: name, stored: 'the same values in other bytes', now: 'those of this program' };
+  const notes = (file: SafetensorsFile): Json =>
+    Object.fromEntries([...file.metadata].filter(([key]) => key !== 'sha256'));
+  return (
+    compareJson(notes(stored), notes(now), name) ??
+    compareJson(stored.metadata.get('sha256'), now.metadata.get('sha256'), `${name}: checksum`) ?? {
+      place: name,
+      stored: 'the same values in other bytes',
+      now: 'those of this program',
+    }
+  );
 }
 
-function compareTensors(stored: StoredTensor | undefined, now: StoredTensor | undefined, place: string): Difference | undefined {
-  const shape = (tensor: StoredTensor | undefined): Json => (tensor === undefined ? 'no such tensor' : `${tensor.dtype} [${tensor.shape.join(',')}]`);
+function compareTensors(
+  stored: StoredTensor | undefined,
+  now: StoredTensor | undefined,
+  place: string,
+): Difference | undefined {
+  const shape = (tensor: StoredTensor | undefined): Json =>
+    tensor === undefined ? 'no such tensor' : `${tensor.dtype} [${tensor.shape.join(',')}]`;
   const form = compareJson(shape(stored), shape(now), place);
   if (form !== undefined || stored === undefined || now === undefined) return form;
-  const [a, b] = [stored, now].map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)) as [Uint8Array, Uint8Array];
+  const [a, b] = [stored, now].map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)) as [
+    Uint8Array,
+    Uint8Array,
+  ];
   if (Buffer.compare(a, b) === 0) return undefined;
   const at = Math.floor(a.findIndex((byte, i) => byte !== b[i]) / stored.data.BYTES_PER_ELEMENT);
-  return { place: `${place}[${indices(at, stored.shape).join(',')}]`, stored: number(stored.data[at]!), now: number(now.data[at]!) };
+  return {
+    place: `${place}[${indices(at, stored.shape).join(',')}]`,
+    stored: number(stored.data[at]!),
+    now: number(now.data[at]!),
+  };
 }
 
 /** 5 in [2,3] -> 1,2. */

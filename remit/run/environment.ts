@@ -33,23 +33,38 @@ export interface Environment {
   readonly sources?: Sources;
 }
 
-/** Whether a run that began in `before` can go on in `now`: throws ConfigError when it is another run, or began with something else; tells of another device. */
+/**
+ * Whether a run that began in `before` can go on in `now`: throws ConfigError when it is another run, or began with
+ * something else; tells of another device.
+ */
 export function checkSame(before: unknown, now: Environment, run: string, notice: (text: string) => void): void {
   const then = (before ?? {}) as Partial<Environment>;
   if (then.plan !== undefined && now.plan !== undefined && then.plan !== now.plan) {
     const way = isPlan(then.plan) ? `go on with it by ${planWords(then.plan)} --resume ${run}` : 'leave it alone';
     throw new ConfigError(`run: ${run}: is a run of ${then.plan}, not of ${now.plan}: ${way}, or choose another --out`);
   }
-  for (const [part, name] of [['start', 'another model (--init)'], ['reference', 'another guide (--reference)'], ['data', 'other text (--data)']] as const) {
+  for (const [part, name] of [
+    ['start', 'another model (--init)'],
+    ['reference', 'another guide (--reference)'],
+    ['data', 'other text (--data)'],
+  ] as const) {
     if (then[part] === now[part]) continue;
-    const lengths = part === 'data' && then.dataLength !== undefined ? `: ${then.dataLength} characters then, ${now.dataLength} now` : '';
+    const lengths =
+      part === 'data' && then.dataLength !== undefined
+        ? `: ${then.dataLength} characters then, ${now.dataLength} now`
+        : '';
     throw new ConfigError(`run: ${run}: began with ${name}${lengths}: bring that back, or choose another --out`);
   }
-  if (then.device !== now.device) notice(`this run began on ${String(then.device)} and goes on on ${now.device}: the last bits will differ`);
+  if (then.device !== now.device) {
+    notice(`this run began on ${String(then.device)} and goes on on ${now.device}: the last bits will differ`);
+  }
 }
 
 /** An argument that is an environment. */
-export const anEnvironment = having<Environment>('what environment(version, device) gives', { version: text, device: text });
+export const anEnvironment = having<Environment>('what environment(version, device) gives', {
+  version: text,
+  device: text,
+});
 
 export function environment(version: string, device: string): Environment {
   checkArguments('environment', arguments, { version: text, device: text });

@@ -5,14 +5,30 @@
 //   timing.jsonl       one line per step: seconds and tokens per second
 //   checkpoints/       the model at the end of each phase, and the phase in hand (states.ts)
 //   evaluation.json    scores per task and stage
-// A run that was interrupted, by whatever, is taken up from its folder and ends with the same bytes as one that was not: every phase asks
-// for its state, the first that is not finished cuts metrics.jsonl back to where its state was stored, and goes on.
-// Nothing else is ever overwritten. Read after: checkpoint.ts, states.ts. Read next: claim.ts, model.ts.
+// A run that was interrupted, by whatever, is taken up from its folder and ends with the same bytes as one that was
+// not: every phase asks for its state, the first that is not finished cuts metrics.jsonl back to where its state was
+// stored, and goes on. Nothing else is ever overwritten. Read after: checkpoint.ts, states.ts. Read next: claim.ts,
+// model.ts.
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, FormatError, RemitError } from '../../engine/errors.ts';
-import { anything, callable, checkArguments, checkOptions, having, isOptions, list, optional, real, such, text, whole, type Rule, type Rules } from '../../engine/options.ts';
+import {
+  anything,
+  callable,
+  checkArguments,
+  checkOptions,
+  having,
+  isOptions,
+  list,
+  optional,
+  real,
+  such,
+  text,
+  whole,
+  type Rule,
+  type Rules,
+} from '../../engine/options.ts';
 import { aTransformer, type Transformer } from '../../nn/transformer.ts';
 import { checkConfig, type Config } from '../config/config.ts';
 import { aTokenizer, type Tokenizer } from '../data/tokenizer.ts';
@@ -49,7 +65,10 @@ export interface RunFolderOptions {
   readonly check?: ((record: StepRecord) => void) | undefined;
 }
 
-const aReport = such('an object or a list that JSON can hold', (value) => (isOptions(value) || Array.isArray(value)) && isJson(value));
+const aReport = such(
+  'an object or a list that JSON can hold',
+  (value) => (isOptions(value) || Array.isArray(value)) && isJson(value),
+);
 
 const runRules: Rules<RunFolderOptions> = {
   config: such('a config: resolveConfig().config is one', isOptions), // which checkConfig() looks at
@@ -89,7 +108,10 @@ export class RunFolder implements Run {
   #speed = new Speed();
   #phaseStart = 0;
 
-  /** Fills the folder `path`, which claimFolder() has made, or takes up the run in it. Throws ConfigError when that has other settings. */
+  /**
+   * Fills the folder `path`, which claimFolder() has made, or takes up the run in it. Throws ConfigError when that has
+   * other settings.
+   */
   constructor(path: string, given: RunFolderOptions) {
     checkArguments('RunFolder', arguments, { path: text, options: anything });
     const options = checkOptions<RunFolderOptions>('RunFolder', given, runRules);
@@ -105,8 +127,9 @@ export class RunFolder implements Run {
       sweep(path);
       if (stored === undefined) writeAtomically(join(path, 'config.json'), toJson(options.config));
       const environment = join(path, 'env.json');
-      if (existsSync(environment)) checkSame(readJson(environment), options.environment, path, (text) => options.notice?.(text));
-      else writeAtomically(environment, toJson(options.environment));
+      if (existsSync(environment)) {
+        checkSame(readJson(environment), options.environment, path, (text) => options.notice?.(text));
+      } else writeAtomically(environment, toJson(options.environment));
       makeFolder(this.#states.folder);
       sweep(this.#states.folder);
       this.#metrics = new Lines(join(path, 'metrics.jsonl'));
@@ -134,9 +157,15 @@ export class RunFolder implements Run {
     for (const path of this.#states.of(phase)) if ((found = this.#open(phase, path)) !== undefined) break;
     if (found?.unfinished) {
       model.parameters.load(found.tensors, this.good!);
-      for (const key of ['m', 'v'] as const) model.parameters.load(found.unfinished.moments[key], this.good!, optimiser.moments[key]);
+      for (const key of ['m', 'v'] as const) {
+        model.parameters.load(found.unfinished.moments[key], this.good!, optimiser.moments[key]);
+      }
       Object.assign(memory, found.unfinished.memory);
-      [state.step, state.tokens, this.#lines] = [found.place.step, found.unfinished.tokens, this.#linesUpTo(found.place)];
+      [state.step, state.tokens, this.#lines] = [
+        found.place.step,
+        found.unfinished.tokens,
+        this.#linesUpTo(found.place),
+      ];
       this.#options.notice?.(`going on from ${this.good}: ${phase}, step ${state.step} of ${steps}`);
     } else this.#states.clear(phase);
     if (!this.#begun) this.#cut(phase);
@@ -154,13 +183,20 @@ export class RunFolder implements Run {
     this.#speed.add(record.tokens, time);
     const { phase, step } = record;
     this.#metrics.append(record);
-    this.#timing.append({ phase, step, seconds: round(time - this.#phaseStart), tokensPerSecond: round(this.#speed.perSecond) });
+    this.#timing.append({
+      phase,
+      step,
+      seconds: round(time - this.#phaseStart),
+      tokensPerSecond: round(this.#speed.perSecond),
+    });
     this.#options.progress?.update(record);
   }
 
   async keep(state: PhaseState): Promise<void> {
-    const { seconds, every } = this.#options.config.checkpoint, { at, took } = this.#stored;
-    const due = (every > 0 && state.step % every === 0) || (seconds > 0 && now() - at >= Math.max(seconds, COST * took));
+    const { seconds, every } = this.#options.config.checkpoint;
+    const { at, took } = this.#stored;
+    const due =
+      (every > 0 && state.step % every === 0) || (seconds > 0 && now() - at >= Math.max(seconds, COST * took));
     if (due) await this.#store(state);
   }
 
@@ -179,9 +215,17 @@ export class RunFolder implements Run {
     if (this.stopping) throw new StoppedError(`stopped after ${phase}`);
   }
 
-  /** Stores the model beside the others when its loss is the lowest of the phase so far; resolves to where the best one stands. */
+  /**
+   * Stores the model beside the others when its loss is the lowest of the phase so far; resolves to where the best one
+   * stands.
+   */
   async saveBest(phase: string, step: number, model: Transformer, loss: number): Promise<Place> {
-    checkArguments('RunFolder.saveBest', arguments, { phase: text, step: whole({ min: 0 }), model: aTransformer, loss: real() });
+    checkArguments('RunFolder.saveBest', arguments, {
+      phase: text,
+      step: whole({ min: 0 }),
+      model: aTransformer,
+      loss: real(),
+    });
     const path = this.#states.best(phase);
     if (this.#best?.phase !== phase) this.#best = existsSync(path) ? this.#read(path)?.place : undefined;
     if (this.#best?.loss !== undefined && this.#best.loss <= loss) return this.#best;
@@ -224,9 +268,20 @@ export class RunFolder implements Run {
   }
 
   /** The lines go first: a checkpoint never knows of steps that the metrics do not. */
-  async #write(path: string, model: Transformer, { phase, step }: Pick<Place, 'phase' | 'step'>, state?: PhaseState): Promise<void> {
+  async #write(
+    path: string,
+    model: Transformer,
+    { phase, step }: Pick<Place, 'phase' | 'step'>,
+    state?: PhaseState,
+  ): Promise<void> {
     for (const lines of [this.#metrics, this.#timing]) lines.sync();
-    await writeCheckpoint(path, model, this.#options.tokenizer, { phase, step, seed: this.#options.config.seed, configHash: this.#configHash }, state);
+    await writeCheckpoint(
+      path,
+      model,
+      this.#options.tokenizer,
+      { phase, step, seed: this.#options.config.seed, configHash: this.#configHash },
+      state,
+    );
     this.good = path;
   }
 
@@ -234,7 +289,11 @@ export class RunFolder implements Run {
   #open(phase: string, path: string): Checkpoint | undefined {
     const found = this.#begun || !existsSync(path) ? undefined : this.#read(path);
     if (found === undefined) return undefined;
-    if (found.place.phase !== phase) throw new FormatError(`checkpoint: ${path}: is of phase ${found.place.phase}: give it its name back, or remove it`);
+    if (found.place.phase !== phase) {
+      throw new FormatError(
+        `checkpoint: ${path}: is of phase ${found.place.phase}: give it its name back, or remove it`,
+      );
+    }
     this.good = path;
     return found;
   }
@@ -249,33 +308,46 @@ export class RunFolder implements Run {
       this.#options.notice?.(`${error.message}: left out`);
       return undefined;
     }
-    if (!this.#known.has(found.place.configHash)) throw new FormatError(`checkpoint: ${path}: is from a run with other settings: remove it`);
+    if (!this.#known.has(found.place.configHash)) {
+      throw new FormatError(`checkpoint: ${path}: is from a run with other settings: remove it`);
+    }
     this.#configHash = found.place.configHash;
     return found;
   }
 
   /** Lines of metrics.jsonl up to a checkpoint. */
   #linesUpTo({ phase, step }: Place): number {
-    const span = this.#spans.find((each) => each.phase === phase), steps = span?.steps ?? 0;
+    const span = this.#spans.find((each) => each.phase === phase);
+    const steps = span?.steps ?? 0;
     if (span && steps >= step) return span.before + step;
-    throw new FormatError(`run: ${this.#metrics.path}: has ${steps} steps of ${phase}, and ${this.good} was written after ${step}: bring them back, or begin anew in another folder`);
+    throw new FormatError(
+      `run: ${this.#metrics.path}: has ${steps} steps of ${phase}, and ${this.good} was written after ${step}: bring them back, or begin anew in another folder`,
+    );
   }
 
   /** Throws ConfigError when there are steps of phases that this run does not go through: they would be cut away. */
   #checkPhases(): void {
-    const { phases } = this.#options, there = this.#spans.map(({ phase }) => phase);
+    const { phases } = this.#options;
+    const there = this.#spans.map(({ phase }) => phase);
     if (phases === undefined || there.every((phase, i) => phase === phases[i])) return;
-    throw new ConfigError(`run: ${this.path}: holds a run of ${there.join(', ')}, not of ${phases.join(', ')}: go on with the command that it began with, or choose another --out`);
+    throw new ConfigError(
+      `run: ${this.path}: holds a run of ${there.join(', ')}, not of ${phases.join(', ')}: go on with the command that it began with, or choose another --out`,
+    );
   }
 
   /** Brings the lines back to where the first phase goes on that is not finished. */
   #cut(phase: string): void {
-    const result = this.#states.result(phase), lost = this.#spans.reduce((total, { steps }) => total + steps, 0) - this.#lines;
+    const result = this.#states.result(phase);
+    const lost = this.#spans.reduce((total, { steps }) => total + steps, 0) - this.#lines;
     const isOver = this.#spans.some((span) => span.phase === phase) && this.#spans.at(-1)!.phase !== phase;
-    if (isOver && !existsSync(result)) this.#options.notice?.(`${result}: is missing: ${phase} and what follows, ${lost} steps, are trained again`);
+    if (isOver && !existsSync(result)) {
+      this.#options.notice?.(`${result}: is missing: ${phase} and what follows, ${lost} steps, are trained again`);
+    }
     this.#metrics.cut(this.#lines);
     const missing = this.#timing.cutGently(this.#lines);
-    if (missing > 0) this.#options.notice?.(`${this.#timing.path}: ${missing} lines are missing: nothing depends on them`);
+    if (missing > 0) {
+      this.#options.notice?.(`${this.#timing.path}: ${missing} lines are missing: nothing depends on them`);
+    }
   }
 
   #beginPhase(time: number): void {

@@ -1,5 +1,5 @@
-// One process at a time writes a run folder. The file `lock` names it; when that process is gone, however it went, the lock is open.
-// Used by: folder.ts.
+// One process at a time writes a run folder. The file `lock` names it; when that process is gone, however it went, the
+// lock is open. Used by: folder.ts.
 
 import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -8,19 +8,36 @@ import { reason } from './reason.ts';
 
 const PATIENCE_MS = 3000; // the process before may be on its way out
 
-/** Takes the lock of a folder; returns what gives it back. Throws ConfigError when another process that is alive keeps it so many milliseconds. */
+/**
+ * Takes the lock of a folder; returns what gives it back. Throws ConfigError when another process that is alive keeps
+ * it so many milliseconds.
+ */
 export function lock(folder: string, patience = PATIENCE_MS): () => void {
-  const path = join(folder, 'lock'), own = `${process.pid} ${statOf(process.pid).start}\n`, deadline = performance.now() + patience;
+  const path = join(folder, 'lock');
+  const own = `${process.pid} ${statOf(process.pid).start}\n`;
+  const deadline = performance.now() + patience;
   for (;;) {
     if (take(path, own)) return () => giveBack(path, own);
-    const held = read(path), [pid = 0, start = ''] = held.split(/\s/).map((word, i) => (i === 0 ? Number(word) : word)) as [number?, string?];
+    const held = read(path);
+    const [pid = 0, start = ''] = held.split(/\s/).map((word, i) => (i === 0 ? Number(word) : word)) as [
+      number?,
+      string?,
+    ];
     if (!isAlive(pid, start)) breakOpen(path, held);
-    else if (pid !== process.pid && performance.now() < deadline) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
-    else throw new ConfigError(`run: ${folder}: process ${pid} is at work in it: wait for its end, or choose another --out`);
+    else if (pid !== process.pid && performance.now() < deadline) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    } else {
+      throw new ConfigError(
+        `run: ${folder}: process ${pid} is at work in it: wait for its end, or choose another --out`,
+      );
+    }
   }
 }
 
-/** Whether the lock was free. The file is written beside it first: it appears whole, and who finds it finds a name in it. */
+/**
+ * Whether the lock was free. The file is written beside it first: it appears whole, and who finds it finds a name in
+ * it.
+ */
 function take(path: string, own: string): boolean {
   const draft = `${path}.${process.pid}.tmp`;
   try {
@@ -40,7 +57,10 @@ function take(path: string, own: string): boolean {
 /** What a disk answers that knows no second name for a file. */
 const NO_LINKS: ReadonlySet<string | undefined> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 
-/** The same in two steps: for a moment the file is there and empty, and who looks just then takes it for one that is open. */
+/**
+ * The same in two steps: for a moment the file is there and empty, and who looks just then takes it for one that is
+ * open.
+ */
 function takeWithoutLinks(path: string, own: string): boolean {
   try {
     writeFileSync(path, own, { flag: 'wx' });
@@ -66,7 +86,9 @@ export function isLocked(folder: string): boolean {
 function breakOpen(path: string, held: string): void {
   const aside = `${path}.${process.pid}.tmp`;
   try {
-    if (statSync(path).isDirectory()) throw new RemitError(`run: ${path}: is a folder: the lock of a run is a file: remove it`);
+    if (statSync(path).isDirectory()) {
+      throw new RemitError(`run: ${path}: is a folder: the lock of a run is a file: remove it`);
+    }
     renameSync(path, aside); // only one process can
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
@@ -84,7 +106,10 @@ function read(path: string): string {
   }
 }
 
-/** A number is given to a new process when the old one is gone: the time that it started tells them apart, where that can be seen. */
+/**
+ * A number is given to a new process when the old one is gone: the time that it started tells them apart, where that
+ * can be seen.
+ */
 function isAlive(pid: number, start: string): boolean {
   if (!Number.isSafeInteger(pid) || pid <= 0) return false;
   try {
@@ -98,6 +123,8 @@ function isAlive(pid: number, start: string): boolean {
 
 /** The state of a process, and when it started, in ticks since the machine did; empty where there is no /proc. */
 function statOf(pid: number): { readonly state: string; readonly start: string } {
-  const stat = read(`/proc/${pid}/stat`), fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // from the third; the second, in brackets, may hold anything
+  // from the third; the second, in brackets, may hold anything
+  const stat = read(`/proc/${pid}/stat`);
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return { state: fields[0]!, start: fields[19] ?? '' };
 }

@@ -15,7 +15,9 @@ import { States } from './states.ts';
 
 export interface OpenModel {
   readonly model: Transformer;
-  /** Absent when a Hugging Face folder has none, or one that this project cannot run; then `tokenizerFault` may say why. */
+  /**
+   * Absent when a Hugging Face folder has none, or one that this project cannot run; then `tokenizerFault` may say why.
+   */
   readonly tokenizer: Tokenizer | undefined;
   readonly tokenizerFault: string | undefined;
   /** The file or folder that the weights came from. */
@@ -23,11 +25,15 @@ export interface OpenModel {
 }
 
 /**
- * Opens `path` on the current device. `notice` is told of states of an unfinished phase that are damaged; on stderr unless given.
+ * Opens `path` on the current device. `notice` is told of states of an unfinished phase that are damaged; on stderr
+ * unless given.
  *
  * Throws ConfigError when there is no model there, FormatError when there is one and it is damaged.
  */
-export function openModel(path: string, notice: (text: string) => void = (text) => void process.stderr.write(`${text}\n`)): OpenModel {
+export function openModel(
+  path: string,
+  notice: (text: string) => void = (text) => void process.stderr.write(`${text}\n`),
+): OpenModel {
   checkArguments('openModel', arguments, { path: text, notice: optional(callable()) });
   if (isModelFolder(path)) {
     const { config, tensors, tokenizer, tokenizerFault } = readModelFolder(path);
@@ -39,7 +45,9 @@ export function openModel(path: string, notice: (text: string) => void = (text) 
   return { model: build(config, tensors, source), tokenizer, tokenizerFault: undefined, source };
 }
 
-/** The first of these checkpoints that is whole; those before it are told. Throws FormatError of the first when none is. */
+/**
+ * The first of these checkpoints that is whole; those before it are told. Throws FormatError of the first when none is.
+ */
 function readFirst(paths: readonly string[], notice: (text: string) => void): Checkpoint & { readonly source: string } {
   const faults: FormatError[] = [];
   for (const source of paths) {
@@ -61,7 +69,10 @@ function build(config: TransformerConfig, tensors: Map<string, HostTensor>, sour
   return model;
 }
 
-/** The checkpoint that `path` means, if it is one, or a folder of them, or a run folder: then the newest, and what may stand in for it. */
+/**
+ * The checkpoint that `path` means, if it is one, or a folder of them, or a run folder: then the newest, and what may
+ * stand in for it.
+ */
 function findCheckpoints(path: string): string[] {
   const entry = statSync(path, { throwIfNoEntry: false });
   if (entry === undefined) return [];

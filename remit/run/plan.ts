@@ -1,5 +1,5 @@
-// What a run is for: everything, one phase, or the user's own text. A run folder keeps the plan that it began with, and nothing else goes on
-// in it. Used by: folder.ts, remit/cli/train.ts, runs.ts, verify.ts.
+// What a run is for: everything, one phase, or the user's own text. A run folder keeps the plan that it began with, and
+// nothing else goes on in it. Used by: folder.ts, remit/cli/train.ts, runs.ts, verify.ts.
 
 import { turnName } from '../phases/remit.ts';
 

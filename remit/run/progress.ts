@@ -81,12 +81,17 @@ export class Progress {
     const rate = `${short(this.speed.perSecond)}`;
     const { reward } = record; // of reinforcement learning
     if (this.terminal) {
-      const measured = typeof reward === 'number' ? `reward ${this.reward.value.toFixed(3)}` : `loss ${this.loss.value.toFixed(3)}`;
-      this.screen.write(`\r\x1b[2K${this.bar(`${phase} ${step}/${steps}`, [measured, `${rate} tok/s`, `${times.elapsed} < ${times.left}`], step / steps)}`);
+      const measured =
+        typeof reward === 'number' ? `reward ${this.reward.value.toFixed(3)}` : `loss ${this.loss.value.toFixed(3)}`;
+      this.screen.write(
+        `\r\x1b[2K${this.bar(`${phase} ${step}/${steps}`, [measured, `${rate} tok/s`, `${times.elapsed} < ${times.left}`], step / steps)}`,
+      );
       this.pending = true;
     } else {
       const measured = `loss=${record.loss.toFixed(4)}${typeof reward === 'number' ? ` reward=${reward.toFixed(4)}` : ''}`;
-      this.screen.write(`phase=${phase} step=${step}/${steps} ${measured} tok/s=${rate} elapsed=${times.elapsed} eta=${times.left}\n`);
+      this.screen.write(
+        `phase=${phase} step=${step}/${steps} ${measured} tok/s=${rate} elapsed=${times.elapsed} eta=${times.left}\n`,
+      );
     }
   }
 
@@ -124,7 +129,9 @@ export class Speed {
 
   /** `tokens` is a running total, `time` in seconds. */
   add(tokens: number, time: number): void {
-    if (this.last !== undefined && time > this.last.time) this.average.add((tokens - this.last.tokens) / (time - this.last.time));
+    if (this.last !== undefined && time > this.last.time) {
+      this.average.add((tokens - this.last.tokens) / (time - this.last.time));
+    }
     this.last = { tokens, time };
   }
 

@@ -1,6 +1,6 @@
-// What asks a process to end: Ctrl-C, kill, a terminal that is closed. They come as they like: npx passes Ctrl-C on beside the terminal,
-// which sent it already; a closed terminal speaks, and so does its shell. Whatever follows within a second is the same request.
-// Used by: remit/cli/session.ts, remit/cli/tune.ts, remit/study/schedule.ts.
+// What asks a process to end: Ctrl-C, kill, a terminal that is closed. They come as they like: npx passes Ctrl-C on
+// beside the terminal, which sent it already; a closed terminal speaks, and so does its shell. Whatever follows within
+// a second is the same request. Used by: remit/cli/session.ts, remit/cli/tune.ts, remit/study/schedule.ts.
 
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -11,8 +11,8 @@ export type StopSignal = (typeof STOP_SIGNALS)[number];
 const SAME_REQUEST_MS = 1000;
 
 /**
- * Tells `first` of the first signal, and `again` of those that come a second later or more; by default these do what signals do to a process
- * that listens to none. Returns what ends the listening. Under nohup, SIGHUP is left alone.
+ * Tells `first` of the first signal, and `again` of those that come a second later or more; by default these do what
+ * signals do to a process that listens to none. Returns what ends the listening. Under nohup, SIGHUP is left alone.
  */
 export function onStop(first: (signal: StopSignal) => void, again?: (signal: StopSignal) => void): () => void {
   const heard = STOP_SIGNALS.filter((signal) => signal !== 'SIGHUP' || !hangUpsAreIgnored());
@@ -21,7 +21,8 @@ export function onStop(first: (signal: StopSignal) => void, again?: (signal: Sto
   const listener = (signal: NodeJS.Signals): void => {
     if (at === undefined) {
       at = performance.now();
-      if (again === undefined) timer = setTimeout(stop, SAME_REQUEST_MS).unref(); // from then on, even the middle of a long step can be ended
+      // from then on, even the middle of a long step can be ended
+      if (again === undefined) timer = setTimeout(stop, SAME_REQUEST_MS).unref();
       first(signal as StopSignal);
     } else if (performance.now() - at >= SAME_REQUEST_MS) (again ?? die)(signal as StopSignal);
   };
@@ -41,8 +42,8 @@ export function onStop(first: (signal: StopSignal) => void, again?: (signal: Sto
 function leaveAlone(): void {}
 
 /**
- * Whether this process was started so that it outlives its terminal. Node forgets at its start that SIGHUP was to be ignored, so that has to
- * be seen elsewhere: in the shell's note of what it ran, or in a parent that ignores it too.
+ * Whether this process was started so that it outlives its terminal. Node forgets at its start that SIGHUP was to be
+ * ignored, so that has to be seen elsewhere: in the shell's note of what it ran, or in a parent that ignores it too.
  */
 function hangUpsAreIgnored(): boolean {
   return basename(process.env._ ?? '') === 'nohup' || ignoresHangUps(process.ppid);

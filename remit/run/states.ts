@@ -40,21 +40,26 @@ export class States {
   }
 
   /**
-   * The checkpoint that was written last, going by the metrics beside the folder; before it, by age, the states of an unfinished phase that
-   * may stand in for it when it is damaged. None: there are no checkpoints. Throws ConfigError when there are several phases, and no metrics.
+   * The checkpoint that was written last, going by the metrics beside the folder; before it, by age, the states of an
+   * unfinished phase that may stand in for it when it is damaged. None: there are no checkpoints. Throws ConfigError
+   * when there are several phases, and no metrics.
    */
   newest(): string[] {
     const metrics = join(this.folder, '..', 'metrics.jsonl');
     const phases = existsSync(metrics) ? readSpans(metrics).map(({ phase }) => phase) : this.#phases();
-    const candidates = (phase: string): string[] => (existsSync(this.result(phase)) ? [this.result(phase)] : this.of(phase));
+    const candidates = (phase: string): string[] =>
+      existsSync(this.result(phase)) ? [this.result(phase)] : this.of(phase);
     const found = phases.map(candidates).filter((paths) => paths.length > 0);
-    if (found.length > 1 && !existsSync(metrics)) throw new ConfigError(`model: ${this.folder}: holds checkpoints of ${phases.join(', ')}: name one of them`);
+    if (found.length > 1 && !existsSync(metrics)) {
+      throw new ConfigError(`model: ${this.folder}: holds checkpoints of ${phases.join(', ')}: name one of them`);
+    }
     return found.at(-1) ?? [];
   }
 
   /**
-   * Removes all but the newest `keep` states of a phase, which has just stored that of `step`. Those of later steps were left by a process
-   * before and could not be read, or this one would have gone on from there: they take nobody's place, and go when the phase is done.
+   * Removes all but the newest `keep` states of a phase, which has just stored that of `step`. Those of later steps
+   * were left by a process before and could not be read, or this one would have gone on from there: they take nobody's
+   * place, and go when the phase is done.
    */
   prune(phase: string, keep: number, step: number): void {
     for (const path of this.of(phase, step).slice(keep)) rmSync(path, { force: true });

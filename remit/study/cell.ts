@@ -1,5 +1,5 @@
-// What one cell of a study does, given the models of the cells before it. Everything follows from the configuration, so a cell that is
-// done again writes the same bytes. Read after: plan.ts. Read next: analysis.ts, report.ts.
+// What one cell of a study does, given the models of the cells before it. Everything follows from the configuration, so
+// a cell that is done again writes the same bytes. Read after: plan.ts. Read next: analysis.ts, report.ts.
 
 import { highest, lowest } from '../../engine/extremes.ts';
 import { rng } from '../../engine/rng.ts';
@@ -36,7 +36,10 @@ export interface CellResult {
 export interface Analysis {
   /** Weights of the ReMiT of epsilon 0.2 at its first step, by token class. */
   readonly classes: ClassWeights;
-  /** How near the vanilla pipeline's base model is to its RL model, along training. `step` counts on from pre-training to mid-training. */
+  /**
+   * How near the vanilla pipeline's base model is to its RL model, along training. `step` counts on from pre-training
+   * to mid-training.
+   */
   readonly dynamics: readonly (Nearness & { readonly phase: 'pretrain' | 'midtrain'; readonly step: number })[];
   /** By arm and stage: pass@k. */
   readonly pass: Readonly<Record<string, Readonly<Record<string, number>>>>;
@@ -60,13 +63,21 @@ export interface CellFolder extends Run {
 export const CURVE_POINTS = 10;
 export const CURVE_QUESTIONS = 50;
 
-const PRETRAIN_SNAPSHOTS = 8, WEIGHT_KEYS = ['weightMean', 'weightDeviation', 'weightsHigh', 'weightsLow', 'gap'] as const;
+const PRETRAIN_SNAPSHOTS = 8;
+const WEIGHT_KEYS = ['weightMean', 'weightDeviation', 'weightsHigh', 'weightsLow', 'gap'] as const;
 
 /** The configuration of a cell: the study's, with the cell's seed and the settings of its arm. */
 export function configOf({ seed, work }: Cell, study: Config): Config {
   const arm = typeof work === 'object' ? work.arm : undefined;
-  const set = { seed, 'remit.arm': arm?.method, 'midtrain.steps': Math.round(study.midtrain.steps * (arm?.steps ?? 1)), ...Object.fromEntries(Object.entries(arm?.settings ?? {}).map(([key, value]) => [`remit.${key}`, value])) };
-  const flags = Object.entries(set).filter(([, value]) => value !== undefined).map(([name, value]) => [name, String(value)] as const);
+  const set = {
+    seed,
+    'remit.arm': arm?.method,
+    'midtrain.steps': Math.round(study.midtrain.steps * (arm?.steps ?? 1)),
+    ...Object.fromEntries(Object.entries(arm?.settings ?? {}).map(([key, value]) => [`remit.${key}`, value])),
+  };
+  const flags = Object.entries(set)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => [name, String(value)] as const);
   return resolveConfig({ file: { path: 'study.json', values: study }, flags }).config;
 }
 
@@ -77,28 +88,49 @@ export function phasesOfCell({ work }: Cell): string[] {
 }
 
 /** Does a cell's work. `light`: without a learning curve. */
-export async function runCell(cell: Cell, config: Config, folder: CellFolder, { light = false }: { readonly light?: boolean } = {}): Promise<CellResult> {
-  const { name, seed, work } = cell, world = worldOf(config), stages: { name: string; evaluation: Evaluation }[] = [];
+export async function runCell(
+  cell: Cell,
+  config: Config,
+  folder: CellFolder,
+  { light = false }: { readonly light?: boolean } = {},
+): Promise<CellResult> {
+  const { name, seed, work } = cell;
+  const world = worldOf(config);
+  const stages: { name: string; evaluation: Evaluation }[] = [];
   const test = async (stage: string, model: Transformer): Promise<void> => {
     stages.push({ name: stage, evaluation: await evaluate(model, { ...config.evaluate, seed }) });
   };
   if (work === 'base') {
     const every = Math.max(1, Math.floor(config.pretrain.steps / PRETRAIN_SNAPSHOTS));
-    folder.watch = async (phase, step, model) => { if (!light && step % every === 0) await folder.snapshot(phase, step, model); };
-    await test('pretrain', await pretrain(config, world.pretrain, newModel(config, tinyWorldTokenizer.vocabulary), folder));
+    folder.watch = async (phase, step, model) => {
+      if (!light && step % every === 0) await folder.snapshot(phase, step, model);
+    };
+    await test(
+      'pretrain',
+      await pretrain(config, world.pretrain, newModel(config, tinyWorldTokenizer.vocabulary), folder),
+    );
     return { name, seed, stages };
   }
   if (work === 'analysis') return { name, seed, stages, analysis: await analyse(cell, config, folder) };
 
-  const { arm, turn } = work, at = (other: string): string => `seed-${seed}/${other}`, every = Math.max(1, Math.floor(config.midtrain.steps / CURVE_POINTS));
+  const { arm, turn } = work;
+  const at = (other: string): string => `seed-${seed}/${other}`;
+  const every = Math.max(1, Math.floor(config.midtrain.steps / CURVE_POINTS));
   folder.watch = async (phase, step, model) => {
     if (light || phase !== 'midtrain' || step % every !== 0) return;
     const look = { questions: CURVE_QUESTIONS, split: 'validation', seed } as const;
-    folder.curve.set(step, { step, cued: await accuracy(model, 'cued', look), samp: await accuracy(model, 'samp', look) });
+    folder.curve.set(step, {
+      step,
+      cued: await accuracy(model, 'cued', look),
+      samp: await accuracy(model, 'samp', look),
+    });
     folder.saveCurve();
     if (arm.name === 'vanilla') await folder.snapshot(phase, step, model);
   };
-  const guide = referenceOf[arm.method] === 'none' ? undefined : { phase: 'midtrain', reference: folder.open(at(guideOf(arm, turn)), referenceOf[arm.method]) };
+  const guide =
+    referenceOf[arm.method] === 'none'
+      ? undefined
+      : { phase: 'midtrain', reference: folder.open(at(guideOf(arm, turn)), referenceOf[arm.method]) };
   const model = await midtrain(config, world.midtrain, folder.open(at('base'), 'pretrain'), folder, guide);
   await test('midtrain', model);
   if (arm.postTrained) await postTrain(config, world, model, folder, test);
@@ -109,20 +141,35 @@ export async function runCell(cell: Cell, config: Config, folder: CellFolder, { 
 
 function meanWeights(steps: readonly StepRecord[]): CellResult['weights'] | undefined {
   if (steps[0]?.weightMean === undefined) return undefined;
-  const all = (key: string): number[] => steps.map((record) => Number(record[key])), mean = (key: string): number => all(key).reduce((total, x) => total + x, 0) / steps.length;
-  const means = Object.fromEntries(WEIGHT_KEYS.map((key) => [key, mean(key)])) as Record<(typeof WEIGHT_KEYS)[number], number>;
+  const all = (key: string): number[] => steps.map((record) => Number(record[key]));
+  const mean = (key: string): number => all(key).reduce((total, x) => total + x, 0) / steps.length;
+  const means = Object.fromEntries(WEIGHT_KEYS.map((key) => [key, mean(key)])) as Record<
+    (typeof WEIGHT_KEYS)[number],
+    number
+  >;
   return { ...means, weightLowest: lowest(all('weightLowest')), weightHighest: highest(all('weightHighest')) };
 }
 
 async function analyse({ seed, needs }: Cell, config: Config, folder: CellFolder): Promise<Analysis> {
-  const at = (other: string): string => `seed-${seed}/${other}`, reference = folder.open(at('vanilla'), 'rl');
+  const at = (other: string): string => `seed-${seed}/${other}`;
+  const reference = folder.open(at('vanilla'), 'rl');
   const classes = await weightsByClass(folder.open(at('base'), 'pretrain'), reference, 0.2);
 
-  const rows = corpus(config.midtrain.corpus, rng(seed).fold('dynamics')).rows(0, 256), dynamics: Analysis['dynamics'][number][] = [];
-  for (const [cell, phase, points] of [['base', 'pretrain', PRETRAIN_SNAPSHOTS], ['vanilla', 'midtrain', CURVE_POINTS]] as const) {
-    const { steps } = config[phase], every = Math.max(1, Math.floor(steps / points)), before = phase === 'midtrain' ? config.pretrain.steps : 0;
+  const rows = corpus(config.midtrain.corpus, rng(seed).fold('dynamics')).rows(0, 256);
+  const dynamics: Analysis['dynamics'][number][] = [];
+  for (const [cell, phase, points] of [
+    ['base', 'pretrain', PRETRAIN_SNAPSHOTS],
+    ['vanilla', 'midtrain', CURVE_POINTS],
+  ] as const) {
+    const { steps } = config[phase];
+    const every = Math.max(1, Math.floor(steps / points));
+    const before = phase === 'midtrain' ? config.pretrain.steps : 0;
     for (let step = every; step <= steps; step += every) {
-      dynamics.push({ phase, step: before + step, ...(await nearness(folder.openSnapshot(at(cell), phase, step), reference, rows)) });
+      dynamics.push({
+        phase,
+        step: before + step,
+        ...(await nearness(folder.openSnapshot(at(cell), phase, step), reference, rows)),
+      });
     }
   }
 

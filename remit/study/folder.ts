@@ -26,19 +26,31 @@ export class StudyFolder {
     this.config = config;
   }
 
-  /** Makes the folder, or goes on with it. Throws ConfigError when it holds something else, or a study with another configuration. */
+  /**
+   * Makes the folder, or goes on with it. Throws ConfigError when it holds something else, or a study with another
+   * configuration.
+   */
   static claim(path: string, config: Config): StudyFolder {
     const file = join(path, 'study.json');
     if (existsSync(file)) {
-      const there = StudyFolder.open(path), differing = [...settings.keys()].filter((name) => name !== 'seed' && valueAt(there.config, name) !== valueAt(config, name));
+      const there = StudyFolder.open(path);
+      const differing = [...settings.keys()].filter(
+        (name) => name !== 'seed' && valueAt(there.config, name) !== valueAt(config, name),
+      );
       if (differing.length === 0) {
         sweep(path);
         return there;
       }
-      const shown = differing.slice(0, 3).map((name) => `${name} = ${valueAt(there.config, name)} there, ${valueAt(config, name)} now`);
-      throw new ConfigError(`study: ${path}: holds a study with another configuration (${shown.join('; ')}): choose another --out`);
+      const shown = differing
+        .slice(0, 3)
+        .map((name) => `${name} = ${valueAt(there.config, name)} there, ${valueAt(config, name)} now`);
+      throw new ConfigError(
+        `study: ${path}: holds a study with another configuration (${shown.join('; ')}): choose another --out`,
+      );
     }
-    if (existsSync(path) && !readdirSync(path).every(isNobodys)) throw new ConfigError(`study: ${path}: exists, is not empty and holds no study: choose another --out`);
+    if (existsSync(path) && !readdirSync(path).every(isNobodys)) {
+      throw new ConfigError(`study: ${path}: exists, is not empty and holds no study: choose another --out`);
+    }
     mkdirSync(path, { recursive: true });
     sweep(path);
     writeAtomically(file, `${JSON.stringify(config, null, 2)}\n`);
@@ -71,20 +83,34 @@ export class StudyFolder {
 
   /** The run folder of a cell, with what its work needs beside. */
   equip(run: RunFolder, seed: number): RunFolder & CellFolder {
-    const curveFile = join(run.path, 'curve.json'), points = existsSync(curveFile) ? (parse(curveFile) as CurvePoint[]) : [];
+    const curveFile = join(run.path, 'curve.json');
+    const points = existsSync(curveFile) ? (parse(curveFile) as CurvePoint[]) : [];
     const curve = new Map(points.map((point) => [point.step, point]));
-    const snapshotOf = (cell: string, phase: string, step: number): string => join(cell, 'snapshots', `${phase}-${step}.safetensors`);
+    const snapshotOf = (cell: string, phase: string, step: number): string =>
+      join(cell, 'snapshots', `${phase}-${step}.safetensors`);
     const snapshots = join(run.path, 'snapshots');
     makeFolder(snapshots);
     sweep(snapshots);
     return Object.assign(run, {
       curve,
       saveCurve: () => writeAtomically(curveFile, `${JSON.stringify([...curve.values()])}\n`),
-      open: (cell: string, stage: string) => openModel(join(this.path, cell, 'checkpoints', `${stage}.safetensors`)).model,
-      openSnapshot: (cell: string, phase: string, step: number) => openModel(snapshotOf(join(this.path, cell), phase, step)).model,
+      open: (cell: string, stage: string) =>
+        openModel(join(this.path, cell, 'checkpoints', `${stage}.safetensors`)).model,
+      openSnapshot: (cell: string, phase: string, step: number) =>
+        openModel(snapshotOf(join(this.path, cell), phase, step)).model,
       snapshot: (phase: string, step: number, model: Transformer) =>
-        writeCheckpoint(snapshotOf(run.path, phase, step), model, tinyWorldTokenizer, { phase, step, seed, configHash: 'snapshot' }),
-      steps: (phase: string) => readFileSync(join(run.path, 'metrics.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as StepRecord).filter((record) => record.phase === phase),
+        writeCheckpoint(snapshotOf(run.path, phase, step), model, tinyWorldTokenizer, {
+          phase,
+          step,
+          seed,
+          configHash: 'snapshot',
+        }),
+      steps: (phase: string) =>
+        readFileSync(join(run.path, 'metrics.jsonl'), 'utf8')
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line) as StepRecord)
+          .filter((record) => record.phase === phase),
     });
   }
 }

@@ -17,9 +17,16 @@ export interface Schedule {
   explain?(cell: Cell): string;
 }
 
-/** Resolves when all cells are done, or to the signal that ended it. Throws RemitError when a cell fails, after those that run have ended. */
-export async function runCells(cells: readonly Cell[], { jobs, isDone, start, onDone, explain }: Schedule): Promise<StopSignal | undefined> {
-  const done = new Set(cells.filter(isDone).map(({ name }) => name)), running = new Map<string, ChildProcess>();
+/**
+ * Resolves when all cells are done, or to the signal that ended it. Throws RemitError when a cell fails, after those
+ * that run have ended.
+ */
+export async function runCells(
+  cells: readonly Cell[],
+  { jobs, isDone, start, onDone, explain }: Schedule,
+): Promise<StopSignal | undefined> {
+  const done = new Set(cells.filter(isDone).map(({ name }) => name));
+  const running = new Map<string, ChildProcess>();
   const waiting = cells.filter(({ name }) => !done.has(name));
   let stopped: StopSignal | undefined;
   let failed: string | undefined;
@@ -39,7 +46,8 @@ export async function runCells(cells: readonly Cell[], { jobs, isDone, start, on
         if (running.size === 0) resolve();
       };
       const launch = (cell: Cell): void => {
-        const began = performance.now(), child = attempt(cell);
+        const began = performance.now();
+        const child = attempt(cell);
         if (child === undefined) return;
         running.set(cell.name, child);
         child.once('error', reject);
@@ -57,7 +65,8 @@ export async function runCells(cells: readonly Cell[], { jobs, isDone, start, on
       const attempt = (cell: Cell): ChildProcess | undefined => {
         try {
           return start(cell);
-        } catch (error) { // a full disk, say
+        } catch (error) {
+          // a full disk, say
           failed ??= `study: ${cell.name}: cannot be started: ${(error as Error).message}`;
           return undefined;
         }

@@ -15,6 +15,7 @@ test('both devices work in a web worker, and agree', async () => {
   expect([cpu.device, gpu.device]).toEqual(['cpu', expect.stringMatching(/^webgpu /)]);
   for (const key of ['values', 'gradient'] as const) {
     expect(gpu[key].length).toBe(cpu[key].length);
-    cpu[key].forEach((value, i) => expect(Math.abs(gpu[key][i]! - value)).toBeLessThan(20 * 1e-6)); // float32 sums of terms up to 20
+    // float32 sums of terms up to 20
+    cpu[key].forEach((value, i) => expect(Math.abs(gpu[key][i]! - value)).toBeLessThan(20 * 1e-6));
   }
 });

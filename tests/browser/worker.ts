@@ -9,9 +9,11 @@ export interface Answer {
 }
 
 async function answer(kind: 'cpu' | 'webgpu'): Promise<Answer> {
-  const device = await createDevice(kind), numbers = rng(6).normals(35);
+  const device = await createDevice(kind);
+  const numbers = rng(6).normals(35);
   const run = step(() => {
-    const x = variable(Float32Array.from(numbers), [5, 7]), values = ops.softmax(x.matmul(tensor([...Array(21).keys()], [7, 3])));
+    const x = variable(Float32Array.from(numbers), [5, 7]);
+    const values = ops.softmax(x.matmul(tensor([...Array(21).keys()], [7, 3])));
     return { values, gradient: backward(ops.square(values).sum()).of(x)! };
   });
   const { values, gradient } = await run();

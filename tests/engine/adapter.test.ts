@@ -1,4 +1,5 @@
-// Finding a GPU: through Dawn in Node, where SwiftShader stands in for a GPU on linux-x64, and through a browser's navigator.gpu.
+// Finding a GPU: through Dawn in Node, where SwiftShader stands in for a GPU on linux-x64, and through a browser's
+// navigator.gpu.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -21,7 +22,8 @@ const linuxX64 = process.platform === 'linux' && process.arch === 'x64';
 const first = await openGpu({ software: 'allowed' });
 const missing = typeof first === 'string' ? first : undefined;
 if (typeof first !== 'string') first.device.destroy();
-const excused = process.env.REMIT_REQUIRE_WEBGPU !== '1' && (!linuxX64 || missing?.includes('does not load here')); // an old or other C library
+// an old or other C library
+const excused = process.env.REMIT_REQUIRE_WEBGPU !== '1' && (!linuxX64 || missing?.includes('does not load here'));
 if (missing !== undefined && !excused) throw new Error(`there should be an adapter here, but ${missing}`);
 
 afterEach(() => {
@@ -30,7 +32,10 @@ afterEach(() => {
 });
 
 /** Opens, and gives back at the end of the body. */
-async function withGpu(software: Parameters<typeof openGpu>[0]['software'], body: (gpu: Gpu) => void | Promise<void>): Promise<void> {
+async function withGpu(
+  software: Parameters<typeof openGpu>[0]['software'],
+  body: (gpu: Gpu) => void | Promise<void>,
+): Promise<void> {
   const gpu = await openGpu({ software });
   if (typeof gpu === 'string') throw new Error(gpu);
   try {
@@ -51,17 +56,28 @@ describe.skipIf(missing !== undefined)(`in Node${missing === undefined ? '' : ` 
 
   test('a device may use all that its adapter offers', async () => {
     await withGpu('allowed', ({ device, adapter }) => {
-      for (const limit of ['maxBufferSize', 'maxStorageBufferBindingSize', 'maxStorageBuffersPerShaderStage', 'maxComputeWorkgroupStorageSize'] as const) {
+      for (const limit of [
+        'maxBufferSize',
+        'maxStorageBufferBindingSize',
+        'maxStorageBuffersPerShaderStage',
+        'maxComputeWorkgroupStorageSize',
+      ] as const) {
         expect(device.limits[limit]).toBe(adapter.limits[limit]);
       }
-      for (const feature of ['timestamp-query', 'shader-f16', 'subgroups']) expect(device.features.has(feature)).toBe(adapter.features.has(feature));
+      for (const feature of ['timestamp-query', 'shader-f16', 'subgroups']) {
+        expect(device.features.has(feature)).toBe(adapter.features.has(feature));
+      }
     });
   });
 
   test('software is never taken for a GPU, also after it was loaded', async () => {
     await withGpu('allowed', () => {});
     const gpu = await openGpu({ software: 'never' });
-    if (typeof gpu === 'string') return expect(gpu).toMatch(/^(no .* driver answers: install that of your GPU|the only adapter is .*, which is a CPU pretending to be a GPU)$/);
+    if (typeof gpu === 'string') {
+      return expect(gpu).toMatch(
+        /^(no .* driver answers: install that of your GPU|the only adapter is .*, which is a CPU pretending to be a GPU)$/,
+      );
+    }
     expect(gpu.software).toBe(false);
     gpu.device.destroy();
   });
@@ -102,7 +118,8 @@ describe.skipIf(missing !== undefined)(`in Node${missing === undefined ? '' : ` 
 
 describe('createDevice', () => {
   test('auto is a real GPU or the CPU', async () => {
-    const notices: string[] = [], device = await createDevice('auto', { notice: (why) => notices.push(why) });
+    const notices: string[] = [];
+    const device = await createDevice('auto', { notice: (why) => notices.push(why) });
     if (device instanceof WebGpuBackend) {
       expect(device.software).toBe(false);
       return device.close();
@@ -113,40 +130,62 @@ describe('createDevice', () => {
 
   test('with the package switched off, webgpu is refused in one line', async () => {
     vi.stubEnv('REMIT_NO_WEBGPU', '1');
-    await expect(createDevice('webgpu')).rejects.toThrow(new DeviceError('device: webgpu: the package "webgpu" is switched off: unset REMIT_NO_WEBGPU; or use --device cpu'));
+    await expect(createDevice('webgpu')).rejects.toThrow(
+      new DeviceError(
+        'device: webgpu: the package "webgpu" is switched off: unset REMIT_NO_WEBGPU; or use --device cpu',
+      ),
+    );
     expect((await createDevice('auto')).name).toBe('cpu');
   });
 
   test('what is no device is refused', async () => {
-    await expect(createDevice('tpu' as 'cpu')).rejects.toThrow(new DeviceError('device: tpu: must be auto, cpu or webgpu'));
+    await expect(createDevice('tpu' as 'cpu')).rejects.toThrow(
+      new DeviceError('device: tpu: must be auto, cpu or webgpu'),
+    );
   });
 
   test('where the package is not installed, auto is the CPU and webgpu says how to get it', () => {
     const folder = temporaryFolder(); // the engine and the kernels import no package at all, so they run here alone
     for (const part of ['engine', 'kernels']) cpSync(join(root, part), join(folder, part), { recursive: true });
-    writeFileSync(join(folder, 'package.json'), '{"type": "module", "imports": {"#node-adapter": "./engine/webgpu/node-adapter.ts"}}');
+    writeFileSync(
+      join(folder, 'package.json'),
+      '{"type": "module", "imports": {"#node-adapter": "./engine/webgpu/node-adapter.ts"}}',
+    );
     writeFileSync(join(folder, 'try.ts'), [
       "import { createDevice } from './engine/device.ts';",
       "console.log((await createDevice('auto')).name);",
       "await createDevice('webgpu').catch((error) => console.log(String(error)));",
     ].join('\n'));
-    const { stdout, stderr } = spawnSync(process.execPath, ['--import', import.meta.resolve('tsx'), 'try.ts'], { cwd: folder, encoding: 'utf8' });
+    const { stdout, stderr } = spawnSync(process.execPath, ['--import', import.meta.resolve('tsx'), 'try.ts'], {
+      cwd: folder,
+      encoding: 'utf8',
+    });
     expect({ stdout, stderr }).toEqual({
-      stdout: 'cpu\nDeviceError: device: webgpu: the package "webgpu" is not installed: npm install webgpu; or use --device cpu\n', stderr: '',
+      stdout:
+        'cpu\nDeviceError: device: webgpu: the package "webgpu" is not installed: npm install webgpu; or use --device cpu\n',
+      stderr: '',
     });
   });
 });
 
 describe.runIf(linuxX64 && missing === undefined)('a Vulkan library without a driver', () => {
-  const home = temporaryFolder(), bare = { HOME: home, XDG_DATA_DIRS: home, XDG_CONFIG_DIRS: home };
+  const home = temporaryFolder();
+  const bare = { HOME: home, XDG_DATA_DIRS: home, XDG_CONFIG_DIRS: home };
 
-  test.skipIf(hasVulkanDriver(bare))('is not asked, since Dawn would complain on stderr (skipped where there is a driver)', () => {
-    const body = `import { createDevice } from '${join(root, 'engine/device.ts')}';\nconsole.log((await createDevice('auto')).name);\n`;
-    writeFileSync(join(home, 'try.mts'), body);
-    const env = { PATH: process.env.PATH, ...bare, LD_LIBRARY_PATH: bundledSwiftShader() as string };
-    const { stdout, stderr } = spawnSync(process.execPath, ['--import', import.meta.resolve('tsx'), join(home, 'try.mts')], { env, encoding: 'utf8' });
-    expect({ stdout, stderr }).toEqual({ stdout: 'cpu\n', stderr: '' });
-  });
+  test.skipIf(hasVulkanDriver(bare))(
+    'is not asked, since Dawn would complain on stderr (skipped where there is a driver)',
+    () => {
+      const body = `import { createDevice } from '${join(root, 'engine/device.ts')}';\nconsole.log((await createDevice('auto')).name);\n`;
+      writeFileSync(join(home, 'try.mts'), body);
+      const env = { PATH: process.env.PATH, ...bare, LD_LIBRARY_PATH: bundledSwiftShader() as string };
+      const { stdout, stderr } = spawnSync(
+        process.execPath,
+        ['--import', import.meta.resolve('tsx'), join(home, 'try.mts')],
+        { env, encoding: 'utf8' },
+      );
+      expect({ stdout, stderr }).toEqual({ stdout: 'cpu\n', stderr: '' });
+    },
+  );
 
   test('a driver is known by its manifest, in the usual folders or as the environment says', () => {
     const folder = join(home, '.local/share/vulkan/icd.d');
@@ -163,8 +202,11 @@ describe.runIf(linuxX64 && missing === undefined)('a Vulkan library without a dr
 describe.skipIf(missing !== undefined)(`in a browser${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
   test('the first answers may fail: the third counts', async () => {
     const adapter = await findNodeAdapter('allowed') as GPUAdapter;
-    const requestAdapter = vi.fn<() => Promise<GPUAdapter | null>>()
-      .mockResolvedValueOnce(null).mockRejectedValueOnce(new Error('A valid external Instance reference no longer exists.')).mockResolvedValueOnce(adapter);
+    const requestAdapter = vi
+      .fn<() => Promise<GPUAdapter | null>>()
+      .mockResolvedValueOnce(null)
+      .mockRejectedValueOnce(new Error('A valid external Instance reference no longer exists.'))
+      .mockResolvedValueOnce(adapter);
     vi.stubGlobal('navigator', { gpu: { requestAdapter } });
     await withGpu('allowed', ({ device, name }) => {
       expect(name).toBe(adapter.info.description);
@@ -202,7 +244,9 @@ describe.runIf(linuxX64)('unpacking SwiftShader', () => {
   };
 
   test('three files of this user alone, and none twice', () => {
-    const folder = folderIn(temporaryFolder()), library = join(folder, 'libvk_swiftshader.so'), before = statSync(library);
+    const folder = folderIn(temporaryFolder());
+    const library = join(folder, 'libvk_swiftshader.so');
+    const before = statSync(library);
     expect(readdirSync(folder).sort()).toEqual(['libvk_swiftshader.so', 'libvulkan.so.1', 'vk_swiftshader_icd.json']);
     expect(statSync(folder).mode & 0o777).toBe(0o700);
     expect(bundledSwiftShader()).toBe(folder);
@@ -210,7 +254,9 @@ describe.runIf(linuxX64)('unpacking SwiftShader', () => {
   });
 
   test('a file that is gone comes back', () => {
-    const scratch = temporaryFolder(), library = join(folderIn(scratch), 'libvulkan.so.1'), bytes = readFileSync(library);
+    const scratch = temporaryFolder();
+    const library = join(folderIn(scratch), 'libvulkan.so.1');
+    const bytes = readFileSync(library);
     rmSync(library);
     folderIn(scratch);
     expect(readFileSync(library).equals(bytes)).toBe(true);
@@ -219,6 +265,8 @@ describe.runIf(linuxX64)('unpacking SwiftShader', () => {
   test('a folder that others may write to is not trusted', () => {
     const folder = folderIn(temporaryFolder());
     chmodSync(folder, 0o777);
-    expect(bundledSwiftShader()).toEqual({ missing: `SwiftShader could not be unpacked (${folder} can be written by others)` });
+    expect(bundledSwiftShader()).toEqual({
+      missing: `SwiftShader could not be unpacked (${folder} can be written by others)`,
+    });
   });
 });

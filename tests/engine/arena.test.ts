@@ -9,7 +9,8 @@ const backend = new CpuBackend();
 const size = fc.integer({ min: 1, max: 2 ** 30 });
 
 test('after a rewind the same storages come again, in order', () => {
-  const arena = new Arena(backend, false), ask = () => [40, 300, 40, 40, 300].map((n) => arena.alloc(n, 'f32'));
+  const arena = new Arena(backend, false);
+  const ask = () => [40, 300, 40, 40, 300].map((n) => arena.alloc(n, 'f32'));
   const first = ask();
   expect(new Set(first).size).toBe(5);
   arena.rewind();
@@ -19,12 +20,14 @@ test('after a rewind the same storages come again, in order', () => {
 });
 
 test('without a rewind nothing is handed out twice', () => {
-  const arena = new Arena(backend, false), all = Array.from({ length: 20 }, () => arena.alloc(64, 'f32'));
+  const arena = new Arena(backend, false);
+  const all = Array.from({ length: 20 }, () => arena.alloc(64, 'f32'));
   expect(new Set(all).size).toBe(20);
 });
 
 test('sizes of one class share memory, element types do not', () => {
-  const arena = new Arena(backend, false), one = arena.alloc(63, 'f32');
+  const arena = new Arena(backend, false);
+  const one = arena.alloc(63, 'f32');
   arena.rewind();
   expect(arena.alloc(64, 'f32')).toBe(one);
   arena.rewind();
@@ -46,7 +49,10 @@ test('a rewind counts', () => {
 test('poisoned memory holds NaN, or an index far out, at every hand-out', () => {
   const arena = new Arena(backend, true);
   for (let call = 0; call < 2; call++) {
-    const [real, whole] = [arena.alloc(50, 'f32') as ReturnType<CpuBackend['alloc']>, arena.alloc(50, 'i32') as ReturnType<CpuBackend['alloc']>];
+    const [real, whole] = [
+      arena.alloc(50, 'f32') as ReturnType<CpuBackend['alloc']>,
+      arena.alloc(50, 'i32') as ReturnType<CpuBackend['alloc']>,
+    ];
     expect([...real.data].every(Number.isNaN)).toBe(true);
     expect([...whole.data].every((x) => x === 0x7fffffff)).toBe(true);
     real.data.fill(1);
@@ -56,7 +62,8 @@ test('poisoned memory holds NaN, or an index far out, at every hand-out', () => 
 });
 
 test('freed memory goes back to the backend, all of it', () => {
-  const arena = new Arena(backend, false), address = (storage: unknown): number => (storage as { address: number }).address;
+  const arena = new Arena(backend, false);
+  const address = (storage: unknown): number => (storage as { address: number }).address;
   const before = Array.from({ length: 3 }, () => arena.alloc(5000, 'f32'));
   arena.free();
   const after = before.map(({ size }) => backend.alloc(size, 'f32'));

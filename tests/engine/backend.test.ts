@@ -1,4 +1,5 @@
-// The CPU backend's verbs; and, on a backend with the rules of a GPU, that everything which training and generation dispatch obeys them.
+// The CPU backend's verbs; and, on a backend with the rules of a GPU, that everything which training and generation
+// dispatch obeys them.
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -27,10 +28,16 @@ afterEach(() => vi.restoreAllMocks());
 describe.each(['f32', 'f64'] as const)('memory in %s', (precision) => {
   const device = new CpuBackend({ precision });
 
-  test.each<[DType, number[]]>([['f32', [1, -2.5, 1e30]], ['i32', [1, -2, 2147483647]], ['u32', [1, 2, 4294967295]]])('%s comes back as it went in', async (dtype, values) => {
+  test.each<[DType, number[]]>([
+    ['f32', [1, -2.5, 1e30]],
+    ['i32', [1, -2, 2147483647]],
+    ['u32', [1, 2, 4294967295]],
+  ])('%s comes back as it went in', async (dtype, values) => {
     const storage = device.alloc(3, dtype);
     device.write(storage, values);
-    expect([...await device.read(storage)]).toEqual(precision === 'f32' && dtype === 'f32' ? values.map(Math.fround) : values);
+    expect([...(await device.read(storage))]).toEqual(
+      precision === 'f32' && dtype === 'f32' ? values.map(Math.fround) : values,
+    );
     expect([storage.size, storage.dtype]).toEqual([3, dtype]);
   });
 
@@ -50,7 +57,8 @@ describe.each(['f32', 'f64'] as const)('memory in %s', (precision) => {
   test('a view, and a view of it, share memory with the whole', async () => {
     const whole = device.alloc(6, 'i32');
     device.write(whole, [0, 1, 2, 3, 4, 5]);
-    const middle = device.view(whole, 1, 4), last = device.view(middle, 2, 2);
+    const middle = device.view(whole, 1, 4);
+    const last = device.view(middle, 2, 2);
     expect([[...await device.read(middle)], [...await device.read(last)]]).toEqual([[1, 2, 3, 4], [3, 4]]);
     expect([middle.dtype, middle.size, last.size]).toEqual(['i32', 4, 2]);
     device.write(last, [8, 9]);
@@ -72,7 +80,8 @@ describe('the heap', () => {
   type Block = ReturnType<CpuBackend['alloc']>;
 
   test('storages do not overlap and begin at multiples of 64 bytes', async () => {
-    const device = new CpuBackend(), all = [1, 16, 17, 100, 3].map((size) => device.alloc(size, 'f32'));
+    const device = new CpuBackend();
+    const all = [1, 16, 17, 100, 3].map((size) => device.alloc(size, 'f32'));
     all.forEach((storage, i) => device.write(storage, new Float32Array(storage.size).fill(i)));
     for (const [i, storage] of all.entries()) {
       expect(storage.address! % 64).toBe(0);
@@ -81,7 +90,8 @@ describe('the heap', () => {
   });
 
   test('freed memory is handed out again, to storages of its size', () => {
-    const device = new CpuBackend(), used = device.alloc(100, 'f32');
+    const device = new CpuBackend();
+    const used = device.alloc(100, 'f32');
     device.free(used);
     expect(device.alloc(5000, 'f32').address).not.toBe(used.address);
     expect(device.alloc(100, 'i32').address).toBe(used.address);
@@ -89,9 +99,13 @@ describe('the heap', () => {
   });
 
   test('values stay when the memory grows under them', async () => {
-    const device = new CpuBackend(), first = device.alloc(3, 'f32'), part = device.view(first, 1, 2);
+    const device = new CpuBackend();
+    const first = device.alloc(3, 'f32');
+    const part = device.view(first, 1, 2);
     device.write(first, [1, 2, 3]);
-    const grow = vi.spyOn(WebAssembly.Memory.prototype, 'grow'), big = device.alloc(2 ** 24, 'f32'); // 64 MiB
+    // 64 MiB
+    const grow = vi.spyOn(WebAssembly.Memory.prototype, 'grow');
+    const big = device.alloc(2 ** 24, 'f32');
     expect(grow).toHaveBeenCalled();
     device.write(device.view(big, 2 ** 24 - 1, 1), [5]);
     expect((await device.read(device.view(big, 2 ** 24 - 1, 1)))[0]).toBe(5);
@@ -100,7 +114,8 @@ describe('the heap', () => {
   });
 
   test('more than there can be is an error, after which it still works', async () => {
-    const device = new CpuBackend(), first = device.alloc(16, 'f32');
+    const device = new CpuBackend();
+    const first = device.alloc(16, 'f32');
     const message = `cpu: ${2 ** 33} bytes on top of ${first.address!} in use: out of memory (limit 4 GiB): put a loop's body in a step(), or use a smaller batch or model`;
     expect(() => device.alloc(2 ** 31, 'f32')).toThrow(new DeviceError(message));
     const next = device.alloc(16, 'f32');
@@ -110,7 +125,8 @@ describe('the heap', () => {
 
   test('memory that nobody holds is used again; memory that a view holds is not', async () => {
     setFlagsFromString('--expose-gc');
-    const collect = runInNewContext('gc') as () => void, device = new CpuBackend();
+    const collect = runInNewContext('gc') as () => void;
+    const device = new CpuBackend();
     const held = device.view(device.alloc(SIZE, 'f32'), 0, 4);
     device.write(held, [1, 2, 3, 4]);
     let top = 0;
@@ -141,7 +157,8 @@ describe('dispatch', () => {
       expect([...await device.read(out)]).toEqual([16, 256, 1296, 4096]);
       found.push({ name: device.name, ...Object.fromEntries(device.calls) });
     }
-    const log = { wasm: 0, reference: 1 }, references = { add: { wasm: 0, reference: 1 }, square: { wasm: 0, reference: 2 }, log };
+    const log = { wasm: 0, reference: 1 };
+    const references = { add: { wasm: 0, reference: 1 }, square: { wasm: 0, reference: 2 }, log };
     expect(found).toEqual([
       { name: 'cpu', add: { wasm: 1, reference: 0 }, square: { wasm: 2, reference: 0 }, log },
       { name: 'cpu', ...references },
@@ -152,7 +169,8 @@ describe('dispatch', () => {
   test('steps let the event loop breathe', async () => {
     useBackend(new CpuBackend());
     const body = step(() => tensor([1]));
-    let turns = 0, going = true;
+    let turns = 0;
+    let going = true;
     const turn = (): void => { turns++; if (going) setTimeout(turn, 1); };
     setTimeout(turn, 1);
     for (const start = performance.now(); performance.now() - start < 300;) await body();
@@ -161,11 +179,14 @@ describe('dispatch', () => {
   });
 });
 
-const BATCH = 2, T = 7;
+const BATCH = 2;
+const T = 7;
 
 /** Three training steps; returns the losses. */
 async function train(config: TransformerConfig): Promise<{ model: Transformer; losses: number[] }> {
-  const model = new Transformer(config, rng(1)), optimiser = new AdamW(model.parameters), stream = rng(2).stream();
+  const model = new Transformer(config, rng(1));
+  const optimiser = new AdamW(model.parameters);
+  const stream = rng(2).stream();
   const rows = (): Int32Array => Int32Array.from({ length: BATCH * T }, () => stream.int(config.vocabulary));
   const body = step((x: Int32Array, y: Int32Array, i: number) => {
     const loss = crossEntropy(model.forward(tensor(x, [BATCH, T], 'i32')), tensor(y, [BATCH, T], 'i32'));
@@ -173,7 +194,8 @@ async function train(config: TransformerConfig): Promise<{ model: Transformer; l
     backward(loss);
     return { loss, norm: optimiser.update(i, 1e-2) };
   });
-  const [x, y] = [rows(), rows()], losses: number[] = [];
+  const [x, y] = [rows(), rows()];
+  const losses: number[] = [];
   for (let i = 0; i < 3; i++) losses.push(await (await body(x, y, i)).loss.item());
   body.free();
   optimiser.free();
@@ -188,28 +210,44 @@ describe("a GPU's rules, checked at every dispatch", () => {
   test.each(models)('%s trains and generates within them', async (_, config) => {
     const device = new StrictBackend();
     useBackend(device);
-    const { model, losses } = await train(config), trained = device.checked;
+    const { model, losses } = await train(config);
+    const trained = device.checked;
     expect(losses[2]!).toBeLessThan(losses[0]!);
     expect(trained).toBeGreaterThan(100);
-    const copy = model.clone(), prompts = Int32Array.of(1, 2, 3, 4, 5, 6);
-    const tokens = await generate(copy, prompts, { batch: 2, maxNew: 4, temperature: 1, topK: 5, seed: rng(3), force: 2, stop: 1 });
+    const copy = model.clone();
+    const prompts = Int32Array.of(1, 2, 3, 4, 5, 6);
+    const tokens = await generate(copy, prompts, {
+      batch: 2,
+      maxNew: 4,
+      temperature: 1,
+      topK: 5,
+      seed: rng(3),
+      force: 2,
+      stop: 1,
+    });
     expect(tokens.length).toBe(2 * 7);
     copy.parameters.free();
     expect(device.checked).toBeGreaterThan(trained + 50);
   });
 
   test('a dispatch that breaks them is an error', () => {
-    const device = new StrictBackend(), whole = device.alloc(256, 'f32'), x = device.alloc(64, 'f32');
+    const device = new StrictBackend();
+    const whole = device.alloc(256, 'f32');
+    const x = device.alloc(64, 'f32');
     const [first, second] = [device.view(whole, 0, 64), device.view(whole, 64, 64)];
     const copy = (from: typeof x, out: typeof x): void => device.dispatch(copyKernel, { x: from, out }, { n: 64 });
     copy(x, first);
     expect(() => copy(x, x)).toThrow('strict: copy: writes out, which shares its buffer with x');
     expect(() => copy(first, second)).toThrow('strict: copy: writes out, which shares its buffer with x');
-    expect(() => copy(whole, device.view(first, 0, 8))).toThrow('strict: copy: writes out, which shares its buffer with x');
+    expect(() => copy(whole, device.view(first, 0, 8))).toThrow(
+      'strict: copy: writes out, which shares its buffer with x',
+    );
     expect(() => device.view(whole, 5, 8)).toThrow('strict: view from element 5: must be a multiple of 64');
     expect(() => device.view(whole, 128, 200)).toThrow('strict: view of elements 128 to 328: the storage has 256');
     expect(() => device.dispatch(fillKernel, { out: x }, { n: NaN, value: 0 })).toThrow('strict: fill: n is NaN');
-    expect(() => device.dispatch(copyKernel, { out: x } as never, { n: 1 })).toThrow('strict: copy: binds out: needs x,out');
+    expect(() => device.dispatch(copyKernel, { out: x } as never, { n: 1 })).toThrow(
+      'strict: copy: binds out: needs x,out',
+    );
     device.free(whole);
     expect(() => copy(x, second)).toThrow('strict: copy.out: the storage was freed');
     expect(() => device.free(whole)).toThrow('strict: free: the storage was freed');
@@ -220,13 +258,20 @@ describe('training, generation and scoring on the CPU', () => {
   test.each(models)('%s: run no reference', async (_, config) => {
     const device = new CpuBackend();
     useBackend(device);
-    const { model } = await train(config), prompts = Int32Array.of(1, 2, 3, 4, 5, 6);
-    for (const temperature of [0, 1]) await generate(model, prompts, { batch: 2, maxNew: 4, temperature, topK: 5, seed: rng(3), force: 2, stop: 1 });
-    const tokens = (): Tensor => tensor(prompts, [2, 3], 'i32'), scores = logProb(model.forward(tokens()), tokens());
+    const { model } = await train(config);
+    const prompts = Int32Array.of(1, 2, 3, 4, 5, 6);
+    for (const temperature of [0, 1]) {
+      await generate(model, prompts, { batch: 2, maxNew: 4, temperature, topK: 5, seed: rng(3), force: 2, stop: 1 });
+    }
+    const tokens = (): Tensor => tensor(prompts, [2, 3], 'i32');
+    const scores = logProb(model.forward(tokens()), tokens());
     backward(sum(mul(scores, scores)));
     await scores.read();
     model.clone().parameters.free();
-    expect([...device.calls].filter(([, { reference }]) => reference > 0).map(([kernel]) => kernel)).toEqual(['biasCorrection']); // two numbers
+    // two numbers
+    expect([...device.calls].filter(([, { reference }]) => reference > 0).map(([kernel]) => kernel)).toEqual([
+      'biasCorrection',
+    ]);
     expect(device.calls.size).toBeGreaterThan(20);
   });
 
@@ -236,6 +281,7 @@ describe('training, generation and scoring on the CPU', () => {
       useBackend(new CpuBackend({ wasm }));
       losses.push((await train(config)).losses);
     }
-    losses[0]!.forEach((loss, i) => expect(Math.abs(loss - losses[1]![i]!)).toBeLessThan(1e-5)); // float32 sums against sums in double precision
+    // float32 sums against sums in double precision
+    losses[0]!.forEach((loss, i) => expect(Math.abs(loss - losses[1]![i]!)).toBeLessThan(1e-5));
   });
 });

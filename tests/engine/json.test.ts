@@ -16,7 +16,13 @@ describe('parseJson', () => {
   });
 
   test('a repeated key is found wherever it is, and however it is written', () => {
-    for (const text of ['{"a":1,"a":1}', '{"a":1,"\\u0061":2}', '[{"b":{"a":[],"c":"}","a" :{}}}]', '{"x":"\\\\","a":1,"a":2}', '{"x":"\\"","a":1,"a":2}']) {
+    for (const text of [
+      '{"a":1,"a":1}',
+      '{"a":1,"\\u0061":2}',
+      '[{"b":{"a":[],"c":"}","a" :{}}}]',
+      '{"x":"\\\\","a":1,"a":2}',
+      '{"x":"\\"","a":1,"a":2}',
+    ]) {
       expect(() => parseJson(text, fail)).toThrow(new FormatError('has "a" twice'));
     }
     expect(() => parseJson('{"__proto__":1,"__proto__":2}', fail)).toThrow('has "__proto__" twice');
@@ -35,7 +41,9 @@ describe('parseJson', () => {
   });
 
   test('whole numbers only, if that is asked for', () => {
-    expect(() => parseJson('{"a":[1,2.0]}', fail, { whole: true })).toThrow(new FormatError('has the number 2.0: whole numbers from 0 are allowed'));
+    expect(() => parseJson('{"a":[1,2.0]}', fail, { whole: true })).toThrow(
+      new FormatError('has the number 2.0: whole numbers from 0 are allowed'),
+    );
     expect(parseJson('{"a":[1,2],"b":"-1.5"}', fail, { whole: true })).toEqual({ a: [1, 2], b: '-1.5' });
   });
 });

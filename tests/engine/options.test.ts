@@ -5,7 +5,21 @@ import { describe as group, expect, test } from 'vitest';
 import { describe } from '../../engine/describe.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import {
-  anything, callable, checkArguments, checkOptions, checkValue, choice, having, instance, list, optional, real, text, toggle, typedArray, whole,
+  anything,
+  callable,
+  checkArguments,
+  checkOptions,
+  checkValue,
+  choice,
+  having,
+  instance,
+  list,
+  optional,
+  real,
+  text,
+  toggle,
+  typedArray,
+  whole,
 } from '../../engine/options.ts';
 
 interface Brew {
@@ -46,7 +60,10 @@ group('an options object', () => {
     [3, 'brew: 3: must be an object of options: { cups, strength, bean, milk, name }'],
     [[1], 'brew: [1]: must be an object of options: { cups, strength, bean, milk, name }'],
     [null, 'brew: null: must be an object of options: { cups, strength, bean, milk, name }'],
-    [Promise.resolve({ cups: 1 }), 'brew: a promise: await it first: must be an object of options: { cups, strength, bean, milk, name }'],
+    [
+      Promise.resolve({ cups: 1 }),
+      'brew: a promise: await it first: must be an object of options: { cups, strength, bean, milk, name }',
+    ],
   ])('%o is refused', (given, message) => {
     expect(() => brew(given)).toThrow(new ConfigError(message));
   });
@@ -64,7 +81,12 @@ group('an options object', () => {
 
 group('arguments', () => {
   function pour(..._arguments: unknown[]): void {
-    checkArguments('pour', arguments, { cups: whole({ min: 1 }), jug: instance('a Map', Map), how: optional(text), options: anything });
+    checkArguments('pour', arguments, {
+      cups: whole({ min: 1 }),
+      jug: instance('a Map', Map),
+      how: optional(text),
+      options: anything,
+    });
   }
 
   test('are as many as there are, undefined where they may be left out', () => {
@@ -84,11 +106,22 @@ group('arguments', () => {
 });
 
 group('a value with parts', () => {
-  const numbers = list('a list of finite numbers', real()), tokens = typedArray('Int32Array', whole({ min: 0 })), pot = having('a pot', { lid: toggle, fill: callable('a function'), name: optional(text) });
+  const numbers = list('a list of finite numbers', real());
+  const tokens = typedArray('Int32Array', whole({ min: 0 }));
+  const pot = having('a pot', { lid: toggle, fill: callable('a function'), name: optional(text) });
 
   test('may be of any realm, or of a class', () => {
-    for (const value of [[1, 2], new Float32Array(2), runInNewContext('[1, 2]'), runInNewContext('new Float64Array(2)')]) expect(checkValue('x', value, numbers)).toBe(value);
-    for (const value of [Int32Array.of(1), runInNewContext('Int32Array.of(1)')]) expect(checkValue('x', value, tokens)).toBe(value);
+    for (const value of [
+      [1, 2],
+      new Float32Array(2),
+      runInNewContext('[1, 2]'),
+      runInNewContext('new Float64Array(2)'),
+    ]) {
+      expect(checkValue('x', value, numbers)).toBe(value);
+    }
+    for (const value of [Int32Array.of(1), runInNewContext('Int32Array.of(1)')]) {
+      expect(checkValue('x', value, tokens)).toBe(value);
+    }
     class Pot {
       lid = true;
       fill(): void {}
@@ -120,8 +153,27 @@ test('any value has a description of one line', () => {
   revoked.revoke();
   const circular: unknown[] = [];
   circular.push(circular);
-  expect([revoked.proxy, circular, Symbol('s'), () => 1, new Map(), new Float32Array(3), [NaN, undefined, 1n], 'a\nb', 'x'.repeat(99)].map(describe)).toEqual([
-    'something that cannot be shown', 'something that cannot be shown', 'Symbol(s)', 'a function', 'a Map', 'a Float32Array of 3',
-    '["NaN","undefined","1"]', '"a\\nb"', `"${'x'.repeat(36)}...`,
+  expect(
+    [
+      revoked.proxy,
+      circular,
+      Symbol('s'),
+      () => 1,
+      new Map(),
+      new Float32Array(3),
+      [NaN, undefined, 1n],
+      'a\nb',
+      'x'.repeat(99),
+    ].map(describe),
+  ).toEqual([
+    'something that cannot be shown',
+    'something that cannot be shown',
+    'Symbol(s)',
+    'a function',
+    'a Map',
+    'a Float32Array of 3',
+    '["NaN","undefined","1"]',
+    '"a\\nb"',
+    `"${'x'.repeat(36)}...`,
   ]);
 });

@@ -20,7 +20,11 @@ const device = new CpuBackend();
 
 beforeEach(() => useBackend(device));
 
-const part = (name: string, shape: number[], initial: Part['initial'] = { deviation: 0.5 }): Part => ({ name, shape, initial });
+const part = (name: string, shape: number[], initial: Part['initial'] = { deviation: 0.5 }): Part => ({
+  name,
+  shape,
+  initial,
+});
 
 /** A gain, a packed pair of matrices, and another matrix. */
 function three(): { parameters: Parameters; gain: Parameter; pair: Parameter; matrix: Parameter } {
@@ -30,7 +34,9 @@ function three(): { parameters: Parameters; gain: Parameter; pair: Parameter; ma
   return { parameters, gain, pair, matrix: parameters.declare(part('w', [20, 4])) };
 }
 
-const data = (tensors: ReadonlyMap<string, { data: Float32Array }>, name: string): number[] => [...tensors.get(name)!.data];
+const data = (tensors: ReadonlyMap<string, { data: Float32Array }>, name: string): number[] => [
+  ...tensors.get(name)!.data,
+];
 
 describe('layout', () => {
   test('parts of a slot are stacked along their first axis', () => {
@@ -38,7 +44,10 @@ describe('layout', () => {
     expect(pair.shape).toEqual([3, 3]);
     expect(parameters.count).toBe(5 + 9 + 80);
     expect(parameters.entries()).toEqual([
-      { name: 'gain', shape: [5] }, { name: 'q', shape: [2, 3] }, { name: 'k', shape: [1, 3] }, { name: 'w', shape: [20, 4] },
+      { name: 'gain', shape: [5] },
+      { name: 'q', shape: [2, 3] },
+      { name: 'k', shape: [1, 3] },
+      { name: 'w', shape: [20, 4] },
     ]);
   });
 
@@ -47,7 +56,8 @@ describe('layout', () => {
     parameters.allocate(rng(1));
     const { size, decayed, values, gradients } = parameters.flat;
     expect([size, decayed]).toEqual([64 + 128 + 64, 64 + 128]);
-    const place = (storage: unknown, of: unknown): number => ((storage as { address: number }).address - (of as { address: number }).address) / 4;
+    const place = (storage: unknown, of: unknown): number =>
+      ((storage as { address: number }).address - (of as { address: number }).address) / 4;
     expect([pair, matrix, gain].map(({ tensor }) => place(tensor.storage, values))).toEqual([0, 64, 192]);
     expect([pair, matrix, gain].map(({ tensor }) => place(tensor.gradient!.storage, gradients))).toEqual([0, 64, 192]);
   });
@@ -56,7 +66,13 @@ describe('layout', () => {
     const { parameters } = three();
     parameters.allocate(rng(1));
     const all = await device.read(parameters.flat.values);
-    for (const [from, to] of [[9, 64], [64 + 80, 192], [192 + 5, 256]]) expect([...all.slice(from, to)].every((x) => x === 0)).toBe(true);
+    for (const [from, to] of [
+      [9, 64],
+      [64 + 80, 192],
+      [192 + 5, 256],
+    ]) {
+      expect([...all.slice(from, to)].every((x) => x === 0)).toBe(true);
+    }
   });
 
   test('the tensors want gradients and outlive every step', () => {
@@ -76,15 +92,18 @@ describe('initial values', () => {
     parameters.declare(part('big', [100, 100], { deviation: 0.3 }));
     parameters.declare(part('ones', [7], { constant: 1 }));
     parameters.allocate(rng(3));
-    const host = await parameters.toHost(), big = data(host, 'big');
+    const host = await parameters.toHost();
+    const big = data(host, 'big');
     expect(data(host, 'ones')).toEqual(Array(7).fill(1));
-    const mean = big.reduce((total, x) => total + x, 0) / 1e4, variance = big.reduce((total, x) => total + x * x, 0) / 1e4;
+    const mean = big.reduce((total, x) => total + x, 0) / 1e4;
+    const variance = big.reduce((total, x) => total + x * x, 0) / 1e4;
     expect(Math.abs(mean)).toBeLessThan(4 * 0.3 / 100);                  // four standard errors of a mean of 10^4
     expect(Math.abs(Math.sqrt(variance) / 0.3 - 1)).toBeLessThan(4 / Math.sqrt(2e4));
   });
 
   test('depend on the seed and the name, not on what else is declared', async () => {
-    const { parameters: one } = three(), two = new Parameters();
+    const { parameters: one } = three();
+    const two = new Parameters();
     two.declare(part('other', [9, 9]));
     two.declare(part('w', [20, 4]));
     one.allocate(rng(1));
@@ -108,7 +127,8 @@ describe('gradients', () => {
     const { parameters, pair, gain } = three();
     parameters.allocate(rng(1));
     backward(sum(mul(pair.tensor, pair.tensor)));
-    const values = await parameters.toHost(), gradients = await parameters.gradientsToHost();
+    const values = await parameters.toHost();
+    const gradients = await parameters.gradientsToHost();
     for (const name of ['q', 'k']) expect(data(gradients, name)).toEqual(data(values, name).map((x) => 2 * x));
     expect([...await gain.tensor.gradient!.read()]).toEqual([0, 0, 0, 0, 0]);
     expect(gradients.get('k')!.shape).toEqual([1, 3]);
@@ -117,7 +137,8 @@ describe('gradients', () => {
   });
 
   type Use = (w: Tensor) => Tensor;
-  const x = (): Tensor => tensor([0.5, -1, 2, 3, -0.25, 1.5, 1, 4, -2, 0.125, 7, -3], [3, 4]), scale = (): Tensor => tensor([1, 1, 1, 1]);
+  const x = (): Tensor => tensor([0.5, -1, 2, 3, -0.25, 1.5, 1, 4, -2, 0.125, 7, -3], [3, 4]);
+  const scale = (): Tensor => tensor([1, 1, 1, 1]);
   const uses: readonly (readonly [string, number[], Use])[] = [
     ['matmul', [4, 2], (w) => matmul(x(), w)],
     ['matmul, a transposed', [3, 2], (w) => matmul(x(), w, { transA: true })],
@@ -131,7 +152,8 @@ describe('gradients', () => {
   ];
 
   test.each(uses)('two backward passes add up: %s', async (_, shape, use) => {
-    const parameters = new Parameters(), neighbour = (name: string): Parameter => parameters.declare(part(name, shape));
+    const parameters = new Parameters();
+    const neighbour = (name: string): Parameter => parameters.declare(part(name, shape));
     const [before, w, after] = [neighbour('before'), neighbour('w'), neighbour('after')];
     parameters.allocate(rng(1));
     backward(sum(square(use(w.tensor))));
@@ -139,10 +161,16 @@ describe('gradients', () => {
     expect(once.some((g) => g !== 0)).toBe(true);
     backward(sum(square(use(w.tensor))));
     expect(data(await parameters.gradientsToHost(), 'w')).toEqual(once.map((g) => 2 * g)); // doubling is exact
-    for (const { tensor: { gradient } } of [before, after]) expect([...await gradient!.read()].every((g) => g === 0)).toBe(true);
+    for (const {
+      tensor: { gradient },
+    } of [before, after]) {
+      expect([...(await gradient!.read())].every((g) => g === 0)).toBe(true);
+    }
 
-    const alone = variable(await w.tensor.read(), shape), plain = await backward(sum(square(use(alone)))).of(alone)!.read();
-    plain.forEach((g, i) => expect(Math.abs(g - once[i]!)).toBeLessThanOrEqual(1e-5 * Math.abs(g))); // a slot may be summed in another order
+    const alone = variable(await w.tensor.read(), shape);
+    const plain = await backward(sum(square(use(alone)))).of(alone)!.read();
+    // a slot may be summed in another order
+    plain.forEach((g, i) => expect(Math.abs(g - once[i]!)).toBeLessThanOrEqual(1e-5 * Math.abs(g)));
   });
 
   test('start at 0, whatever the memory held before', async () => {
@@ -157,10 +185,13 @@ describe('gradients', () => {
 });
 
 describe('values by name', () => {
-  const full = (): Map<string, HostTensor> => new Map<string, HostTensor>([
-    ['gain', { shape: [5], data: [1, 2, 3, 4, 5] }], ['q', { shape: [2, 3], data: [1, 2, 3, 4, 5, 6] }], ['k', { shape: [1, 3], data: [7, 8, 9] }],
-    ['w', { shape: [20, 4], data: Float32Array.from({ length: 80 }, (_, i) => i) }],
-  ]);
+  const full = (): Map<string, HostTensor> =>
+    new Map<string, HostTensor>([
+      ['gain', { shape: [5], data: [1, 2, 3, 4, 5] }],
+      ['q', { shape: [2, 3], data: [1, 2, 3, 4, 5, 6] }],
+      ['k', { shape: [1, 3], data: [7, 8, 9] }],
+      ['w', { shape: [20, 4], data: Float32Array.from({ length: 80 }, (_, i) => i) }],
+    ]);
 
   test('go in and come out', async () => {
     const { parameters, pair } = three();
@@ -186,10 +217,17 @@ describe('values by name', () => {
 
   test.each<[string, (tensors: Map<string, HostTensor>) => unknown]>([
     ['model.safetensors: has no tensor "k" [1,3]', (tensors) => tensors.delete('k')],
-    ['model.safetensors: tensor "w" is [4,20]: the model needs [20,4]', (tensors) => tensors.set('w', { shape: [4, 20], data: new Float32Array(80) })],
-    ['model.safetensors: has a tensor "extra" that the model does not', (tensors) => tensors.set('extra', { shape: [1], data: [1] })],
+    [
+      'model.safetensors: tensor "w" is [4,20]: the model needs [20,4]',
+      (tensors) => tensors.set('w', { shape: [4, 20], data: new Float32Array(80) }),
+    ],
+    [
+      'model.safetensors: has a tensor "extra" that the model does not',
+      (tensors) => tensors.set('extra', { shape: [1], data: [1] }),
+    ],
   ])('%s', async (message, damage) => {
-    const { parameters } = three(), tensors = full();
+    const { parameters } = three();
+    const tensors = full();
     parameters.allocate(rng(1));
     const before = await parameters.toHost();
     damage(tensors);

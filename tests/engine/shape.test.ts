@@ -20,7 +20,20 @@ test('shapes are the same when all sizes are', () => {
   for (const other of [[2], [3, 2], [2, 3, 1], []]) expect(sameShape([2, 3], other)).toBe(false);
 });
 
-test.each([[[3, 1], [2], [3, 2]], [[2, 3], [], [2, 3]], [[1, 4], [3, 1], [3, 4]], [[5, 1, 2], [3, 1], [5, 3, 2]]])('%j and %j broadcast to %j', (a, b, both) => {
+test.each([
+  [[3, 1], [2], [3, 2]],
+  [[2, 3], [], [2, 3]],
+  [
+    [1, 4],
+    [3, 1],
+    [3, 4],
+  ],
+  [
+    [5, 1, 2],
+    [3, 1],
+    [5, 3, 2],
+  ],
+])('%j and %j broadcast to %j', (a, b, both) => {
   expect(broadcast('add', a, b)).toEqual(both);
   expect(broadcast('add', b, a)).toEqual(both);
 });
@@ -34,7 +47,9 @@ test('any mixture of the sizes of one shape and 1 broadcasts back to it', () => 
 
 test('sizes that differ do not broadcast', () => {
   expect(messageOf(() => broadcast('add', [2, 3], [4]))).toBe('add: [2,3] and [4]: sizes 3 and 4 do not broadcast');
-  expect(messageOf(() => broadcast('mul', [2, 1, 5], [3, 1, 5]))).toBe('mul: [2,1,5] and [3,1,5]: sizes 2 and 3 do not broadcast');
+  expect(messageOf(() => broadcast('mul', [2, 1, 5], [3, 1, 5]))).toBe(
+    'mul: [2,1,5] and [3,1,5]: sizes 2 and 3 do not broadcast',
+  );
 });
 
 test('-1 is worked out from the others', () => {
@@ -55,16 +70,22 @@ test.each([
 });
 
 test('two negative sizes whose product fits are no shape', () => {
-  expect(messageOf(() => reshaped('reshape', [4, 6], [-4, -6]))).toBe('reshape: [-4,-6]: every size must be a whole number of at least 1');
+  expect(messageOf(() => reshaped('reshape', [4, 6], [-4, -6]))).toBe(
+    'reshape: [-4,-6]: every size must be a whole number of at least 1',
+  );
 });
 
 test.each([[[0]], [[2, -1]], [[1.5]], [[NaN]]])('%j is no shape', (shape) => {
-  expect(messageOf(() => checkShape('tensor', shape))).toBe(`tensor: ${show(shape)}: every size must be a whole number of at least 1`);
+  expect(messageOf(() => checkShape('tensor', shape))).toBe(
+    `tensor: ${show(shape)}: every size must be a whole number of at least 1`,
+  );
 });
 
 test('an axis counts from the front, or from the end when negative', () => {
   expect([0, 2, -1, -3].map((axis) => axisOf('sum', [2, 3, 4], axis))).toEqual([0, 2, 2, 0]);
-  for (const axis of [3, -4, 0.5]) expect(messageOf(() => axisOf('sum', [2, 3, 4], axis))).toBe(`sum: [2,3,4]: has no axis ${axis}`);
+  for (const axis of [3, -4, 0.5]) {
+    expect(messageOf(() => axisOf('sum', [2, 3, 4], axis))).toBe(`sum: [2,3,4]: has no axis ${axis}`);
+  }
   expect(messageOf(() => axisOf('sum', [], 0))).toBe('sum: []: has no axis 0');
 });
 

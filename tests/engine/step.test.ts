@@ -1,5 +1,5 @@
-// The lifetimes of a step's results: memory comes back in order, stale use is an error with a name, nothing grows, and poison shows
-// kernels that leave gaps.
+// The lifetimes of a step's results: memory comes back in order, stale use is an error with a name, nothing grows, and
+// poison shows kernels that leave gaps.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
@@ -33,7 +33,9 @@ test('a step stays with the device that it was first called on', async () => {
   const twice = step((x: number) => affine(tensor([x]), { factor: 2 }));
   expect(await values(await twice(3))).toEqual([6]);
   useBackend(new CpuBackend({ precision: 'f64' }));
-  await expect(twice(4)).rejects.toThrow(new StepError('step: made on cpu, called on cpu-f64: make it anew, or free() it first'));
+  await expect(twice(4)).rejects.toThrow(
+    new StepError('step: made on cpu, called on cpu-f64: make it anew, or free() it first'),
+  );
   twice.free();
   expect(await values(await twice(5))).toEqual([10]);
 });
@@ -41,34 +43,55 @@ test('a step stays with the device that it was first called on', async () => {
 describe('memory', () => {
   test('the second call gets the storages of the first, in order', async () => {
     const body = step((n: number) => {
-      const a = tensor([n, n]), b = mul(a, a), c = affine(b, { offset: 1 });
+      const a = tensor([n, n]);
+      const b = mul(a, a);
+      const c = affine(b, { offset: 1 });
       return [a, b, c].map((x) => x.storage);
     });
-    const first = await body(1), second = await body(2);
+    const first = await body(1);
+    const second = await body(2);
     expect(new Set(first).size).toBe(3);
     second.forEach((storage, i) => expect(storage).toBe(first[i]));
   });
 
   test('two steps do not share memory', async () => {
     const square = (): ((n: number) => Promise<Tensor>) => step((n: number) => mul(tensor([n]), tensor([n])));
-    const [one, two] = [square(), square()], x = await one(2);
+    const [one, two] = [square(), square()];
+    const x = await one(2);
     await two(3);
     expect(await values(x)).toEqual([4]);
   });
 
   test('what is made outside of a step lasts', async () => {
-    const x = tensor([1, 2]), body = step(() => mul(x, x));
+    const x = tensor([1, 2]);
+    const body = step(() => mul(x, x));
     for (let i = 0; i < 3; i++) await body();
     expect(await values(x)).toEqual([1, 2]);
     expect(x.arena).toBeNull();
   });
 
   test('300 training steps leave the heap where it was', async () => {
-    const model = new Transformer({
-      vocabulary: 11, context: 8, width: 8, layers: 1, heads: 2, kvHeads: 1, hidden: 12, norm: 'rms', positions: 'rotary', rotaryBase: 100,
-      mlp: 'swiglu', bias: false, tied: false, epsilon: 1e-5,
-    }, rng(1));
-    const optimiser = new AdamW(model.parameters), stream = rng(2).stream();
+    const model = new Transformer(
+      {
+        vocabulary: 11,
+        context: 8,
+        width: 8,
+        layers: 1,
+        heads: 2,
+        kvHeads: 1,
+        hidden: 12,
+        norm: 'rms',
+        positions: 'rotary',
+        rotaryBase: 100,
+        mlp: 'swiglu',
+        bias: false,
+        tied: false,
+        epsilon: 1e-5,
+      },
+      rng(1),
+    );
+    const optimiser = new AdamW(model.parameters);
+    const stream = rng(2).stream();
     const train = step((i: number) => {
       const tokens = (): Tensor => tensor(Int32Array.from({ length: 16 }, () => stream.int(11)), [2, 8], 'i32');
       const loss = crossEntropy(model.forward(tokens()), tokens());
@@ -83,7 +106,8 @@ describe('memory', () => {
   });
 
   test('free() gives the memory back', async () => {
-    const body = step(() => tensor(new Float32Array(4000))), used = (await body()).storage;
+    const body = step(() => tensor(new Float32Array(4000)));
+    const used = (await body()).storage;
     body.free();
     expect(device.alloc(used.size, 'f32').address).toBe((used as ReturnType<CpuBackend['alloc']>).address);
   });
@@ -97,11 +121,13 @@ describe('memory', () => {
 });
 
 describe('stale results', () => {
-  const STALE = 'step: tensor [2] made in call 1 used in call 2: return it from the step and read it before the next call, or copy it with keep()';
+  const STALE =
+    'step: tensor [2] made in call 1 used in call 2: return it from the step and read it before the next call, or copy it with keep()';
   const doubled = () => step((n: number) => affine(tensor([n, n]), { factor: 2 }));
 
   test('a result can be read until the next call', async () => {
-    const body = doubled(), x = await body(3);
+    const body = doubled();
+    const x = await body(3);
     expect(await values(x)).toEqual([6, 6]);
     expect(await values(affine(x, { offset: 1 }))).toEqual([7, 7]);
     const later = await body(4);
@@ -109,7 +135,8 @@ describe('stale results', () => {
   });
 
   test('afterwards, reading it or computing with it is an error', async () => {
-    const body = doubled(), x = await body(3);
+    const body = doubled();
+    const x = await body(3);
     await body(4);
     await expect(x.read()).rejects.toThrow(new StepError(STALE));
     expect(() => affine(x, { factor: 2 })).toThrow(new StepError(STALE));
@@ -131,14 +158,16 @@ describe('stale results', () => {
   });
 
   test('and after free()', async () => {
-    const body = doubled(), x = await body(3);
+    const body = doubled();
+    const x = await body(3);
     body.free();
     await expect(x.read()).rejects.toThrow(new StepError(STALE));
     expect(await values(await body(5))).toEqual([10, 10]); // a freed step can be called again
   });
 
   test('keep() makes a copy that stays', async () => {
-    const body = doubled(), kept = keep(await body(3));
+    const body = doubled();
+    const kept = keep(await body(3));
     await body(4);
     expect(await values(kept)).toEqual([6, 6]);
     expect(kept).toMatchObject({ shape: [2], dtype: 'f32', arena: null, needsGrad: false });
@@ -155,26 +184,34 @@ describe('bodies', () => {
   });
 
   test('gradients are recorded in a step, even when it is called within noGrad', async () => {
-    const x = variable([3]), body = step(() => backward(mul(x, x)).of(x)!);
+    const x = variable([3]);
+    const body = step(() => backward(mul(x, x)).of(x)!);
     expect(await values(await body())).toEqual([6]);
     expect(await values(await noGrad(() => body()))).toEqual([6]);
   });
 
   test('a step within a step is an error', async () => {
-    const inner = step(() => tensor([1])), outer = step(() => { void inner().catch((error: Error) => errors.push(error)); });
+    const inner = step(() => tensor([1]));
+    const outer = step(() => { void inner().catch((error: Error) => errors.push(error)); });
     const errors: Error[] = [];
     await outer();
-    expect(errors).toEqual([new StepError('step: called inside another step: call it between steps, or inline its body')]);
+    expect(errors).toEqual([
+      new StepError('step: called inside another step: call it between steps, or inline its body'),
+    ]);
   });
 
   test('an asynchronous body is an error', async () => {
     const body = step(async () => tensor([1]));
-    await expect(body()).rejects.toThrow(new StepError('step: the body is asynchronous: await before or after the step, not inside'));
+    await expect(body()).rejects.toThrow(
+      new StepError('step: the body is asynchronous: await before or after the step, not inside'),
+    );
     expect(currentArena()).toBeNull();
   });
 
   test('an asynchronous body that fails later does not end the process', async () => {
-    const failures: unknown[] = [], note = (error: unknown): void => void failures.push(error), others = process.listeners('unhandledRejection');
+    const failures: unknown[] = [];
+    const note = (error: unknown): void => void failures.push(error);
+    const others = process.listeners('unhandledRejection');
     process.removeAllListeners('unhandledRejection').on('unhandledRejection', note);
     try {
       await expect(step(async () => { await null; throw new Error('later'); })()).rejects.toThrow(StepError);
@@ -212,7 +249,8 @@ describe('poison', () => {
   async function left(options: { poison?: boolean }): Promise<number[]> {
     const body = step((fill: boolean) => {
       if (fill) return affine(tensor([1, 2, 3, 4, 5]), { factor: 7 });
-      const input = tensor([0, 0, 0, 0, 0]), out = empty({ shape: [5], dtype: 'f32' });
+      const input = tensor([0, 0, 0, 0, 0]);
+      const out = empty({ shape: [5], dtype: 'f32' });
       run(gappy, { out: out.storage }, { n: 5 });
       return mul(out, affine(input, { offset: 1 }));
     }, options);
@@ -238,10 +276,14 @@ describe('poison', () => {
   });
 
   test.each(everyVariant)('$title: result and gradients are the same in poisoned memory', async ({ op, variant }) => {
-    const { fills, attrs } = caseOf(op, variant, largest(op)), inputs = fillAll(fills, 5);
+    const { fills, attrs } = caseOf(op, variant, largest(op));
+    const inputs = fillAll(fills, 5);
     const body = (poison: boolean) => step(() => {
-      const leaves = inputs.map((input) => (input.dtype === 'f32' ? variable(input.values, input.shape) : upload(input)));
-      const [result, ...saved] = op.all(...leaves, attrs), gradients = backward(sum(mul(result, result)));
+      const leaves = inputs.map((input) =>
+        input.dtype === 'f32' ? variable(input.values, input.shape) : upload(input),
+      );
+      const [result, ...saved] = op.all(...leaves, attrs);
+      const gradients = backward(sum(mul(result, result)));
       return [result, ...saved, ...leaves.flatMap((leaf) => gradients.of(leaf) ?? [])];
     }, { poison });
     const [clean, poisoned] = [await body(false)(), await body(true)()];

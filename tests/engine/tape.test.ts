@@ -20,17 +20,23 @@ const values = async (x: Tensor | undefined): Promise<number[]> => [...await x!.
 
 describe('graphs', () => {
   test('a diamond adds both branches: d(x² + 3x) = 2x + 3', async () => {
-    const x = variable([2, 5]), y = add(mul(x, x), affine(x, { factor: 3 }));
+    const x = variable([2, 5]);
+    const y = add(mul(x, x), affine(x, { factor: 3 }));
     expect(await values(backward(sum(y)).of(x))).toEqual([7, 13]);
   });
 
   test('a branch of a branch waits for all of its users', async () => {
-    const x = variable([2]), a = mul(x, x), b = mul(a, x), c = add(mul(b, a), a); // x⁵ + x²
+    // x⁵ + x²
+    const x = variable([2]);
+    const a = mul(x, x);
+    const b = mul(a, x);
+    const c = add(mul(b, a), a);
     expect(await values(backward(c).of(x))).toEqual([5 * 16 + 2 * 2]);
   });
 
   test('an older tensor used late, and a younger one early, come in the right order', async () => {
-    const x = variable([3]), old = mul(x, x);
+    const x = variable([3]);
+    const old = mul(x, x);
     let y = x;
     for (let i = 0; i < 5; i++) y = affine(y, { factor: 2 });
     expect(await values(backward(mul(y, old)).of(x))).toEqual([32 * 3 * 9]); // 32 x³
@@ -51,19 +57,22 @@ describe('graphs', () => {
   });
 
   test('one gradient that reaches two tensors is not added to in place', async () => {
-    const x = variable([1, 2]), y = variable([3, 4]);
+    const x = variable([1, 2]);
+    const y = variable([3, 4]);
     const g = backward(sum(add(add(x, y), x))); // both inputs of the inner add get the very same gradient
     expect([await values(g.of(x)), await values(g.of(y))]).toEqual([[2, 2], [1, 1]]);
   });
 
   test('the seed is not changed', async () => {
-    const x = variable([1, 2]), seed = tensor([5, 7]);
+    const x = variable([1, 2]);
+    const seed = tensor([5, 7]);
     expect(await values(backward(add(x, x), seed).of(x))).toEqual([10, 14]);
     expect(await values(seed)).toEqual([5, 7]);
   });
 
   test('reshaped views pass their gradient on', async () => {
-    const x = variable([1, 2, 3, 4]), m = reshape(x, { shape: [2, 2] });
+    const x = variable([1, 2, 3, 4]);
+    const m = reshape(x, { shape: [2, 2] });
     const g = backward(add(sum(matmul(m, m)), sum(x)));
     expect(g.of(x)!.shape).toEqual([4]);
     expect(await values(g.of(x))).toEqual([3 + 4 + 1, 7 + 4 + 1, 3 + 6 + 1, 7 + 6 + 1]); // column sums by row sums
@@ -72,18 +81,25 @@ describe('graphs', () => {
 
 describe('what comes back', () => {
   test('gradients of leaves and of everything between', async () => {
-    const x = variable([2]), y = mul(x, x), z = exp(affine(y, { factor: 0 })), g = backward(mul(y, z));
+    const x = variable([2]);
+    const y = mul(x, x);
+    const z = exp(affine(y, { factor: 0 }));
+    const g = backward(mul(y, z));
     expect([await values(g.of(y)), await values(g.of(x))]).toEqual([[1], [4]]);
   });
 
   test('the loss of itself is 1, also when it is a leaf', async () => {
-    const x = variable([3], []), loss = mul(x, x);
+    const x = variable([3], []);
+    const loss = mul(x, x);
     expect(await values(backward(loss).of(loss))).toEqual([1]);
     expect(await values(backward(x).of(x))).toEqual([1]);
   });
 
   test('nothing for what the loss does not depend on, and for constants', () => {
-    const x = variable([2]), other = variable([3]), constant = tensor([4]), unused = mul(other, other);
+    const x = variable([2]);
+    const other = variable([3]);
+    const constant = tensor([4]);
+    const unused = mul(other, other);
     const g = backward(mul(x, constant));
     expect([g.of(other), g.of(unused), g.of(constant)]).toEqual([undefined, undefined, undefined]);
   });
@@ -94,7 +110,8 @@ describe('what comes back', () => {
   });
 
   test('the same graph can be walked twice', async () => {
-    const x = variable([3]), loss = mul(x, x);
+    const x = variable([3]);
+    const loss = mul(x, x);
     expect([await values(backward(loss).of(x)), await values(backward(loss).of(x))]).toEqual([[6], [6]]);
   });
 
@@ -120,7 +137,8 @@ describe('parameters', () => {
   });
 
   test('a parameter that is not used keeps its slot as it is', async () => {
-    const w = parameter([1, 2]), x = variable([1]);
+    const w = parameter([1, 2]);
+    const x = variable([1]);
     backward(mul(x, x));
     expect(await values(w.gradient!)).toEqual([1, 2]);
   });
@@ -128,7 +146,8 @@ describe('parameters', () => {
 
 describe('recording', () => {
   test('results of constants have no node, those of variables do', () => {
-    const x = tensor([1]), v = variable([1]);
+    const x = tensor([1]);
+    const v = variable([1]);
     expect(add(x, x)).toMatchObject({ node: null, needsGrad: false });
     expect(add(x, v)).toMatchObject({ node: { name: 'add' }, needsGrad: true });
   });
@@ -142,7 +161,8 @@ describe('recording', () => {
   });
 
   test('an asynchronous body of noGrad is unrecorded until it ends, and nothing else is', async () => {
-    const seen: [where: string, recording: boolean][] = [], note = (where: string): void => void seen.push([where, isRecording()]);
+    const seen: [where: string, recording: boolean][] = [];
+    const note = (where: string): void => void seen.push([where, isRecording()]);
     const body = (name: string, ms: number) => noGrad(async () => {
       await new Promise((resolve) => setTimeout(resolve, ms));
       note(name);
@@ -163,9 +183,15 @@ describe('recording', () => {
 
   test('where asynchronous work cannot be followed, an asynchronous body is refused', async () => {
     vi.stubGlobal('process', undefined);
-    const { Scope } = await import('../../engine/scope.ts'), scope = new Scope();
+    const { Scope } = await import('../../engine/scope.ts');
+    const scope = new Scope();
     try {
-      expect([scope.enter(() => 3), scope.follow(), scope.isInside, scope.leave(() => 4)]).toEqual([3, false, false, 4]);
+      expect([scope.enter(() => 3), scope.follow(), scope.isInside, scope.leave(() => 4)]).toEqual([
+        3,
+        false,
+        false,
+        4,
+      ]);
     } finally {
       vi.unstubAllGlobals();
     }
@@ -173,14 +199,19 @@ describe('recording', () => {
 
   test('noGrad in a step, and a device for a call, have no asynchronous body', async () => {
     const inner = step(() => noGrad(async () => Promise.reject(new Error('its own affair'))));
-    await expect(inner()).rejects.toThrow(new StepError('noGrad: the body is asynchronous: await before or after the noGrad, not inside'));
+    await expect(inner()).rejects.toThrow(
+      new StepError('noGrad: the body is asynchronous: await before or after the noGrad, not inside'),
+    );
     const message = 'withBackend: the body is asynchronous: await before or after the withBackend, not inside';
     expect(() => withBackend(backend(), async () => 1)).toThrow(new StepError(message));
     expect(isRecording()).toBe(true);
   });
 
   test('backward records nothing itself', () => {
-    const x = variable([3]), y = variable([4]), g = backward(mul(x, y)).of(x)!; // it is 1 y, by an op on y
+    // it is 1 y, by an op on y
+    const x = variable([3]);
+    const y = variable([4]);
+    const g = backward(mul(x, y)).of(x)!;
     expect(g.node).toBeNull();
     expect(isRecording()).toBe(true);
   });
@@ -189,7 +220,11 @@ describe('recording', () => {
 describe('errors', () => {
   test('a loss that is no scalar needs a seed of its shape', () => {
     const x = variable([1, 2, 3]);
-    expect(() => backward(x)).toThrow(new ShapeError('backward: loss [3]: must be a scalar, or come with a seed of its shape'));
-    expect(() => backward(sub(x, x), tensor([1, 2]))).toThrow(new ShapeError('backward: seed [2] for [3]: shapes differ'));
+    expect(() => backward(x)).toThrow(
+      new ShapeError('backward: loss [3]: must be a scalar, or come with a seed of its shape'),
+    );
+    expect(() => backward(sub(x, x), tensor([1, 2]))).toThrow(
+      new ShapeError('backward: seed [2] for [3]: shapes differ'),
+    );
   });
 });

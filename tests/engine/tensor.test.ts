@@ -44,7 +44,8 @@ describe('with a device', () => {
   });
 
   test('what was read is a copy', async () => {
-    const x = tensor([1, 2]), read = await x.read();
+    const x = tensor([1, 2]);
+    const read = await x.read();
     read[0] = 9;
     expect(await values(x)).toEqual([1, 2]);
   });
@@ -68,12 +69,15 @@ describe('with a device', () => {
   });
 
   test('item() is for one element', async () => {
-    await expect(tensor([1, 2, 3], [3, 1]).item()).rejects.toThrow(new ShapeError('item: [3,1]: has 3 elements, item() reads tensors of one'));
+    await expect(tensor([1, 2, 3], [3, 1]).item()).rejects.toThrow(
+      new ShapeError('item: [3,1]: has 3 elements, item() reads tensors of one'),
+    );
     expect(await tensor([5], [1, 1]).item()).toBe(5);
   });
 
   test('methods with tensors and with numbers', async () => {
-    const x = tensor([1, 2, 3, 4], [2, 2]), y = tensor([10, 20]);
+    const x = tensor([1, 2, 3, 4], [2, 2]);
+    const y = tensor([10, 20]);
     expect(await values(x.add(y))).toEqual([11, 22, 13, 24]);
     expect(await values(x.sub(y))).toEqual([-9, -18, -7, -16]);
     expect(await values(x.mul(y))).toEqual([10, 40, 30, 80]);
@@ -87,7 +91,9 @@ describe('with a device', () => {
   });
 
   test('stopGradient has the values and lets no gradient through', async () => {
-    const x = variable([2, 3]), y = x.mul(x), stopped = y.stopGradient();
+    const x = variable([2, 3]);
+    const y = x.mul(x);
+    const stopped = y.stopGradient();
     expect(await values(stopped)).toEqual([4, 9]);
     expect(stopped).toMatchObject({ needsGrad: false, node: null });
     expect(await values(backward(x.mul(stopped).sum()).of(x)!)).toEqual([4, 9]); // and not 3 x²

@@ -19,13 +19,24 @@ import { onBackend } from '../support/backends.ts';
 const devices = [1, 2, 3].map((threads) => new CpuBackend({ threads }));
 afterAll(() => devices.forEach((device) => device.close()));
 
-const B = 16, T = 20;
+const B = 16;
+const T = 20;
 
-/** Bytes of the weights after some steps, and of what the model then writes. Large enough that most kernels are shared out. */
+/**
+ * Bytes of the weights after some steps, and of what the model then writes. Large enough that most kernels are shared
+ * out.
+ */
 async function trained(config: TransformerConfig): Promise<Buffer> {
-  const model = new Transformer({ ...config, context: 24, width: 64, hidden: 176 }, rng(1)), optimiser = new AdamW(model.parameters);
+  const model = new Transformer({ ...config, context: 24, width: 64, hidden: 176 }, rng(1));
+  const optimiser = new AdamW(model.parameters);
   const advance = step((i: number) => {
-    const stream = rng(2).at(i).stream(), draw = (): Tensor => tensor(Int32Array.from({ length: B * T }, () => stream.int(config.vocabulary)), [B, T], 'i32');
+    const stream = rng(2).at(i).stream();
+    const draw = (): Tensor =>
+      tensor(
+        Int32Array.from({ length: B * T }, () => stream.int(config.vocabulary)),
+        [B, T],
+        'i32',
+      );
     const loss = crossEntropy(model.forward(draw()), draw());
     model.parameters.clearGradients();
     backward(loss);
@@ -35,11 +46,16 @@ async function trained(config: TransformerConfig): Promise<Buffer> {
   const weights = await Promise.all([...(await model.parameters.toHost()).values()].map(({ data }) => data));
   const prompts = Int32Array.from({ length: 64 * 3 }, (_, i) => i % config.vocabulary);
   const tokens = await generate(model, prompts, { batch: 64, maxNew: 8, temperature: 1, topK: 5, seed: rng(3) });
-  return Buffer.concat([...weights, tokens].map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength)));
+  return Buffer.concat(
+    [...weights, tokens].map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength)),
+  );
 }
 
 describe('the number of threads', () => {
-  test.each([['a Llama', { ...llama, kvHeads: 2 }], ['a GPT-2', gpt2]] as const)('changes no bit of what %s learns and writes', async (_, config) => {
+  test.each([
+    ['a Llama', { ...llama, kvHeads: 2 }],
+    ['a GPT-2', gpt2],
+  ] as const)('changes no bit of what %s learns and writes', async (_, config) => {
     const found: Buffer[] = [];
     for (const device of devices) found.push(await onBackend(device, () => trained(config)));
     expect(found[0]!.length).toBeGreaterThan(100_000);
@@ -54,10 +70,24 @@ describe('the number of threads', () => {
 });
 
 describe('the other threads', () => {
-  const n = 256, sizes = { batch: 1, M: n, N: n, K: n, transA: 0, transB: 0, strideA: 0, strideB: 0, accumulate: 0, addBias: 0, addResidual: 0 };
+  const n = 256;
+  const sizes = {
+    batch: 1,
+    M: n,
+    N: n,
+    K: n,
+    transA: 0,
+    transB: 0,
+    strideA: 0,
+    strideB: 0,
+    accumulate: 0,
+    addBias: 0,
+    addResidual: 0,
+  };
 
   test('may end at any time: what follows is computed alone', async () => {
-    const device = new CpuBackend({ threads: 3 }), [a, b, out] = [device.alloc(n * n, 'f32'), device.alloc(n * n, 'f32'), device.alloc(n * n, 'f32')];
+    const device = new CpuBackend({ threads: 3 });
+    const [a, b, out] = [device.alloc(n * n, 'f32'), device.alloc(n * n, 'f32'), device.alloc(n * n, 'f32')];
     for (const operand of [a, b]) device.write(operand, new Float32Array(n * n).fill(1));
     device.dispatch(matmulKernel, { a, b, bias: b, residual: b, out }, sizes);
     await device.close();
@@ -73,7 +103,10 @@ describe('the other threads', () => {
       const device = new CpuBackend({ threads: 2 }), n = 256, [a, b, out] = [1, 2, 3].map(() => device.alloc(n * n, 'f32'));
       for (let i = 0; i < 50; i++) device.dispatch(matmulKernel, { a, b, bias: b, residual: b, out }, ${JSON.stringify(sizes)});
       console.log('done');`;
-    const said = execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], { encoding: 'utf8', timeout: 20_000 });
+    const said = execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
     expect(said).toBe('done\n');
   });
 });

@@ -1,4 +1,5 @@
-// How wide the CPU's vectors are: that wide programs come on where they must, are checked before they are used, and change no bit of a run.
+// How wide the CPU's vectors are: that wide programs come on where they must, are checked before they are used, and
+// change no bit of a run.
 
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -25,22 +26,38 @@ test.runIf(required)('wide programs come on, and none is distrusted', () => {
 test('REMIT_WIDE=0 turns them off, and is given as the reason', () => {
   const program = `import('./engine/cpu/wasm/width.ts').then(({ width }) => console.log(JSON.stringify(width())))`;
   const args = ['--import', import.meta.resolve('tsx'), '--eval', program];
-  const stdout = execFileSync(process.execPath, args, { cwd: join(import.meta.dirname, '../..'), env: { ...process.env, REMIT_WIDE: '0' } });
+  const stdout = execFileSync(process.execPath, args, {
+    cwd: join(import.meta.dirname, '../..'),
+    env: { ...process.env, REMIT_WIDE: '0' },
+  });
   expect(JSON.parse(String(stdout))).toEqual({ wide: false, reason: 'turned off by REMIT_WIDE=0' });
 });
 
 test('what is in use, in words', () => {
   expect(bitsOf({ wide: false, reason: '', distrusted: [] })).toBe('128 bits');
   expect(bitsOf({ wide: true, reason: '', distrusted: [] })).toBe('256 bits');
-  expect(bitsOf({ wide: true, reason: '', distrusted: ['softmax', 'sum'] })).toBe('256 bits, but softmax and sum in 128');
+  expect(bitsOf({ wide: true, reason: '', distrusted: ['softmax', 'sum'] })).toBe(
+    '256 bits, but softmax and sum in 128',
+  );
 });
 
 const heap = new Heap(new CpuBackend({ precision: 'f64' }));
 const kept: Block[] = [];
 const alloc = (bytes: number): number => kept[kept.push(heap.alloc(Math.ceil(bytes / 4), 'i32')) - 1]!.address;
-const compiled = (kernels: readonly Kernel[], threads = 1): CompiledKernels => compileKernels(kernels, {
-  memory: heap.memory, shared: heap.shared, maximumPages: heap.maximumPages, wide: true, threads, worthSharing: 0, scratch: alloc,
-}, alloc);
+const compiled = (kernels: readonly Kernel[], threads = 1): CompiledKernels =>
+  compileKernels(
+    kernels,
+    {
+      memory: heap.memory,
+      shared: heap.shared,
+      maximumPages: heap.maximumPages,
+      wide: true,
+      threads,
+      worthSharing: 0,
+      scratch: alloc,
+    },
+    alloc,
+  );
 
 /** x², but that the upper half of a pair is stored as its lower half once more. */
 const wrongLane = {
@@ -86,7 +103,12 @@ describe('a program whose wide variant has a wrong lane', () => {
 test('the check reaches the pairs of every program that stores any', () => {
   const { store } = FunctionBuilder.prototype;
   const stored = new Set<string>();
-  const broken = vi.spyOn(FunctionBuilder.prototype, 'store').mockImplementation(function (this: FunctionBuilder, address, value, offset) {
+  const broken = vi.spyOn(FunctionBuilder.prototype, 'store').mockImplementation(function (
+    this: FunctionBuilder,
+    address,
+    value,
+    offset,
+  ) {
     store.call(this, address, value.type === 'pair' ? twice(value as Expr<'pair'>) : value, offset);
   });
   try {
@@ -97,6 +119,7 @@ test('the check reaches the pairs of every program that stores any', () => {
     broken.mockRestore();
   }
   const others = kernelsWithWasm.map(({ name }) => name).filter((name) => !stored.has(name)).sort();
-  // The same in every lane; or no pair is stored; or the narrow program, whose sums come in pairs, stores wrong ones as well.
+  // The same in every lane; or no pair is stored; or the narrow program, whose sums come in pairs, stores wrong ones as
+  // well.
   expect(others).toEqual(['crossEntropy', 'fill', 'gradientNorm', 'keepLargest', 'logProb', 'sample', 'softmax']);
 });

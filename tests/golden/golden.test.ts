@@ -16,9 +16,11 @@ test('all 137 tensors have the bits they were made with', () => {
 });
 
 test('models and gradients have the same 21 names and shapes', () => {
-  const shapes = [golden.model('theta'), golden.model('rl'), ...(['ntp', 'remit', 'kd', 'pg'] as const).map((loss) => golden.gradients(loss))].map(
-    (tensors) => [...tensors].map(([name, { shape }]) => `${name} [${shape}]`).sort(),
-  );
+  const shapes = [
+    golden.model('theta'),
+    golden.model('rl'),
+    ...(['ntp', 'remit', 'kd', 'pg'] as const).map((loss) => golden.gradients(loss)),
+  ].map((tensors) => [...tensors].map(([name, { shape }]) => `${name} [${shape}]`).sort());
   expect(shapes[0]).toHaveLength(21);
   for (const other of shapes) expect(other).toEqual(shapes[0]);
 });
@@ -35,12 +37,17 @@ test('a Llama in plain loops gets the logits, the log-probabilities and the gree
       const ours = plainLlama(config, golden.model(which), [...tokens.subarray(row * 33, (row + 1) * 33)]); // [33][61]
       for (const [t, vector] of ours.entries()) {
         const at = row * 33 + t;
-        if (which === 'theta') vector.forEach((value, v) => (worst = Math.max(worst, Math.abs(value - logits[at * 61 + v]!))));
+        if (which === 'theta') {
+          vector.forEach((value, v) => (worst = Math.max(worst, Math.abs(value - logits[at * 61 + v]!))));
+        }
         const total = vector.reduce((sum, value) => sum + Math.exp(value), 0);
-        if (targets[at]! >= 0) worst = Math.max(worst, Math.abs(vector[targets[at]!]! - Math.log(total) - logprob[at]!));
+        if (targets[at]! >= 0) {
+          worst = Math.max(worst, Math.abs(vector[targets[at]!]! - Math.log(total) - logprob[at]!));
+        }
       }
     }
-    expect(worst).toBeLessThan(1e-6); // both in float64; the stored values are rounded to float32, at most 2^-22 each below 8
+    // both in float64; the stored values are rounded to float32, at most 2^-22 each below 8
+    expect(worst).toBeLessThan(1e-6);
   }
 
   const sequence = [...greedy.prompt];

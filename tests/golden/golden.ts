@@ -57,7 +57,9 @@ const scalars = JSON.parse(new TextDecoder().decode(file('golden.json'))) as Gol
 
 let stored: ReadonlyMap<string, StoredTensor> | undefined;
 function tensors(): ReadonlyMap<string, StoredTensor> {
-  const parts = ['model', 'gradients-ntp', 'gradients-remit', 'gradients-kd', 'gradients-pg'].map((part) => `${part}.safetensors`);
+  const parts = ['model', 'gradients-ntp', 'gradients-remit', 'gradients-kd', 'gradients-pg'].map(
+    (part) => `${part}.safetensors`,
+  );
   stored ??= new Map(parts.flatMap((part) => [...readSafetensors(file(part), part).tensors]));
   return stored;
 }

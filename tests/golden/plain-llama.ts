@@ -1,6 +1,7 @@
-// A Llama forward pass in plain loops and float64, from the published description alone: it shares no code with the engine, so that the two
-// can disagree. It reads what an exported folder holds: the JSON of config.json and the tensors of model.safetensors.
-// Sources: Llama 2, arXiv 2307.09288, section 2; RMSNorm, arXiv 1910.07467; RoFormer, arXiv 2104.09864; SwiGLU, arXiv 2002.05202.
+// A Llama forward pass in plain loops and float64, from the published description alone: it shares no code with the
+// engine, so that the two can disagree. It reads what an exported folder holds: the JSON of config.json and the tensors
+// of model.safetensors. Sources: Llama 2, arXiv 2307.09288, section 2; RMSNorm, arXiv 1910.07467; RoFormer, arXiv
+// 2104.09864; SwiGLU, arXiv 2002.05202.
 
 export interface PlainConfig {
   readonly hidden_size: number;
@@ -17,7 +18,13 @@ type Weights = ReadonlyMap<string, { readonly shape: readonly number[]; readonly
 
 /** Logits of one sequence, a vector over the vocabulary for every token. */
 export function plainLlama(config: PlainConfig, weights: Weights, tokens: readonly number[]): Vector[] {
-  const { hidden_size: width, num_attention_heads: heads, num_key_value_heads: kvHeads, rms_norm_eps: epsilon, rope_theta: base } = config;
+  const {
+    hidden_size: width,
+    num_attention_heads: heads,
+    num_key_value_heads: kvHeads,
+    rms_norm_eps: epsilon,
+    rope_theta: base,
+  } = config;
   const size = width / heads; // of a head
 
   const weight = (name: string) => {
@@ -29,7 +36,9 @@ export function plainLlama(config: PlainConfig, weights: Weights, tokens: readon
   const linear = (name: string, x: Vector): Vector => {
     const { shape, data } = weight(name);
     const inputs = shape[1]!;
-    return Float64Array.from({ length: shape[0]! }, (_, o) => x.reduce((sum, value, i) => sum + data[o * inputs + i]! * value, 0));
+    return Float64Array.from({ length: shape[0]! }, (_, o) =>
+      x.reduce((sum, value, i) => sum + data[o * inputs + i]! * value, 0),
+    );
   };
   const norm = (name: string, x: Vector): Vector => {
     const { data } = weight(name);

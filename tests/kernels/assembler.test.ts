@@ -8,7 +8,11 @@ import { exp, log } from '../../kernels/wasm/math.ts';
 type Int = Local<'i32'>;
 
 /** Runs one function (p, n) on a memory of one page, whose floats it may read and write. */
-function runOn(memory: WebAssembly.Memory, build: (f: FunctionBuilder, p: { p: Int; n: Int }) => void, relaxed = false): (p: number, n: number) => void {
+function runOn(
+  memory: WebAssembly.Memory,
+  build: (f: FunctionBuilder, p: { p: Int; n: Int }) => void,
+  relaxed = false,
+): (p: number, n: number) => void {
   const module = new WasmModule({ shared: false, maximumPages: memory.buffer.byteLength / 65536, relaxed });
   module.function('f', ['p', 'n'], build);
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.bytes()), { env: { memory } });
@@ -32,7 +36,8 @@ test('numbers are encoded as the specification says', () => {
 });
 
 test('every signed constant comes back as itself', () => {
-  const memory = page(), words = new Int32Array(memory.buffer);
+  const memory = page();
+  const words = new Int32Array(memory.buffer);
   fc.assert(fc.property(fc.integer(), (x) => {
     runOn(memory, (f, { p }) => f.store(p, i32.of(x)))(8, 0);
     return words[2] === x;
@@ -40,7 +45,8 @@ test('every signed constant comes back as itself', () => {
 });
 
 test('loops, branches and nested functions of the host agree with plain code', () => {
-  const memory = page(), words = new Int32Array(memory.buffer);
+  const memory = page();
+  const words = new Int32Array(memory.buffer);
   const f = runOn(memory, (f, { p, n }) => {
     const [i, j, total] = f.locals('i32', 3) as [Int, Int, Int];
     f.loop(i, n, 2, () => f.loop(j, i, 1, () => f.if(i32.lt(j, 3), () => f.bump(total, j), () => f.bump(total, -1))));
@@ -55,19 +61,44 @@ test('loops, branches and nested functions of the host agree with plain code', (
 });
 
 test('integer arithmetic is that of 32-bit integers', () => {
-  const memory = page(), words = new Int32Array(memory.buffer);
+  const memory = page();
+  const words = new Int32Array(memory.buffer);
   const f = runOn(memory, (f, { p, n }) => {
-    [i32.add(p, n), i32.sub(p, n), i32.mul(p, n), i32.and(p, n), i32.eq(p, n), i32.ne(p, n), i32.lt(p, n), i32.gt(p, n), i32.ge(p, n), i32.min(p, n), i32.shiftRight(n, 1)]
-      .forEach((value, k) => f.store(256, value, 4 * k));
+    [
+      i32.add(p, n),
+      i32.sub(p, n),
+      i32.mul(p, n),
+      i32.and(p, n),
+      i32.eq(p, n),
+      i32.ne(p, n),
+      i32.lt(p, n),
+      i32.gt(p, n),
+      i32.ge(p, n),
+      i32.min(p, n),
+      i32.shiftRight(n, 1),
+    ].forEach((value, k) => f.store(256, value, 4 * k));
   });
   fc.assert(fc.property(fc.integer(), fc.integer(), (a, b) => {
     f(a, b);
-    expect([...words.subarray(64, 75)]).toEqual([(a + b) | 0, (a - b) | 0, Math.imul(a, b), a & b, +(a === b), +(a !== b), +(a < b), +(a > b), +(a >= b), Math.min(a, b), b >> 1]);
+    expect([...words.subarray(64, 75)]).toEqual([
+      (a + b) | 0,
+      (a - b) | 0,
+      Math.imul(a, b),
+      a & b,
+      +(a === b),
+      +(a !== b),
+      +(a < b),
+      +(a > b),
+      +(a >= b),
+      Math.min(a, b),
+      b >> 1,
+    ]);
   }), { examples: [[1, 1], [-1, 1]] });
 });
 
 test('vectors: sums, lanes, splats and integer views', () => {
-  const memory = page(), floats = new Float32Array(memory.buffer);
+  const memory = page();
+  const floats = new Float32Array(memory.buffer);
   floats.set([1.5, -2, 3, 100]);
   runOn(memory, (f, { p }) => {
     const v = f.local('v128');
@@ -84,7 +115,9 @@ test('vectors: sums, lanes, splats and integer views', () => {
 
 /** Largest relative error of a function over `xs`, in units of float32's half spacing 2^-24. */
 function worstError(build: typeof exp, of: (x: number) => number, relaxed: boolean, xs: Float32Array): number {
-  const memory = page(Math.ceil((8 * xs.length) / 65536) + 1), floats = new Float32Array(memory.buffer), n = xs.length & ~3;
+  const memory = page(Math.ceil((8 * xs.length) / 65536) + 1);
+  const floats = new Float32Array(memory.buffer);
+  const n = xs.length & ~3;
   floats.set(xs);
   runOn(memory, (f, { p, n }) => {
     const at = f.local('i32');
@@ -105,13 +138,18 @@ test.each(variants)('exp is within 3 half-spacings from -87 to 88 (relaxed: %s)'
   expect(worstError(exp, Math.exp, relaxed, xs.map((x) => (x < -16 ? x / 6 : x)))).toBeLessThan(3);
 });
 
-test.each(variants)('log is within 4 half-spacings, or 2^-23 absolute near 1, over 1e-30 to 1e30 (relaxed: %s)', (relaxed) => {
-  const far = Float32Array.from({ length: 200_000 }, (_, i) => 10 ** (-30 + (60 * i) / 200_000)), near = Float32Array.from({ length: 200_000 }, (_, i) => 0.5 + i / 100_000);
-  for (const xs of [far, near]) expect(worstError(log, Math.log, relaxed, xs)).toBeLessThan(4);
-});
+test.each(variants)(
+  'log is within 4 half-spacings, or 2^-23 absolute near 1, over 1e-30 to 1e30 (relaxed: %s)',
+  (relaxed) => {
+    const far = Float32Array.from({ length: 200_000 }, (_, i) => 10 ** (-30 + (60 * i) / 200_000));
+    const near = Float32Array.from({ length: 200_000 }, (_, i) => 0.5 + i / 100_000);
+    for (const xs of [far, near]) expect(worstError(log, Math.log, relaxed, xs)).toBeLessThan(4);
+  },
+);
 
 test('exp is exactly 1 at 0, 0 and infinite far out, and keeps what is not a number', () => {
-  const memory = page(), floats = new Float32Array(memory.buffer);
+  const memory = page();
+  const floats = new Float32Array(memory.buffer);
   floats.set([0, -1e30, 1e30, NaN]);
   runOn(memory, (f, { p }) => {
     f.store(p, exp(f, v128.load(p)), 16);

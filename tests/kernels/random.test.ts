@@ -18,7 +18,8 @@ async function bits(key0: number, key1: number, first: number, n: number): Promi
 }
 
 describe('bits', () => {
-  // Random123's tests/kat_vectors (counter 0) and the threefry test of boost.compute (counters 1 and 2), key 0, 20 rounds.
+  // Random123's tests/kat_vectors (counter 0) and the threefry test of boost.compute (counters 1 and 2), key 0, 20
+  // rounds.
   test('under key 0 are the published words', async () => {
     expect(await bits(0, 0, 0, 3)).toEqual([0x6b200159, 0x508efb2c, 0x64a626ec]);
     expect([0, 1, 2].map((i) => rng(0).bits(i))).toEqual([0x6b200159, 0x508efb2c, 0x64a626ec]);
@@ -57,12 +58,32 @@ interface Draw {
   readonly seed?: number;
 }
 
-/** Runs the kernel; returns each row's token after checking that `tokens` and `next` agree and that nothing else was touched. */
+/**
+ * Runs the kernel; returns each row's token after checking that `tokens` and `next` agree and that nothing else was
+ * touched.
+ */
 async function draw(what: Draw): Promise<number[]> {
-  const { logits, rows: B = 1, before = [0], first = before.length, temperature = 1, topK = 0, force = -1, stop = -1, seed = 1 } = what;
-  const V = logits.length, T = before.length + 2, position = before.length, { k0: key0, k1: key1 } = rng(seed);
+  const {
+    logits,
+    rows: B = 1,
+    before = [0],
+    first = before.length,
+    temperature = 1,
+    topK = 0,
+    force = -1,
+    stop = -1,
+    seed = 1,
+  } = what;
+  const V = logits.length;
+  const T = before.length + 2;
+  const position = before.length;
+  const { k0: key0, k1: key1 } = rng(seed);
   const row = [...before, -7, -8]; // the place to write, and one beyond
-  const all = { logits: backend.alloc(B * V, 'f32'), tokens: backend.alloc(B * T, 'i32'), next: backend.alloc(B, 'i32') };
+  const all = {
+    logits: backend.alloc(B * V, 'f32'),
+    tokens: backend.alloc(B * T, 'i32'),
+    next: backend.alloc(B, 'i32'),
+  };
   backend.write(all.logits, Array.from({ length: B }, () => logits).flat());
   backend.write(all.tokens, Array.from({ length: B }, () => row).flat());
   backend.dispatch(sampleKernel, all, { B, V, T, position, first, temperature, topK, force, stop, key0, key1 });
@@ -72,7 +93,8 @@ async function draw(what: Draw): Promise<number[]> {
   return next;
 }
 
-const logits = [0.3, -1.2, 1.5, 0, 0.9, -0.4, 1.5, -3], N = 20_000;
+const logits = [0.3, -1.2, 1.5, 0, 0.9, -0.4, 1.5, -3];
+const N = 20_000;
 
 describe('sample', () => {
   test('without temperature takes the largest, the first of equals', async () => {
@@ -114,19 +136,28 @@ describe('sample', () => {
   });
 
   test('the top k never leaves the k best, at any temperature', async () => {
-    await fc.assert(fc.asyncProperty(
-      fc.array(fc.double({ min: -5, max: 5, noNaN: true }), { minLength: 1, maxLength: 12 }), fc.integer({ min: 1, max: 14 }),
-      fc.constantFrom(0, 0.1, 1, 100), fc.nat(),
-      async (values, topK, temperature, seed) => {
-        const rounded = values.map(Math.fround), floor = rounded.toSorted((a, b) => b - a)[Math.min(topK, rounded.length) - 1]!;
-        for (const token of await draw({ logits: rounded, topK, temperature, seed, rows: 5 })) expect(rounded[token]).toBeGreaterThanOrEqual(floor);
-      },
-    ));
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.double({ min: -5, max: 5, noNaN: true }), { minLength: 1, maxLength: 12 }),
+        fc.integer({ min: 1, max: 14 }),
+        fc.constantFrom(0, 0.1, 1, 100),
+        fc.nat(),
+        async (values, topK, temperature, seed) => {
+          const rounded = values.map(Math.fround);
+          const floor = rounded.toSorted((a, b) => b - a)[Math.min(topK, rounded.length) - 1]!;
+          for (const token of await draw({ logits: rounded, topK, temperature, seed, rows: 5 })) {
+            expect(rounded[token]).toBeGreaterThanOrEqual(floor);
+          }
+        },
+      ),
+    );
   });
 
   test('draws at neighbouring positions, and in neighbouring rows, are independent', async () => {
-    const here = await draw({ logits, rows: N, before: [0] }), there = await draw({ logits, rows: N, before: [0, 0] });
-    const p = softmax(logits), equal = p.reduce((total, x) => total + x * x, 0);
+    const here = await draw({ logits, rows: N, before: [0] });
+    const there = await draw({ logits, rows: N, before: [0, 0] });
+    const p = softmax(logits);
+    const equal = p.reduce((total, x) => total + x * x, 0);
     const error = Math.sqrt(N * equal * (1 - equal));
     const same = (other: (i: number) => number): number => here.filter((token, i) => token === other(i)).length;
     expect(Math.abs(same((i) => there[i]!) - N * equal)).toBeLessThan(4 * error);
@@ -141,7 +172,8 @@ describe('sample', () => {
 });
 
 function softmax(x: readonly number[]): number[] {
-  const powers = x.map(Math.exp), total = powers.reduce((a, b) => a + b);
+  const powers = x.map(Math.exp);
+  const total = powers.reduce((a, b) => a + b);
   return powers.map((value) => value / total);
 }
 
@@ -150,6 +182,8 @@ function expectShares(tokens: readonly number[], shares: readonly number[]): voi
   const n = tokens.length;
   for (const [v, p] of shares.entries()) {
     const hits = tokens.filter((token) => token === v).length;
-    expect(Math.abs(hits - n * p), `token ${v}: ${hits} of ${n}, expected ${n * p}`).toBeLessThanOrEqual(4 * Math.sqrt(n * p * (1 - p)));
+    expect(Math.abs(hits - n * p), `token ${v}: ${hits} of ${n}, expected ${n * p}`).toBeLessThanOrEqual(
+      4 * Math.sqrt(n * p * (1 - p)),
+    );
   }
 }

@@ -1,4 +1,5 @@
-// Generation: greedy is the argmax of the full forward pass, sampling follows the softmax of it, and every option does what it says.
+// Generation: greedy is the argmax of the full forward pass, sampling follows the softmax of it, and every option does
+// what it says.
 
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
@@ -16,7 +17,8 @@ const V = llama.vocabulary;
 
 /** A model with opinions: its initial head and table, 25 times as large. */
 async function opinionated(config: TransformerConfig): Promise<Transformer> {
-  const model = new Transformer(config, rng(1)), values = await model.parameters.toHost();
+  const model = new Transformer(config, rng(1));
+  const values = await model.parameters.toHost();
   for (const name of config.tied ? ['model.embed_tokens.weight'] : ['lm_head.weight']) {
     const { shape, data } = values.get(name)!;
     values.set(name, { shape, data: data.map((value) => 25 * value) });
@@ -34,8 +36,13 @@ async function logitsAfter(model: Transformer, row: readonly number[]): Promise<
 const argmax = (x: readonly number[]): number => x.indexOf(Math.max(...x));
 
 /** Rows of the result, as plain arrays. */
-async function rowsOf(model: Transformer, prompts: readonly (readonly number[])[], options: Partial<GenerateOptions> & { maxNew: number }): Promise<number[][]> {
-  const batch = prompts.length, defaults = { batch, temperature: 0, seed: rng(7) };
+async function rowsOf(
+  model: Transformer,
+  prompts: readonly (readonly number[])[],
+  options: Partial<GenerateOptions> & { maxNew: number },
+): Promise<number[][]> {
+  const batch = prompts.length;
+  const defaults = { batch, temperature: 0, seed: rng(7) };
   const tokens = await generate(model, Int32Array.from(prompts.flat()), { ...defaults, ...options });
   const length = tokens.length / batch;
   expect(length).toBe(prompts[0]!.length + options.maxNew);
@@ -65,14 +72,18 @@ describe('rows', () => {
     'from the top 3': { maxNew: 8, temperature: 1, topK: 3 },
   };
 
-  test.each(Object.entries(options))('%s: a row does not depend on the others, nor on how many there are', async (_, option) => {
-    const model = await opinionated(llama), all = await rowsOf(model, prompts, option);
-    expect(await rowsOf(model, prompts, option)).toEqual(all);
-    const changed = await rowsOf(model, [prompts[0]!, [9, 9, 9, 9], prompts[2]!], option);
-    expect([changed[0], changed[2]]).toEqual([all[0], all[2]]);
-    expect(await rowsOf(model, prompts.slice(0, 2), option)).toEqual(all.slice(0, 2));
-    expect((await rowsOf(model, prompts, { ...option, maxNew: 3 }))).toEqual(all.map((row) => row.slice(0, 7)));
-  });
+  test.each(Object.entries(options))(
+    '%s: a row does not depend on the others, nor on how many there are',
+    async (_, option) => {
+      const model = await opinionated(llama);
+      const all = await rowsOf(model, prompts, option);
+      expect(await rowsOf(model, prompts, option)).toEqual(all);
+      const changed = await rowsOf(model, [prompts[0]!, [9, 9, 9, 9], prompts[2]!], option);
+      expect([changed[0], changed[2]]).toEqual([all[0], all[2]]);
+      expect(await rowsOf(model, prompts.slice(0, 2), option)).toEqual(all.slice(0, 2));
+      expect(await rowsOf(model, prompts, { ...option, maxNew: 3 })).toEqual(all.map((row) => row.slice(0, 7)));
+    },
+  );
 
   test('draws among the first tokens only, where the vocabulary is padded', async () => {
     const model = await opinionated(llama);
@@ -82,12 +93,17 @@ describe('rows', () => {
     const drawn = await rowsOf(model, [[1, 2, 3]], { maxNew: 8, vocabulary: known, temperature: 50 });
     expect(Math.max(...drawn[0]!)).toBeLessThan(known);
     const settings = { maxNew: 8, temperature: 1 };
-    expect(await rowsOf(model, [[1, 2, 3]], { ...settings, vocabulary: V })).toEqual(await rowsOf(model, [[1, 2, 3]], settings));
-    expect(await rowsOf(model, [[1, 2, 3]], { ...settings, vocabulary: V + 9 })).toEqual(await rowsOf(model, [[1, 2, 3]], settings));
+    expect(await rowsOf(model, [[1, 2, 3]], { ...settings, vocabulary: V })).toEqual(
+      await rowsOf(model, [[1, 2, 3]], settings),
+    );
+    expect(await rowsOf(model, [[1, 2, 3]], { ...settings, vocabulary: V + 9 })).toEqual(
+      await rowsOf(model, [[1, 2, 3]], settings),
+    );
   });
 
   test('equal prompts are continued differently by row and by seed, but greedily alike', async () => {
-    const model = await opinionated(gpt2), same = [prompts[0]!, prompts[0]!];
+    const model = await opinionated(gpt2);
+    const same = [prompts[0]!, prompts[0]!];
     const [a, b] = await rowsOf(model, same, { maxNew: 8, temperature: 1 });
     expect(a).not.toEqual(b);
     const [other] = await rowsOf(model, same, { maxNew: 8, temperature: 1, seed: rng(8) });
@@ -97,7 +113,8 @@ describe('rows', () => {
   });
 
   test('the prompts are left as they are, and no new token is fine', async () => {
-    const given = Int32Array.from(prompts.flat()), model = await opinionated(llama);
+    const given = Int32Array.from(prompts.flat());
+    const model = await opinionated(llama);
     await generate(model, given, { batch: 3, maxNew: 4, temperature: 1, seed: rng(1) });
     expect(Array.from(given)).toEqual(prompts.flat());
     expect(await rowsOf(model, prompts, { maxNew: 0 })).toEqual(prompts);
@@ -108,13 +125,23 @@ test('a forced token comes first and is taken into account', async () => {
   const model = await opinionated(llama);
   const rows = await rowsOf(model, prompts, { maxNew: 5, force: 9 });
   expect(rows.map((row) => row[4])).toEqual([9, 9, 9]);
-  expect(rows.map((row) => row.slice(5))).toEqual((await rowsOf(model, prompts.map((prompt) => [...prompt, 9]), { maxNew: 4 })).map((row) => row.slice(5)));
+  expect(rows.map((row) => row.slice(5))).toEqual(
+    (
+      await rowsOf(
+        model,
+        prompts.map((prompt) => [...prompt, 9]),
+        { maxNew: 4 },
+      )
+    ).map((row) => row.slice(5)),
+  );
 });
 
 describe('stop', () => {
   test('a row that draws it holds only it from there; the others go on', async () => {
-    const model = await opinionated(llama), free = await rowsOf(model, prompts, { maxNew: 8 });
-    const stop = free[0]![6]!, stopped = await rowsOf(model, prompts, { maxNew: 8, stop });
+    const model = await opinionated(llama);
+    const free = await rowsOf(model, prompts, { maxNew: 8 });
+    const stop = free[0]![6]!;
+    const stopped = await rowsOf(model, prompts, { maxNew: 8, stop });
     const expected = free.map((row) => {
       const at = row.indexOf(stop, 4);
       return at < 0 ? row : row.fill(stop, at);
@@ -124,35 +151,49 @@ describe('stop', () => {
   });
 
   test('in the prompt it stops nothing', async () => {
-    const model = await opinionated(llama), plain = await rowsOf(model, [[1, 2, 3, 4]], { maxNew: 1 });
+    const model = await opinionated(llama);
+    const plain = await rowsOf(model, [[1, 2, 3, 4]], { maxNew: 1 });
     expect(plain[0]![4]).not.toBe(4);
     expect(await rowsOf(model, [[1, 2, 3, 4]], { maxNew: 1, stop: 4 })).toEqual(plain);
   });
 
   test('forced, it ends the row at once', async () => {
-    expect(await rowsOf(await opinionated(llama), [[1, 2]], { maxNew: 4, temperature: 1, force: 5, stop: 5 })).toEqual([[1, 2, 5, 5, 5, 5]]);
+    expect(await rowsOf(await opinionated(llama), [[1, 2]], { maxNew: 4, temperature: 1, force: 5, stop: 5 })).toEqual([
+      [1, 2, 5, 5, 5, 5],
+    ]);
   });
 });
 
 describe('sampling', () => {
-  const prompt = prompts[0]!, n = 4000;
+  const prompt = prompts[0]!;
+  const n = 4000;
 
   /** How often each token came, of n rows with one new token each. */
   async function counts(options: Partial<GenerateOptions>): Promise<{ counts: number[]; logits: number[] }> {
-    const model = await opinionated(llama), found = Array<number>(V).fill(0);
-    for (const row of await rowsOf(model, Array.from({ length: n }, () => prompt), { maxNew: 1, ...options })) found[row.at(-1)!]!++;
+    const model = await opinionated(llama);
+    const found = Array<number>(V).fill(0);
+    for (const row of await rowsOf(
+      model,
+      Array.from({ length: n }, () => prompt),
+      { maxNew: 1, ...options },
+    )) {
+      found[row.at(-1)!]!++;
+    }
     return { counts: found, logits: await logitsAfter(model, prompt) };
   }
 
   const softmax = (logits: readonly number[]): number[] => {
-    const top = Math.max(...logits), powers = logits.map((x) => Math.exp(x - top)), total = powers.reduce((a, b) => a + b);
+    const top = Math.max(...logits);
+    const powers = logits.map((x) => Math.exp(x - top));
+    const total = powers.reduce((a, b) => a + b);
     return powers.map((x) => x / total);
   };
 
   test.each([0.5, 1, 2])('at temperature %d follows the softmax of logits / temperature', async (temperature) => {
     const { counts: found, logits } = await counts({ temperature });
     for (const [v, p] of softmax(logits.map((x) => x / temperature)).entries()) {
-      expect(Math.abs(found[v]! - n * p), `token ${v}, p ${p}`).toBeLessThan(4 * Math.sqrt(n * p * (1 - p)) + 1); // 4 standard errors; 1 for the rarest
+      // 4 standard errors; 1 for the rarest
+      expect(Math.abs(found[v]! - n * p), `token ${v}, p ${p}`).toBeLessThan(4 * Math.sqrt(n * p * (1 - p)) + 1);
     }
   });
 
@@ -163,13 +204,15 @@ describe('sampling', () => {
   });
 
   test('from the top 1, or nearly cold, is greedy', async () => {
-    const model = await opinionated(llama), greedy = await rowsOf(model, prompts, { maxNew: 8 });
+    const model = await opinionated(llama);
+    const greedy = await rowsOf(model, prompts, { maxNew: 8 });
     expect(await rowsOf(model, prompts, { maxNew: 8, temperature: 1, topK: 1 })).toEqual(greedy);
     expect(await rowsOf(model, prompts, { maxNew: 8, temperature: 1e-4 })).toEqual(greedy);
   });
 
   test('from the top of more tokens than there are is from all', async () => {
-    const model = await opinionated(llama), all = await rowsOf(model, prompts, { maxNew: 8, temperature: 1 });
+    const model = await opinionated(llama);
+    const all = await rowsOf(model, prompts, { maxNew: 8, temperature: 1 });
     expect(await rowsOf(model, prompts, { maxNew: 8, temperature: 1, topK: 99 })).toEqual(all);
   });
 });
@@ -177,7 +220,9 @@ describe('sampling', () => {
 describe('refused, in one line:', () => {
   const refusal = async (tokens: readonly number[], batch: number, maxNew: number): Promise<unknown> => {
     const model = new Transformer(llama, rng(1));
-    return generate(model, Int32Array.from(tokens), { batch, maxNew, temperature: 0, seed: rng(1) }).catch((error: unknown) => error);
+    return generate(model, Int32Array.from(tokens), { batch, maxNew, temperature: 0, seed: rng(1) }).catch(
+      (error: unknown) => error,
+    );
   };
 
   test.each([
@@ -192,18 +237,28 @@ describe('refused, in one line:', () => {
 
   test.each<[object, string]>([
     [{ temperature: null }, 'generate: temperature = null: must be a number at least 0'],
-    [{ top_k: 1 }, 'generate: top_k: no such option: did you mean topK? There are batch, maxNew, temperature, topK, vocabulary, seed, force, stop'],
+    [
+      { top_k: 1 },
+      'generate: top_k: no such option: did you mean topK? There are batch, maxNew, temperature, topK, vocabulary, seed, force, stop',
+    ],
     [{ seed: 5 }, 'generate: seed = 5: must be an Rng, as rng(seed) makes it'],
     [{ stop: 13 }, 'generate: token 13: the vocabulary has 0..12'],
   ])('%o', async (change, message) => {
     const given = { batch: 1, maxNew: 1, temperature: 0, seed: rng(1), ...change };
-    expect(await generate(new Transformer(llama, rng(1)), Int32Array.of(1), given).catch((error: unknown) => error)).toEqual(new ConfigError(message));
+    expect(
+      await generate(new Transformer(llama, rng(1)), Int32Array.of(1), given).catch((error: unknown) => error),
+    ).toEqual(new ConfigError(message));
   });
 
   test('prompts that are a list, or no prompts', async () => {
-    const model = new Transformer(llama, rng(1)), given = { batch: 1, maxNew: 1, temperature: 0, seed: rng(1) };
-    await expect(generate(model, [1, 2] as never, given)).rejects.toThrow(new ConfigError('generate: prompts = [1,2]: must be an Int32Array'));
-    await expect((generate as (...given: unknown[]) => Promise<unknown>)(model, Int32Array.of(1), given, 3)).rejects.toThrow(new ConfigError('generate: 3: an argument too many: it takes model, prompts, options'));
+    const model = new Transformer(llama, rng(1));
+    const given = { batch: 1, maxNew: 1, temperature: 0, seed: rng(1) };
+    await expect(generate(model, [1, 2] as never, given)).rejects.toThrow(
+      new ConfigError('generate: prompts = [1,2]: must be an Int32Array'),
+    );
+    await expect(
+      (generate as (...given: unknown[]) => Promise<unknown>)(model, Int32Array.of(1), given, 3),
+    ).rejects.toThrow(new ConfigError('generate: 3: an argument too many: it takes model, prompts, options'));
   });
 
   test('the whole context may be used', async () => {
@@ -213,14 +268,17 @@ describe('refused, in one line:', () => {
 
 describe('logits that are no distribution', () => {
   test.each([NaN, Infinity, 1e38])('are an error that says where, with weights of %d', async (weight) => {
-    const model = await opinionated(llama), values = await model.parameters.toHost();
+    const model = await opinionated(llama);
+    const values = await model.parameters.toHost();
     const { shape, data } = values.get('lm_head.weight')!;
     data.fill(weight, 0, 1 + data.length / 2);
     model.parameters.load(values.set('lm_head.weight', { shape, data }), 'test');
     for (const temperature of [0, 1]) {
       const drawing = rowsOf(model, prompts, { maxNew: 2, temperature });
-      await expect(drawing).rejects.toThrow("generate: row 0, position 4: the model's logits are NaN or infinite: no token can be drawn: " +
-        'its weights are not finite, or too large');
+      await expect(drawing).rejects.toThrow(
+        "generate: row 0, position 4: the model's logits are NaN or infinite: no token can be drawn: " +
+          'its weights are not finite, or too large',
+      );
       await expect(drawing).rejects.toBeInstanceOf(DivergedError);
     }
   });
@@ -229,10 +287,20 @@ describe('logits that are no distribution', () => {
     const before = backend();
     onTestFinished(() => useBackend(before));
     useBackend(new CpuBackend({ wasm: how === 'WASM' }));
-    const rows = [[0, 1, 2, 3, 4], [0, NaN, 2, 3, 4], [0, 1, 2, 3, Infinity], Array<number>(5).fill(-Infinity), [-Infinity, -Infinity, -3, -Infinity, -Infinity]];
+    const rows = [
+      [0, 1, 2, 3, 4],
+      [0, NaN, 2, 3, 4],
+      [0, 1, 2, 3, Infinity],
+      Array<number>(5).fill(-Infinity),
+      [-Infinity, -Infinity, -3, -Infinity, -Infinity],
+    ];
     for (const temperature of [0, 0.5]) {
       for (const topK of [0, 2]) {
-        const [logits, tokens, next] = [tensor(rows.flat()), tensor(new Int32Array(5), [5], 'i32'), tensor(new Int32Array(5), [5], 'i32')];
+        const [logits, tokens, next] = [
+          tensor(rows.flat()),
+          tensor(new Int32Array(5), [5], 'i32'),
+          tensor(new Int32Array(5), [5], 'i32'),
+        ];
         backend().dispatch(sampleKernel, { logits: logits.storage, tokens: tokens.storage, next: next.storage }, {
           B: 5, V: 5, T: 1, position: 0, first: 0, temperature, topK, force: -1, stop: -1, key0: 1, key1: 2,
         });
@@ -245,6 +313,9 @@ describe('logits that are no distribution', () => {
 });
 
 test('a temperature of next to nothing takes the likeliest token', async () => {
-  const model = await opinionated(llama), greedy = await rowsOf(model, prompts, { maxNew: 8 });
-  for (const temperature of [5e-324, 1e-45, 1e-40, 1e-30, 1e-12]) expect(await rowsOf(model, prompts, { maxNew: 8, temperature })).toEqual(greedy);
+  const model = await opinionated(llama);
+  const greedy = await rowsOf(model, prompts, { maxNew: 8 });
+  for (const temperature of [5e-324, 1e-45, 1e-40, 1e-30, 1e-12]) {
+    expect(await rowsOf(model, prompts, { maxNew: 8, temperature })).toEqual(greedy);
+  }
 });

@@ -18,7 +18,8 @@ test('swiglu takes the gate from the first half and up from the second', () => o
 
 test('swiglu equals the same in small ops', async () => {
   const small = (x: Tensor): Tensor => {
-    const F = x.shape.at(-1)! / 2, gate = slice(x, { axis: -1, start: 0, end: F });
+    const F = x.shape.at(-1)! / 2;
+    const gate = slice(x, { axis: -1, start: 0, end: F });
     return mul(mul(gate, sigmoid(gate)), slice(x, { axis: -1, start: F, end: 2 * F }));
   };
   for (const shape of [[2], [1, 2], [3, 2, 10], [5, 14]]) await expectSame((x) => swiglu(x!), small as never, [shape]);
@@ -37,14 +38,18 @@ test('gelu(1) is 0.841192', () => onBackend(f64, async () => {
 }));
 
 test('far from 0 both are flat or linear, and never NaN', () => onBackend(f64, async () => {
-  const x = variable([-1e4, 1e4]), y = gelu(x);
+  const x = variable([-1e4, 1e4]);
+  const y = gelu(x);
   expectClose(await y.read(), [0, 1e4]);
   expectClose(await backward(y.sum()).of(x)!.read(), [0, 1]);
-  const gateUp = variable([-1e4, 1e4, 3, 3]), z = swiglu(gateUp);
+  const gateUp = variable([-1e4, 1e4, 3, 3]);
+  const z = swiglu(gateUp);
   expectClose(await z.read(), [0, 3e4]);
   expectClose(await backward(z.sum()).of(gateUp)!.read(), [0, 3, 0, 1e4]);
 }));
 
 test('swiglu of an odd width is an error', () => {
-  expect(messageOf(() => swiglu(tensor(new Float64Array(6), [2, 3])))).toBe('swiglu: [2,3]: the last size must be even, gate and up side by side');
+  expect(messageOf(() => swiglu(tensor(new Float64Array(6), [2, 3])))).toBe(
+    'swiglu: [2,3]: the last size must be even, gate and up side by side',
+  );
 });

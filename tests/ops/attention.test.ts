@@ -1,9 +1,17 @@
-// Attention: the fused kernels against small ops, decoding from a cache against the whole sequence, rotary positions, and errors.
+// Attention: the fused kernels against small ops, decoding from a cache against the whole sequence, rotary positions,
+// and errors.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
-import { attention, attentionCached, attentionInSmallOps, rope, rotaryTable, type KeyValueCache } from '../../engine/ops/attention.ts';
+import {
+  attention,
+  attentionCached,
+  attentionInSmallOps,
+  rope,
+  rotaryTable,
+  type KeyValueCache,
+} from '../../engine/ops/attention.ts';
 import { slice } from '../../engine/ops/shape.ts';
 import { withBackend } from '../../engine/runtime.ts';
 import { tensor, type Tensor } from '../../engine/tensor.ts';
@@ -29,28 +37,46 @@ const sizes: fc.Arbitrary<Sizes> = fc.record({
 
 test('attention equals the same in small ops, in values and gradients', async () => {
   await fc.assert(fc.asyncProperty(sizes, fc.nat(1000), async ({ B, T, kvHeads, group, half, rotary }, seed) => {
-    const heads = kvHeads * group, D = 2 * half, shape = [B, T, (heads + 2 * kvHeads) * D], attrs = { heads, kvHeads, rotary };
+    const heads = kvHeads * group;
+    const D = 2 * half;
+    const shape = [B, T, (heads + 2 * kvHeads) * D];
+    const attrs = { heads, kvHeads, rotary };
     const table = withBackend(f64, () => tensor(rotaryTable(T + 2, D, 100), [T + 2, D]));
-    await expectSame((qkv) => attention(qkv!, table, attrs), (qkv) => attentionInSmallOps(qkv!, table, attrs), [shape], seed);
+    await expectSame(
+      (qkv) => attention(qkv!, table, attrs),
+      (qkv) => attentionInSmallOps(qkv!, table, attrs),
+      [shape],
+      seed,
+    );
   }), { numRuns: 40 });
 });
 
 test('without rotation heads may be of odd size, and the table may be anything', async () => {
-  const table = withBackend(f64, () => tensor([0])), attrs = { heads: 2, kvHeads: 1, rotary: false };
-  await expectSame((qkv) => attention(qkv!, table, attrs), (qkv) => attentionInSmallOps(qkv!, table, attrs), [[2, 4, 12]]);
+  const table = withBackend(f64, () => tensor([0]));
+  const attrs = { heads: 2, kvHeads: 1, rotary: false };
+  await expectSame(
+    (qkv) => attention(qkv!, table, attrs),
+    (qkv) => attentionInSmallOps(qkv!, table, attrs),
+    [[2, 4, 12]],
+  );
 });
 
 test('a token sees itself and what came before it', () => onBackend(f64, async () => {
-  const table = tensor(rotaryTable(4, 4, 100), [4, 4]), values = numbers([1, 4, 12], 1), changed = values.map((x, i) => (i < 36 ? x : x + 1));
+  const table = tensor(rotaryTable(4, 4, 100), [4, 4]);
+  const values = numbers([1, 4, 12], 1);
+  const changed = values.map((x, i) => (i < 36 ? x : x + 1));
   const attend = (qkv: Float64Array) => attention(tensor(qkv, [1, 4, 12]), table, { heads: 1 }).read();
-  const before = await attend(values), after = await attend(changed);
+  const before = await attend(values);
+  const after = await attend(changed);
   expect(after.slice(0, 12)).toEqual(before.slice(0, 12));
   expect(after.slice(12)).not.toEqual(before.slice(12));
   expectClose(before.slice(0, 4), values.slice(8, 12)); // the first token has only its own value to mix
 }));
 
 test('equal scores mix all values alike, and large scores do not overflow', () => onBackend(f64, async () => {
-  const none = tensor([0]), attrs = { heads: 1, rotary: false }; // head size 1: q, k, v per token
+  // head size 1: q, k, v per token
+  const none = tensor([0]);
+  const attrs = { heads: 1, rotary: false };
   const [mixed, logSumExp] = attention.all(tensor([0, 7, 1, 0, 7, 3], [1, 2, 3]), none, attrs);
   expectClose(await mixed.read(), [1, 2]);
   expectClose(await logSumExp!.read(), [0, Math.log(2)]);
@@ -58,28 +84,49 @@ test('equal scores mix all values alike, and large scores do not overflow', () =
 }));
 
 test('query heads share key heads in neighbouring groups', () => onBackend(f64, async () => {
-  const one = tensor([...[0, 0, 0, 0], ...[0, 0], ...[10, 20]], [1, 1, 8]); // 4 query heads, 2 keys, 2 values, of size 1
+  // 4 query heads, 2 keys, 2 values, of size 1
+  const one = tensor([...[0, 0, 0, 0], ...[0, 0], ...[10, 20]], [1, 1, 8]);
   expectClose(await attention(one, one, { heads: 4, kvHeads: 2, rotary: false }).read(), [10, 10, 20, 20]);
 }));
 
-const backends = [['double', f64, 1e-12], ['single', new CpuBackend(), 1e-5 /* float32 sums of a few products, in two orders */]] as const;
+const backends = [
+  ['double', f64, 1e-12],
+  ['single', new CpuBackend(), 1e-5 /* float32 sums of a few products, in two orders */],
+] as const;
 
-test.each(backends)('decoding in chunks and token by token equals the whole sequence, in %s precision', async (_, backend, tolerance) => {
-  const decodes = async ({ B, T, kvHeads, group, half, rotary }: Sizes, prompt: number, seed: number): Promise<void> => {
-    const heads = kvHeads * group, D = 2 * half, context = T + 1, attrs = { heads, kvHeads, rotary };
-    const qkv = filled(seed, B, T, (heads + 2 * kvHeads) * D), table = tensor(rotaryTable(context, D, 100), [context, D]);
-    const cache: KeyValueCache = { k: zeros(B, kvHeads, context, D), v: zeros(B, kvHeads, context, D) };
-    const whole = attention(qkv, table, attrs);
-    for (let position = 0; position < T;) {
-      const end = position === 0 ? Math.min(prompt, T) : position + 1;
-      const out = attentionCached(slice(qkv, { axis: 1, start: position, end }), table, cache, { ...attrs, position });
-      expectClose(await out.read(), await slice(whole, { axis: 1, start: position, end }).read(), tolerance);
-      position = end;
-    }
-  };
-  const prompts = fc.integer({ min: 1, max: 9 });
-  await fc.assert(fc.asyncProperty(sizes, prompts, fc.nat(1000), (...drawn) => onBackend(backend, () => decodes(...drawn))), { numRuns: 25 });
-});
+test.each(backends)(
+  'decoding in chunks and token by token equals the whole sequence, in %s precision',
+  async (_, backend, tolerance) => {
+    const decodes = async (
+      { B, T, kvHeads, group, half, rotary }: Sizes,
+      prompt: number,
+      seed: number,
+    ): Promise<void> => {
+      const heads = kvHeads * group;
+      const D = 2 * half;
+      const context = T + 1;
+      const attrs = { heads, kvHeads, rotary };
+      const qkv = filled(seed, B, T, (heads + 2 * kvHeads) * D);
+      const table = tensor(rotaryTable(context, D, 100), [context, D]);
+      const cache: KeyValueCache = { k: zeros(B, kvHeads, context, D), v: zeros(B, kvHeads, context, D) };
+      const whole = attention(qkv, table, attrs);
+      for (let position = 0; position < T;) {
+        const end = position === 0 ? Math.min(prompt, T) : position + 1;
+        const out = attentionCached(slice(qkv, { axis: 1, start: position, end }), table, cache, {
+          ...attrs,
+          position,
+        });
+        expectClose(await out.read(), await slice(whole, { axis: 1, start: position, end }).read(), tolerance);
+        position = end;
+      }
+    };
+    const prompts = fc.integer({ min: 1, max: 9 });
+    await fc.assert(
+      fc.asyncProperty(sizes, prompts, fc.nat(1000), (...drawn) => onBackend(backend, () => decodes(...drawn))),
+      { numRuns: 25 },
+    );
+  },
+);
 
 test('the table holds the cosines, then the sines, of t base^(-2i/D)', () => {
   const table = rotaryTable(3, 4, 100);
@@ -89,17 +136,23 @@ test('the table holds the cosines, then the sines, of t base^(-2i/D)', () => {
 
 test('rope turns channel i with channel i + D/2, and inverse turns back', () => onBackend(f64, async () => {
   const quarter = tensor([1, 1, 0, 0, 0, 1, 1, 0], [2, 4]); // position 1: pair 0 by a quarter turn, pair 1 not at all
-  expectClose(await rope(tensor([1, 2, 3, 4, 1, 2, 3, 4], [1, 2, 4]), quarter, { heads: 1 }).read(), [1, 2, 3, 4, -3, 2, 1, 4]);
-  const x = filled(3, 2, 5, 12), table = tensor(rotaryTable(7, 4, 100), [7, 4]);
+  expectClose(
+    await rope(tensor([1, 2, 3, 4, 1, 2, 3, 4], [1, 2, 4]), quarter, { heads: 1 }).read(),
+    [1, 2, 3, 4, -3, 2, 1, 4],
+  );
+  const x = filled(3, 2, 5, 12);
+  const table = tensor(rotaryTable(7, 4, 100), [7, 4]);
   expectClose(await rope(rope(x, table, { heads: 3 }), table, { heads: 3, inverse: true }).read(), await x.read());
 }));
 
 test('the product of two rotated heads depends on their distance alone', () => onBackend(f64, async () => {
-  const [q, k] = [numbers([4], 1), numbers([4], 2)], table = tensor(rotaryTable(9, 4, 100), [9, 4]);
+  const [q, k] = [numbers([4], 1), numbers([4], 2)];
+  const table = tensor(rotaryTable(9, 4, 100), [9, 4]);
   const everywhere = async (head: ArrayLike<number>): Promise<ArrayLike<number>> =>
     rope(tensor(Array.from({ length: 36 }, (_, i) => head[i % 4]!), [1, 9, 4]), table, { heads: 1 }).read();
   const [turnedQ, turnedK] = [await everywhere(q), await everywhere(k)];
-  const dot = (t: number, j: number): number => [0, 1, 2, 3].reduce((sum, d) => sum + turnedQ[4 * t + d]! * turnedK[4 * j + d]!, 0);
+  const dot = (t: number, j: number): number =>
+    [0, 1, 2, 3].reduce((sum, d) => sum + turnedQ[4 * t + d]! * turnedK[4 * j + d]!, 0);
   expectClose([dot(5, 3), dot(8, 6)], [dot(2, 0), dot(2, 0)]);
   expect(Math.abs(dot(5, 3) - dot(5, 4))).toBeGreaterThan(0.01);
 }));
@@ -120,6 +173,10 @@ test('channels, tables and caches that do not fit are errors', () => {
     .toBe('attentionCached: 2 tokens from position 7: do not fit in a cache of 8');
   expect(messageOf(() => attentionCached(zeros(2, 1, 12), zeros(9, 4), cache(8), { heads: 1, position: 0 })))
     .toBe('attentionCached: qkv [2,1,12], cache.k [1,1,8,4]: must be [2,1,context,4]');
-  expect(messageOf(() => rope(zeros(1, 2, 9), zeros(2, 4), { heads: 2 }))).toBe('rope: x [1,2,9] with heads 2: must be [B,T,2 D]');
-  expect(messageOf(() => rotaryTable(4, 3, 100))).toBe('rotaryTable: head size 3: must be even, channels are turned in pairs');
+  expect(messageOf(() => rope(zeros(1, 2, 9), zeros(2, 4), { heads: 2 }))).toBe(
+    'rope: x [1,2,9] with heads 2: must be [B,T,2 D]',
+  );
+  expect(messageOf(() => rotaryTable(4, 3, 100))).toBe(
+    'rotaryTable: head size 3: must be even, channels are turned in pairs',
+  );
 });

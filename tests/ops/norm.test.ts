@@ -1,4 +1,5 @@
-// RMSNorm and LayerNorm: values on paper, the same maths in small ops, gradients added to a parameter's slot, and errors.
+// RMSNorm and LayerNorm: values on paper, the same maths in small ops, gradients added to a parameter's slot, and
+// errors.
 
 import { expect, test } from 'vitest';
 import { mul } from '../../engine/ops/arithmetic.ts';
@@ -17,7 +18,8 @@ test('rmsNorm divides by the root of the mean square', () => onBackend(f64, asyn
 }));
 
 test('epsilon stands inside the root', () => onBackend(f64, async () => {
-  const x = variable([0, 0], [1, 2]), y = rmsNorm(x, tensor([1, 2]), { epsilon: 0.04 });
+  const x = variable([0, 0], [1, 2]);
+  const y = rmsNorm(x, tensor([1, 2]), { epsilon: 0.04 });
   expectClose(await y.read(), [0, 0]);
   expectClose(await backward(y.sum()).of(x)!.read(), [5, 10]);
 }));
@@ -37,17 +39,24 @@ test.each(SHAPES)('rmsNorm of [%i,%i,...] equals the same in small ops', async (
 
 test.each(SHAPES)('layerNorm of [%i,%i,...] equals the same in small ops', async (...shape) => {
   const small = (x: Tensor, weight: Tensor, bias: Tensor): Tensor => {
-    const column = [...x.shape.slice(0, -1), 1], centred = x.sub(x.mean(-1).reshape(...column));
+    const column = [...x.shape.slice(0, -1), 1];
+    const centred = x.sub(x.mean(-1).reshape(...column));
     const root = sqrt(square(centred).mean(-1).add(0.01)).reshape(...column);
     return mul(centred.div(root), weight).add(bias);
   };
-  await expectSame((x, weight, bias) => layerNorm(x!, weight!, bias!, { epsilon: 0.01 }), small as never, [shape, [shape.at(-1)!], [shape.at(-1)!]]);
+  await expectSame((x, weight, bias) => layerNorm(x!, weight!, bias!, { epsilon: 0.01 }), small as never, [
+    shape,
+    [shape.at(-1)!],
+    [shape.at(-1)!],
+  ]);
 });
 
 test("a weight's gradient is added to its slot", () => onBackend(f64, async () => {
-  const slot = tensor([100, 200]), { shape, dtype, storage } = tensor([1, 1]);
+  const slot = tensor([100, 200]);
+  const { shape, dtype, storage } = tensor([1, 1]);
   const weight = new Tensor({ shape, dtype, storage, needsGrad: true, gradient: slot });
-  const x = tensor([3, 4, 3, -4], [2, 2]), n = Math.sqrt(12.5);
+  const x = tensor([3, 4, 3, -4], [2, 2]);
+  const n = Math.sqrt(12.5);
   backward(rmsNorm(x, weight, { epsilon: 0 }).sum());
   expectClose(await slot.read(), [100 + 6 / n, 200]);
   backward(layerNorm(x, weight, tensor([0, 0]), { epsilon: 0 }).sum());
@@ -57,7 +66,9 @@ test("a weight's gradient is added to its slot", () => onBackend(f64, async () =
 }));
 
 test('a weight of another size is an error', () => {
-  expect(messageOf(() => rmsNorm(tensor(new Float64Array(6), [2, 3]), tensor([1, 2])))).toBe('rmsNorm: x [2,3], weight [2]: weight must be [3]');
+  expect(messageOf(() => rmsNorm(tensor(new Float64Array(6), [2, 3]), tensor([1, 2])))).toBe(
+    'rmsNorm: x [2,3], weight [2]: weight must be [3]',
+  );
   expect(messageOf(() => layerNorm(tensor(new Float64Array(6), [2, 3]), tensor([1, 2, 3]), tensor([1, 2, 3], [1, 3]))))
     .toBe('layerNorm: x [2,3], bias [1,3]: bias must be [3]');
   expect(messageOf(() => rmsNorm(tensor([1], []), tensor([1])))).toBe('rmsNorm: x []: needs a last axis to normalise');

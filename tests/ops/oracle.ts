@@ -25,11 +25,13 @@ export async function expectSame(
 ): Promise<void> {
   await onBackend(f64, async () => {
     const inputs = shapes.map((shape, i) => variable(numbers(shape, seed + i), shape));
-    const y = fused(...inputs), expected = oracle(...inputs);
+    const y = fused(...inputs);
+    const expected = oracle(...inputs);
     expect(y.shape).toEqual(expected.shape);
     expectClose(await y.read(), await expected.read());
     const dy = tensor(numbers(y.shape, seed + 100), y.shape);
-    const found = backward(y, dy), wanted = backward(expected, dy);
+    const found = backward(y, dy);
+    const wanted = backward(expected, dy);
     for (const input of inputs) {
       expectClose(await found.of(input)!.read(), await wanted.of(input)!.read());
     }

@@ -17,7 +17,8 @@ const gradients = [
 /** Parameters with a matrix [2,3] and a gain [3] that hold `start`. */
 function parameters(): { parameters: Parameters; matrix: Parameter; gain: Parameter } {
   const all = new Parameters();
-  const gain = all.declare({ name: 'gain', shape: [3], initial: { constant: 0 } }); // first, so that its place in memory has to move
+  // first, so that its place in memory has to move
+  const gain = all.declare({ name: 'gain', shape: [3], initial: { constant: 0 } });
   const matrix = all.declare({ name: 'matrix', shape: [2, 3], initial: { constant: 0 } });
   all.allocate();
   backend().write(matrix.tensor.storage, start.matrix);
@@ -27,8 +28,10 @@ function parameters(): { parameters: Parameters; matrix: Parameter; gain: Parame
 
 /** Two updates at these rates; returns the values after each, and the norms that update() told. */
 async function run(options: Partial<AdamWOptions>, rates = [0.1, 0.02]) {
-  const { parameters: all, matrix, gain } = parameters(), optimiser = new AdamW(all, options);
-  const values: { matrix: number[]; gain: number[] }[] = [], norms: number[] = [];
+  const { parameters: all, matrix, gain } = parameters();
+  const optimiser = new AdamW(all, options);
+  const values: { matrix: number[]; gain: number[] }[] = [];
+  const norms: number[] = [];
   for (const [step, gradient] of gradients.entries()) {
     backend().write(matrix.tensor.gradient!.storage, gradient.matrix);
     backend().write(gain.tensor.gradient!.storage, gradient.gain);
@@ -43,12 +46,17 @@ const norm = ({ matrix, gain }: { matrix: number[]; gain: number[] }): number =>
 /** The same by the paper's lines: m, v, their corrections, the step, the decay. */
 function byHand({ beta1, beta2, epsilon, weightDecay, clip }: AdamWOptions, rates = [0.1, 0.02]) {
   return (['matrix', 'gain'] as const).map((name) => start[name].map((_, i) => {
-    let theta = start[name][i]!, m = 0, v = 0;
+    let theta = start[name][i]!;
+    let m = 0;
+    let v = 0;
     return gradients.map((gradient, step) => {
-      const length = norm(gradient), g = gradient[name][i]! * (clip > 0 && length > clip ? clip / length : 1), t = step + 1;
+      const length = norm(gradient);
+      const g = gradient[name][i]! * (clip > 0 && length > clip ? clip / length : 1);
+      const t = step + 1;
       m = beta1 * m + (1 - beta1) * g;
       v = beta2 * v + (1 - beta2) * g ** 2;
-      const [mHat, vHat] = [m / (1 - beta1 ** t), v / (1 - beta2 ** t)], decay = name === 'matrix' ? weightDecay : 0;
+      const [mHat, vHat] = [m / (1 - beta1 ** t), v / (1 - beta2 ** t)];
+      const decay = name === 'matrix' ? weightDecay : 0;
       theta -= rates[step]! * (mHat / (Math.sqrt(vHat) + epsilon) + decay * theta);
       return theta;
     });
@@ -61,7 +69,10 @@ function expectClose(actual: readonly number[], expected: readonly number[]): vo
 }
 
 test.each<[object, string]>([
-  [{ weight_decay: 0.1 }, 'AdamW: weight_decay: no such option: did you mean weightDecay? There are beta1, beta2, epsilon, weightDecay, clip'],
+  [
+    { weight_decay: 0.1 },
+    'AdamW: weight_decay: no such option: did you mean weightDecay? There are beta1, beta2, epsilon, weightDecay, clip',
+  ],
   [{ beta2: 1 }, 'AdamW: beta2 = 1: must be a number at least 0 and below 1'],
   [{ clip: null }, 'AdamW: clip = null: must be a number at least 0 and at most 1000000000'],
 ])('%o is refused', (options, message) => {
@@ -82,7 +93,8 @@ describe('two steps are those of the paper', () => {
     ['other memories and a large epsilon', { beta1: 0.5, beta2: 0.6, epsilon: 0.3 }],
     ['no memory', { beta1: 0, beta2: 0 }],
   ])('with %s', async (_, options) => {
-    const { values } = await run(options), [matrix, gain] = byHand({ ...adamwDefaults, ...options });
+    const { values } = await run(options);
+    const [matrix, gain] = byHand({ ...adamwDefaults, ...options });
     for (const step of [0, 1]) {
       expectClose(values[step]!.matrix, matrix!.map((theta) => theta[step]!));
       expectClose(values[step]!.gain, gain!.map((theta) => theta[step]!));
@@ -100,7 +112,10 @@ test('the first step moves each number by the rate, against its gradient, whatev
 test('decay shrinks matrices and leaves gains alone', async () => {
   const [without, decayed] = [await run({ weightDecay: 0 }), await run({ weightDecay: 0.5 })];
   expect(decayed.values[0]!.gain).toEqual(without.values[0]!.gain);
-  expectClose(decayed.values[0]!.matrix, without.values[0]!.matrix.map((value, i) => value - 0.1 * 0.5 * start.matrix[i]!));
+  expectClose(
+    decayed.values[0]!.matrix,
+    without.values[0]!.matrix.map((value, i) => value - 0.1 * 0.5 * start.matrix[i]!),
+  );
 });
 
 describe('the norm', () => {
@@ -118,7 +133,8 @@ describe('the norm', () => {
 
 test('what lies between the parameters in memory stays 0', async () => {
   const { flat } = await run({ weightDecay: 2 });
-  const gaps = flat.filter((_, i) => i % 64 >= 6); // matrix and gain, of six and three elements, begin at multiples of 64
+  // matrix and gain, of six and three elements, begin at multiples of 64
+  const gaps = flat.filter((_, i) => i % 64 >= 6);
   expect(gaps).toHaveLength(2 * 58);
   expect(gaps.every((value) => value === 0)).toBe(true);
 });
@@ -139,23 +155,39 @@ test('freed and made again, an optimiser starts without memory', async () => {
   expect(await first()).toEqual(await first());
 });
 
-describe.each([['references', { wasm: false }], ['WASM', { wasm: true }]] as const)('in single precision, %s', (_, options) => {
+describe.each([
+  ['references', { wasm: false }],
+  ['WASM', { wasm: true }],
+] as const)('in single precision, %s', (_, options) => {
   beforeEach(() => useBackend(new CpuBackend(options)));
 
   /** One update with this gradient, from scratch or by `optimiser`; the weights after it. */
-  async function updated(all: Parameters, optimiser: AdamW, step: number, gradient: (i: number) => number): Promise<{ norm: number; values: number[] }> {
+  async function updated(
+    all: Parameters,
+    optimiser: AdamW,
+    step: number,
+    gradient: (i: number) => number,
+  ): Promise<{ norm: number; values: number[] }> {
     const { gradients: flat, values, size } = all.flat;
-    backend().write(flat, Float32Array.from({ length: size }, (_, i) => gradient(i)));
+    backend().write(
+      flat,
+      Float32Array.from({ length: size }, (_, i) => gradient(i)),
+    );
     const length = await optimiser.update(step, 0.1).item();
-    return { norm: length, values: [...await backend().read(values)] };
+    return { norm: length, values: [...(await backend().read(values))] };
   }
 
   test('an update that is left out does not count in the bias correction, wherever it is', async () => {
-    const settings = { weightDecay: 0, clip: 0 }, gradient = (i: number): number => 1 + i / 100;
-    const clean = parameters().parameters, optimiser = new AdamW(clean, settings), wanted: number[][] = [];
+    const settings = { weightDecay: 0, clip: 0 };
+    const gradient = (i: number): number => 1 + i / 100;
+    const clean = parameters().parameters;
+    const optimiser = new AdamW(clean, settings);
+    const wanted: number[][] = [];
     for (const step of [0, 1, 2]) wanted.push((await updated(clean, optimiser, step, gradient)).values);
 
-    const other = parameters().parameters, interrupted = new AdamW(other, settings), found: number[][] = [];
+    const other = parameters().parameters;
+    const interrupted = new AdamW(other, settings);
+    const found: number[][] = [];
     for (const [step, what] of [NaN, 1, Infinity, -Infinity, 1, 1].entries()) {
       const { values } = await updated(other, interrupted, step, (i) => what * gradient(i));
       if (what === 1) found.push(values);
@@ -166,31 +198,46 @@ describe.each([['references', { wasm: false }], ['WASM', { wasm: true }]] as con
 
   test('what was left out goes with the moments to who goes on', async () => {
     const settings = { weightDecay: 0, clip: 0 };
-    const one = parameters().parameters, first = new AdamW(one, settings);
+    const one = parameters().parameters;
+    const first = new AdamW(one, settings);
     await updated(one, first, 0, () => NaN);
     await updated(one, first, 1, (i) => i);
-    const two = parameters().parameters, second = new AdamW(two, settings);
+    const two = parameters().parameters;
+    const second = new AdamW(two, settings);
     two.copyFrom(one);
-    for (const key of ['m', 'v'] as const) backend().write(second.moments[key], await backend().read(first.moments[key]));
+    for (const key of ['m', 'v'] as const) {
+      backend().write(second.moments[key], await backend().read(first.moments[key]));
+    }
     second.setSkipped(await first.readSkipped());
     const next = (i: number): number => 3 - i;
     expect((await updated(two, second, 2, next)).values).toEqual((await updated(one, first, 2, next)).values);
   });
 
-  test.each([1e19, 1e30, 3e37, 1e-30, 1e-36])('a gradient of %d has its norm, and moves the weights as one of 1 does', async (size) => {
-    const sign = (i: number): number => (i % 2 ? -1 : 1);
-    for (const clip of [0, 1]) {
-      const all = parameters().parameters, { norm: length, values } = await updated(all, new AdamW(all, { clip, weightDecay: 0 }), 0, (i) => size * sign(i));
-      const n = all.flat.size, exact = Math.fround(size) * Math.sqrt(n);
-      expect(Math.abs(length / exact - 1)).toBeLessThan(1e-6);
-      if (size < 1) continue; // whose squares vanish in v
-      const before = [...await backend().read(parameters().parameters.flat.values)];
-      values.forEach((value, i) => expect(value).toBeCloseTo(before[i]! - 0.1 * sign(i), 5));
-    }
-  });
+  test.each([1e19, 1e30, 3e37, 1e-30, 1e-36])(
+    'a gradient of %d has its norm, and moves the weights as one of 1 does',
+    async (size) => {
+      const sign = (i: number): number => (i % 2 ? -1 : 1);
+      for (const clip of [0, 1]) {
+        const all = parameters().parameters;
+        const { norm: length, values } = await updated(
+          all,
+          new AdamW(all, { clip, weightDecay: 0 }),
+          0,
+          (i) => size * sign(i),
+        );
+        const n = all.flat.size;
+        const exact = Math.fround(size) * Math.sqrt(n);
+        expect(Math.abs(length / exact - 1)).toBeLessThan(1e-6);
+        if (size < 1) continue; // whose squares vanish in v
+        const before = [...(await backend().read(parameters().parameters.flat.values))];
+        values.forEach((value, i) => expect(value).toBeCloseTo(before[i]! - 0.1 * sign(i), 5));
+      }
+    },
+  );
 
   test('a norm beyond single precision leaves everything as it is', async () => {
-    const all = parameters().parameters, before = [...await backend().read(all.flat.values)];
+    const all = parameters().parameters;
+    const before = [...(await backend().read(all.flat.values))];
     const { norm: length, values } = await updated(all, new AdamW(all), 0, () => 3.4e38);
     expect(length).toBe(Infinity);
     expect(values).toEqual(before);

@@ -10,7 +10,9 @@ const base = { peak: 2, steps: 10 } as const;
 const rates = (options: ScheduleOptions, ...steps: number[]): number[] => steps.map(schedule(options));
 
 function expectRates(options: ScheduleOptions, points: Readonly<Record<number, number>>): void {
-  for (const [s, rate] of Object.entries(points)) expect(schedule(options)(Number(s)), `step ${s}`).toBeCloseTo(rate, 12);
+  for (const [s, rate] of Object.entries(points)) {
+    expect(schedule(options)(Number(s)), `step ${s}`).toBeCloseTo(rate, 12);
+  }
 }
 
 const half = Math.SQRT1_2; // cos(pi/4)
@@ -28,7 +30,10 @@ describe('each kind falls from the peak to the floor', () => {
 
   test('cosine: along half a cosine', () => {
     expectRates({ ...base, kind: 'cosine', steps: 8 }, { 0: 2, 2: 1 + half, 4: 1, 6: 1 - half, 8: 0 });
-    expectRates({ ...base, kind: 'cosine', steps: 8, floor: 1 }, { 0: 2, 2: 1.5 + half / 2, 4: 1.5, 6: 1.5 - half / 2, 8: 1, 99: 1 });
+    expectRates(
+      { ...base, kind: 'cosine', steps: 8, floor: 1 },
+      { 0: 2, 2: 1.5 + half / 2, 4: 1.5, 6: 1.5 - half / 2, 8: 1, 99: 1 },
+    );
   });
 
   test('wsd: stable, then in a straight line over the last part', () => {
@@ -70,18 +75,31 @@ test.each<[object, string]>([
   [{ peak: undefined }, 'schedule: peak is missing: must be a number above 0'],
   [{ steps: '10' }, 'schedule: steps = "10": must be a whole number from 1 to 100000000'],
   [{ warmup: 2.5 }, 'schedule: warmup = 2.5: must be a whole number from 0 to 100000000'],
-  [{ warm_up: 2 }, 'schedule: warm_up: no such option: did you mean warmup? There are kind, peak, steps, warmup, floor, decayShare'],
+  [
+    { warm_up: 2 },
+    'schedule: warm_up: no such option: did you mean warmup? There are kind, peak, steps, warmup, floor, decayShare',
+  ],
   [{ floor: 3 }, 'schedule: floor = 3, peak = 2: the floor is a rate too: must not be above the peak'],
 ])('%o is refused', (change, message) => {
   expect(() => schedule({ ...base, kind: 'linear', ...change })).toThrow(new ConfigError(message));
 });
 
 test('what is undefined has its default; what is no step has no rate', () => {
-  expect(rates({ ...base, kind: 'linear', warmup: undefined as never, floor: undefined as never }, 0, 5)).toEqual([2, 1]);
-  expect(() => schedule({ ...base, kind: 'linear' })(-1)).toThrow(new ConfigError('schedule: step = -1: must be a whole number of at least 0'));
+  expect(rates({ ...base, kind: 'linear', warmup: undefined as never, floor: undefined as never }, 0, 5)).toEqual([
+    2, 1,
+  ]);
+  expect(() => schedule({ ...base, kind: 'linear' })(-1)).toThrow(
+    new ConfigError('schedule: step = -1: must be a whole number of at least 0'),
+  );
 });
 
-test.each(['linear', 'cosine', 'wsd'] as const)('%s never rises after warm-up, and stays between floor and peak', (kind) => {
-  const after = rates({ kind, peak: 3, steps: 50, warmup: 7, floor: 0.5 }, ...Array.from({ length: 60 }, (_, i) => 7 + i));
-  expect(after.every((rate, i) => rate <= (after[i - 1] ?? 3) && rate >= 0.5)).toBe(true);
-});
+test.each(['linear', 'cosine', 'wsd'] as const)(
+  '%s never rises after warm-up, and stays between floor and peak',
+  (kind) => {
+    const after = rates(
+      { kind, peak: 3, steps: 50, warmup: 7, floor: 0.5 },
+      ...Array.from({ length: 60 }, (_, i) => 7 + i),
+    );
+    expect(after.every((rate, i) => rate <= (after[i - 1] ?? 3) && rate >= 0.5)).toBe(true);
+  },
+);

@@ -16,28 +16,58 @@ import { quietRun, type StepRecord } from '../../remit/phases/run.ts';
 
 beforeAll(() => useBackend(new CpuBackend()));
 
-const V = 70, B = 5, T = 23, every = Object.keys(referenceOf) as ArmName[];
+const V = 70;
+const B = 5;
+const T = 23;
+const every = Object.keys(referenceOf) as ArmName[];
 
-const configOf = (arm: ArmName, ...flags: [string, string][]): Config => resolveConfig({ flags: [
-  ['model.width', '16'], ['model.heads', '2'], ['model.layers', '1'], ['midtrain.steps', '3'], ['midtrain.batch', `${B}`], ['remit.arm', arm], ...flags,
-] }).config;
+const configOf = (arm: ArmName, ...flags: [string, string][]): Config =>
+  resolveConfig({
+    flags: [
+      ['model.width', '16'],
+      ['model.heads', '2'],
+      ['model.layers', '1'],
+      ['midtrain.steps', '3'],
+      ['midtrain.batch', `${B}`],
+      ['remit.arm', arm],
+      ...flags,
+    ],
+  }).config;
 
-const modelOf = (seed: number): Transformer => new Transformer({ ...configOf('remit').model, vocabulary: V }, rng(seed).fold('init'));
+const modelOf = (seed: number): Transformer =>
+  new Transformer({ ...configOf('remit').model, vocabulary: V }, rng(seed).fold('init'));
 const rowsOf = ({ seed, midtrain }: Config) => corpus(midtrain.corpus, rng(seed).fold('rows'));
 
 /** What an arm makes of step i: its loss, weights, and the flat gradient, bit for bit. */
 async function once(config: Config, { model = modelOf(1), reference = modelOf(2), i = 0 } = {}) {
-  const found: ArmLoss = armLoss(config.remit, model, reference, rng(config.seed).fold('arm'))(nextTokens(rowsOf(config).rows(i, B), B), i);
+  const found: ArmLoss = armLoss(
+    config.remit,
+    model,
+    reference,
+    rng(config.seed).fold('arm'),
+  )(nextTokens(rowsOf(config).rows(i, B), B), i);
   model.parameters.clearGradients();
   backward(found.loss);
-  const [loss, weights, logProb, gradient] = [await found.loss.item(), await found.weights?.read(), await found.logProb?.read(), await backend().read(model.parameters.flat.gradients)];
+  const [loss, weights, logProb, gradient] = [
+    await found.loss.item(),
+    await found.weights?.read(),
+    await found.logProb?.read(),
+    await backend().read(model.parameters.flat.gradients),
+  ];
   return { loss, weights: weights && Array.from(weights), logProb: logProb && Array.from(logProb), gradient };
 }
 
 /** Mid-training of modelOf(1), guided unless the reference is null. */
 async function train(config: Config, reference: Transformer | null = modelOf(2)) {
-  const records: StepRecord[] = [], run = { ...quietRun, log: ({ phase: _, ...record }: StepRecord) => void records.push(record as StepRecord) };
-  const model = await midtrain(config, rowsOf(config), modelOf(1), run, reference === null ? undefined : { phase: 'guided', reference });
+  const records: StepRecord[] = [];
+  const run = { ...quietRun, log: ({ phase: _, ...record }: StepRecord) => void records.push(record as StepRecord) };
+  const model = await midtrain(
+    config,
+    rowsOf(config),
+    modelOf(1),
+    run,
+    reference === null ? undefined : { phase: 'guided', reference },
+  );
   return { records, weights: await model.parameters.toHost() };
 }
 
@@ -56,13 +86,24 @@ describe('the same thing, bit for bit, in loss, norm and weights:', () => {
   test('hard selection that keeps all, and vanilla', async () => {
     const [kept, vanilla] = [await train(configOf('rho', ['remit.keep', '1'])), await train(configOf('vanilla'))];
     expect(kept.weights).toEqual(vanilla.weights);
-    expect(kept.records.map(({ loss, gradNorm }) => [loss, gradNorm])).toEqual(vanilla.records.map(({ loss, gradNorm }) => [loss, gradNorm]));
+    expect(kept.records.map(({ loss, gradNorm }) => [loss, gradNorm])).toEqual(
+      vanilla.records.map(({ loss, gradNorm }) => [loss, gradNorm]),
+    );
   });
 
   test('ReMiT guided by the model itself, and vanilla: for the first step; afterwards the model has moved and its guide has not', async () => {
-    const [first, vanilla] = [await train(configOf('remit', ['midtrain.steps', '1']), modelOf(1)), await train(configOf('vanilla', ['midtrain.steps', '1']))];
+    const [first, vanilla] = [
+      await train(configOf('remit', ['midtrain.steps', '1']), modelOf(1)),
+      await train(configOf('vanilla', ['midtrain.steps', '1'])),
+    ];
     expect(first.weights).toEqual(vanilla.weights);
-    expect(first.records[0]).toMatchObject({ ...vanilla.records[0], weightMean: 1, weightDeviation: 0, weightsHigh: 0, weightsLow: 0 });
+    expect(first.records[0]).toMatchObject({
+      ...vanilla.records[0],
+      weightMean: 1,
+      weightDeviation: 0,
+      weightsHigh: 0,
+      weightsLow: 0,
+    });
     const later = await train(configOf('remit'), modelOf(1));
     expect(later.weights).not.toEqual((await train(configOf('vanilla'))).weights);
     expect(later.records[1]!.weightDeviation).toBeGreaterThan(0);
@@ -79,25 +120,45 @@ describe('the same thing, bit for bit, in loss, norm and weights:', () => {
 });
 
 test('no two other arms are the same', async () => {
-  const gradients = await Promise.all(every.filter((arm) => arm !== 'sft-guided').map(async (arm) => (await once(configOf(arm))).gradient.join()));
+  const gradients = await Promise.all(
+    every.filter((arm) => arm !== 'sft-guided').map(async (arm) => (await once(configOf(arm))).gradient.join()),
+  );
   expect(new Set(gradients).size).toBe(5);
 });
 
 test('each setting reaches its arm', async () => {
   for (const [arm, name, value] of [
-    ['remit', 'epsilon', '0.05'], ['remit', 'scale', '3'], ['remit', 'centre', 'false'], ['remit', 'detach', 'false'], ['shuffled', 'epsilon', '0.05'],
-    ['kd', 'distil', '0.9'], ['rho', 'keep', '0.3'],
-  ] as const) expect((await once(configOf(arm, [`remit.${name}`, value]))).gradient, `${arm} ${name}`).not.toEqual((await once(configOf(arm))).gradient);
+    ['remit', 'epsilon', '0.05'],
+    ['remit', 'scale', '3'],
+    ['remit', 'centre', 'false'],
+    ['remit', 'detach', 'false'],
+    ['shuffled', 'epsilon', '0.05'],
+    ['kd', 'distil', '0.9'],
+    ['rho', 'keep', '0.3'],
+  ] as const) {
+    expect((await once(configOf(arm, [`remit.${name}`, value]))).gradient, `${arm} ${name}`).not.toEqual(
+      (await once(configOf(arm))).gradient,
+    );
+  }
 });
 
 describe('rho', () => {
-  test.each([0.001, 0.3, 0.6, 1])('keeps floor(%d n) tokens, at least one: those that the reference expects most above the model', async (keep) => {
-    const { weights, loss, logProb } = await once(configOf('rho', ['remit.keep', `${keep}`])), n = B * T, kept = Math.max(1, Math.floor(keep * n));
-    expect(sorted(weights!)).toEqual([...new Array<number>(n - kept).fill(0), ...new Array<number>(kept).fill(1)]);
-    const theirs = (await once(configOf('rho'), { model: modelOf(2) })).logProb!, gap = theirs.map((x, i) => x - logProb![i]!), of = (weight: number): number[] => gap.filter((_, i) => weights![i] === weight);
-    if (kept < n) expect(Math.min(...of(1))).toBeGreaterThanOrEqual(Math.max(...of(0)) - 1e-6); // the gaps are rounded once more here
-    expect(loss).toBeCloseTo(-weights!.reduce((total, w, i) => total + w * logProb![i]!, 0) / kept, 5); // a mean over those kept
-  });
+  test.each([0.001, 0.3, 0.6, 1])(
+    'keeps floor(%d n) tokens, at least one: those that the reference expects most above the model',
+    async (keep) => {
+      const { weights, loss, logProb } = await once(configOf('rho', ['remit.keep', `${keep}`]));
+      const n = B * T;
+      const kept = Math.max(1, Math.floor(keep * n));
+      expect(sorted(weights!)).toEqual([...new Array<number>(n - kept).fill(0), ...new Array<number>(kept).fill(1)]);
+      const theirs = (await once(configOf('rho'), { model: modelOf(2) })).logProb!;
+      const gap = theirs.map((x, i) => x - logProb![i]!);
+      const of = (weight: number): number[] => gap.filter((_, i) => weights![i] === weight);
+      // the gaps are rounded once more here
+      if (kept < n) expect(Math.min(...of(1))).toBeGreaterThanOrEqual(Math.max(...of(0)) - 1e-6);
+      // a mean over those kept
+      expect(loss).toBeCloseTo(-weights!.reduce((total, w, i) => total + w * logProb![i]!, 0) / kept, 5);
+    },
+  );
 });
 
 describe('shuffled', () => {
@@ -111,7 +172,9 @@ describe('shuffled', () => {
   test('the order differs between rows, steps and seeds, and is a function of them', async () => {
     /** Where each of a row's weights went, by its size. */
     const orders = async (i: number, seed = '0'): Promise<string[]> => {
-      const config = configOf('shuffled', ['seed', seed]), { weights } = await once(config, { i }), { weights: straight } = await once({ ...config, remit: { ...config.remit, arm: 'remit' } }, { i });
+      const config = configOf('shuffled', ['seed', seed]);
+      const { weights } = await once(config, { i });
+      const { weights: straight } = await once({ ...config, remit: { ...config.remit, arm: 'remit' } }, { i });
       return rows(weights!).map((row, b) => row.map((w) => rows(straight!)[b]!.indexOf(w)).join());
     };
     const all = [...(await orders(0)), ...(await orders(1)), ...(await orders(0, '1'))];
@@ -128,12 +191,17 @@ describe('kd', () => {
   });
 
   test('is KL(reference || model) over the vocabulary, not the other way round', async () => {
-    const config = configOf('kd', ['remit.distil', '1']), { inputs } = nextTokens(rowsOf(config).rows(0, B), B);
-    const [ours, theirs] = await Promise.all([1, 2].map((seed) => noGrad(() => logSoftmax(modelOf(seed).forward(inputs))).read()));
-    const divergence = (p: ArrayLike<number>, q: ArrayLike<number>): number => Array.from(p).reduce((total, x, i) => total + Math.exp(x) * (x - q[i]!), 0) / (B * T);
+    const config = configOf('kd', ['remit.distil', '1']);
+    const { inputs } = nextTokens(rowsOf(config).rows(0, B), B);
+    const [ours, theirs] = await Promise.all(
+      [1, 2].map((seed) => noGrad(() => logSoftmax(modelOf(seed).forward(inputs))).read()),
+    );
+    const divergence = (p: ArrayLike<number>, q: ArrayLike<number>): number =>
+      Array.from(p).reduce((total, x, i) => total + Math.exp(x) * (x - q[i]!), 0) / (B * T);
     const { loss } = await once(config);
     expect(loss / divergence(theirs!, ours!)).toBeCloseTo(1, 4);
-    expect(Math.abs(divergence(ours!, theirs!) / divergence(theirs!, ours!) - 1)).toBeGreaterThan(1e-3); // fresh models: alike, yet told apart
+    // fresh models: alike, yet told apart
+    expect(Math.abs(divergence(ours!, theirs!) / divergence(theirs!, ours!) - 1)).toBeGreaterThan(1e-3);
   });
 
   test('is a mixture: share a of the way from next-token prediction to the divergence', async () => {
@@ -154,17 +222,23 @@ test('the reference is frozen: no arm gives it a gradient or changes it', async 
 
 test('an arm that needs a reference and has none is a fault of the program', () => {
   for (const arm of every.filter((name) => name !== 'vanilla')) {
-    expect(() => armLoss(configOf(arm).remit, modelOf(1), undefined, rng(0))(nextTokens(rowsOf(configOf(arm)).rows(0, B), B), 0)).toThrow(`internal: arm ${arm} without a reference`);
+    expect(() =>
+      armLoss(configOf(arm).remit, modelOf(1), undefined, rng(0))(nextTokens(rowsOf(configOf(arm)).rows(0, B), B), 0),
+    ).toThrow(`internal: arm ${arm} without a reference`);
   }
 });
 
 test('the metrics tell of the weights: mean, deviation, shares at the bounds, and the unweighted loss', async () => {
-  const { records } = await train(configOf('remit', ['remit.epsilon', '0.1'], ['remit.scale', '50'])), vanilla = await train(configOf('vanilla')), [first] = records;
+  const { records } = await train(configOf('remit', ['remit.epsilon', '0.1'], ['remit.scale', '50']));
+  const vanilla = await train(configOf('vanilla'));
+  const [first] = records;
   expect(first!.nextToken).toBeCloseTo(vanilla.records[0]!.loss, 5);
   expect(first!.weightsHigh).toBeGreaterThan(0.3); // so steep that nearly all are at a bound
   expect(Number(first!.weightsHigh) + Number(first!.weightsLow)).toBeGreaterThan(0.8);
   expect(Number(first!.weightsHigh) + Number(first!.weightsLow)).toBeLessThanOrEqual(1);
-  expect(Math.abs(Number(first!.weightMean) - (1 + 0.1 * (Number(first!.weightsHigh) - Number(first!.weightsLow))))).toBeLessThan(0.02);
+  expect(
+    Math.abs(Number(first!.weightMean) - (1 + 0.1 * (Number(first!.weightsHigh) - Number(first!.weightsLow)))),
+  ).toBeLessThan(0.02);
   expect(Number(first!.weightDeviation)).toBeLessThanOrEqual(0.1);
   expect(vanilla.records[0]).not.toHaveProperty('weightMean');
 });

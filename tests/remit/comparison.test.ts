@@ -6,16 +6,33 @@ import type { Stage } from '../../remit/cli/table.ts';
 import { resolveConfig } from '../../remit/config/config.ts';
 
 const remit = (...flags: [string, string][]) => resolveConfig({ flags }).config.remit;
-const stage = (name: string, cued: number, samp: number, free: number, thinkRate: number): Stage => ({ name, evaluation: { cued, samp, free, thinkRate, tasks: [] } });
+const stage = (name: string, cued: number, samp: number, free: number, thinkRate: number): Stage => ({
+  name,
+  evaluation: { cued, samp, free, thinkRate, tasks: [] },
+});
 
 const stages = [
-  stage('pretrain', 0.4, 0.25, 0.36, 0.35), stage('midtrain', 0.58, 0.35, 0.42, 0.344), stage('sft', 0.64, 0.422, 0.64, 0.5), stage('rl', 0.62, 0.53, 0.62, 0.9),
-  stage('remit', 0.6, 0.349, 0.42, 0.44), stage('remit-sft', 0.65, 0.43, 0.65, 0.49), stage('remit-rl', 1, 0, 0.61, 0.92), stage('remit2', 0.61, 0.36, 0.5, 0.45),
+  stage('pretrain', 0.4, 0.25, 0.36, 0.35),
+  stage('midtrain', 0.58, 0.35, 0.42, 0.344),
+  stage('sft', 0.64, 0.422, 0.64, 0.5),
+  stage('rl', 0.62, 0.53, 0.62, 0.9),
+  stage('remit', 0.6, 0.349, 0.42, 0.44),
+  stage('remit-sft', 0.65, 0.43, 0.65, 0.49),
+  stage('remit-rl', 1, 0, 0.61, 0.92),
+  stage('remit2', 0.61, 0.36, 0.5, 0.45),
 ];
 
 test.each([
-  ['pretrain', undefined], ['midtrain', undefined], ['sft', undefined], ['rl', undefined],
-  ['remit', 'midtrain'], ['remit-sft', 'sft'], ['remit-rl', 'rl'], ['remit2', 'midtrain'], ['remit17-sft', 'sft'], ['remitted', undefined],
+  ['pretrain', undefined],
+  ['midtrain', undefined],
+  ['sft', undefined],
+  ['rl', undefined],
+  ['remit', 'midtrain'],
+  ['remit-sft', 'sft'],
+  ['remit-rl', 'rl'],
+  ['remit2', 'midtrain'],
+  ['remit17-sft', 'sft'],
+  ['remitted', undefined],
 ])('%s stands beside %s', (name, other) => {
   expect(counterpart(name)).toBe(other);
 });
@@ -50,11 +67,16 @@ const said = (...given: Parameters<typeof comparison>): string => comparison(...
 
 describe('the sentence about one seed', () => {
   test('gives how the think rate moved, and the ceiling that the bounds set: odds times (1 + epsilon) / (1 - epsilon)', () => {
-    const ceiling = (epsilon: number): number => 100 * (0.344 * (1 + epsilon)) / (0.344 * (1 + epsilon) + 0.656 * (1 - epsilon));
+    const ceiling = (epsilon: number): number =>
+      (100 * (0.344 * (1 + epsilon))) / (0.344 * (1 + epsilon) + 0.656 * (1 - epsilon));
     expect(ceiling(0.2)).toBeCloseTo(44.0, 1);
     expect(ceiling(0.5)).toBeCloseTo(61.1, 1);
-    expect(said(stages, remit(), 80)).toContain('34.4 -> 44.0% (weights within 1 ± 0.2 bound it at about 44.0), but not a gain in skill');
-    expect(said(stages, remit(['remit.epsilon', '0.5']), 80)).toContain('(weights within 1 ± 0.5 bound it at about 61.1)');
+    expect(said(stages, remit(), 80)).toContain(
+      '34.4 -> 44.0% (weights within 1 ± 0.2 bound it at about 44.0), but not a gain in skill',
+    );
+    expect(said(stages, remit(['remit.epsilon', '0.5']), 80)).toContain(
+      '(weights within 1 ± 0.5 bound it at about 61.1)',
+    );
   });
 
   test('has no ceiling where nothing bounds it: for other arms, and at epsilon 1', () => {

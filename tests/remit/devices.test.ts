@@ -1,5 +1,6 @@
-// The commands devices and doctor, and what --device does, as real processes: on this machine as it is, with the package webgpu hidden,
-// and, on linux-x64, on systems that are made up from SwiftShader's parts: a Vulkan library without a driver, and one with a software driver.
+// The commands devices and doctor, and what --device does, as real processes: on this machine as it is, with the
+// package webgpu hidden, and, on linux-x64, on systems that are made up from SwiftShader's parts: a Vulkan library
+// without a driver, and one with a software driver.
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,14 +13,24 @@ import { temporaryFolder } from '../support/temporary.ts';
 const scratch = temporaryFolder();
 const hidden = { REMIT_NO_WEBGPU: '1' };
 const offReason = 'the package "webgpu" is switched off: unset REMIT_NO_WEBGPU';
-const folder = bundledSwiftShader(), linuxX64 = typeof folder === 'string';
+const folder = bundledSwiftShader();
+const linuxX64 = typeof folder === 'string';
 let runs = 0;
 
 /** One step of a very small model. */
 function trainOnce(device: string, env: Record<string, string> = {}): Outcome & { readonly out: string } {
   const out = join(scratch, `run-${++runs}`);
   const sizes = ['model.width=8', 'model.layers=1', 'model.heads=2'].flatMap((size) => ['--set', size]);
-  const steps = ['--pretrain.steps', '1', '--pretrain.warmup', '0', '--pretrain.batch', '2', '--evaluate.questions', '1'];
+  const steps = [
+    '--pretrain.steps',
+    '1',
+    '--pretrain.warmup',
+    '0',
+    '--pretrain.batch',
+    '2',
+    '--evaluate.questions',
+    '1',
+  ];
   return { ...remitMini(['train', 'pretrain', ...sizes, ...steps, '--device', device, '--out', out], { env }), out };
 }
 
@@ -31,7 +42,9 @@ describe('devices', () => {
     expect(lines).toHaveLength(3);
     expect(lines[0]).toMatch(/^cpu       \S.*, \d+ cores +--device (auto, or )?cpu$/);
     expect(lines[1]).toMatch(/^gpu       (none: .+|.+ --device auto, or webgpu)$/);
-    expect(lines[2]).toMatch(linuxX64 ? /^software  \S.* (--device webgpu|not taken while there is a GPU)$/ : /^software  /);
+    expect(lines[2]).toMatch(
+      linuxX64 ? /^software  \S.* (--device webgpu|not taken while there is a GPU)$/ : /^software  /,
+    );
   });
 
   test('without the package there is the CPU', () => {
@@ -42,7 +55,10 @@ describe('devices', () => {
   });
 
   test('takes nothing', () => {
-    expect(remitMini(['devices', 'all'])).toMatchObject({ code: 2, stderr: 'error: devices: all: unexpected: see remit-mini devices --help\n' });
+    expect(remitMini(['devices', 'all'])).toMatchObject({
+      code: 2,
+      stderr: 'error: devices: all: unexpected: see remit-mini devices --help\n',
+    });
   });
 });
 
@@ -70,16 +86,24 @@ describe('doctor', () => {
 describe('--device', () => {
   test('webgpu without the package: exit code 3, one line, no run folder', () => {
     const { out, ...outcome } = trainOnce('webgpu', hidden);
-    expect(outcome).toEqual({ code: 3, stdout: '', stderr: `error: device: webgpu: ${offReason}; or use --device cpu\n` });
+    expect(outcome).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: `error: device: webgpu: ${offReason}; or use --device cpu\n`,
+    });
     expect(existsSync(out)).toBe(false);
   });
 
   test('that is not there', () => {
-    expect(trainOnce('tpu')).toMatchObject({ code: 2, stderr: expect.stringMatching(/^error: config: device = "?tpu"? \(flag\): must be one of auto, cpu, webgpu/) });
+    expect(trainOnce('tpu')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^error: config: device = "?tpu"? \(flag\): must be one of auto, cpu, webgpu/),
+    });
   });
 
   /** Whether Dawn's library was loaded into the process, said on stderr at its end. */
-  const watch = "process.on('exit',()=>{const r=process.report;r.excludeNetwork=true;process.stderr.write('dawn:'+r.getReport().sharedObjects.some((p)=>p.endsWith('dawn.node')))})";
+  const watch =
+    "process.on('exit',()=>{const r=process.report;r.excludeNetwork=true;process.stderr.write('dawn:'+r.getReport().sharedObjects.some((p)=>p.endsWith('dawn.node')))})";
   const watched = { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(watch)}` };
 
   test('cpu, and --help, never load the package webgpu', () => {
@@ -90,29 +114,40 @@ describe('--device', () => {
     if (linuxX64) expect(remitMini(['devices'], { env: watched }).stderr).toMatch(/dawn:true$/); // the watch works
   });
 
-  test.skipIf(hasSystemDriver())('auto does not either where there is no graphics driver (skipped where there is one), and says nothing', () => {
-    const { code, stderr } = trainOnce('auto', watched);
-    expect(code).toBe(0);
-    expect(stderr).toMatch(/dawn:false$/);
-    expect(stderr).not.toContain('computing on the CPU');
-  });
+  test.skipIf(hasSystemDriver())(
+    'auto does not either where there is no graphics driver (skipped where there is one), and says nothing',
+    () => {
+      const { code, stderr } = trainOnce('auto', watched);
+      expect(code).toBe(0);
+      expect(stderr).toMatch(/dawn:false$/);
+      expect(stderr).not.toContain('computing on the CPU');
+    },
+  );
 });
 
 describe.runIf(linuxX64)('a system', () => {
-  const system = (drivers: string) => ({ LD_LIBRARY_PATH: `${folder}`, VK_DRIVER_FILES: drivers, VK_ICD_FILENAMES: drivers });
+  const system = (drivers: string) => ({
+    LD_LIBRARY_PATH: `${folder}`,
+    VK_DRIVER_FILES: drivers,
+    VK_ICD_FILENAMES: drivers,
+  });
 
   test('with a Vulkan library but no driver: auto says so and takes the CPU; software is found', () => {
     const { code, stderr } = trainOnce('auto', system('/no/such/driver.json'));
     expect(code).toBe(0);
     expect(stderr).toContain('computing on the CPU: no Vulkan driver answers: install that of your GPU\n');
-    expect(remitMini(['devices'], { env: system('/no/such/driver.json') }).stdout).toMatch(/^gpu +none: .*\nsoftware +SwiftShader .* --device webgpu$/m);
+    expect(remitMini(['devices'], { env: system('/no/such/driver.json') }).stdout).toMatch(
+      /^gpu +none: .*\nsoftware +SwiftShader .* --device webgpu$/m,
+    );
   });
 
   test('with a software driver only: auto takes the CPU, and the driver is no GPU', () => {
     const env = system(join(`${folder}`, 'vk_swiftshader_icd.json'));
     const { code, stderr } = trainOnce('auto', env);
     expect(code).toBe(0);
-    expect(stderr).toMatch(/^computing on the CPU: the only adapter is SwiftShader .*, which is a CPU pretending to be a GPU$/m);
+    expect(stderr).toMatch(
+      /^computing on the CPU: the only adapter is SwiftShader .*, which is a CPU pretending to be a GPU$/m,
+    );
     const { stdout } = remitMini(['devices'], { env });
     expect(stdout).toMatch(/^gpu +none: the only adapter is SwiftShader .*, which is a CPU\s+pretending to be a GPU$/m);
     expect(stdout).toMatch(/^software +SwiftShader .* --device webgpu$/m);

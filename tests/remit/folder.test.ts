@@ -1,7 +1,17 @@
-// What people do to run folders, and what disks do: another phase in the same folder, moved texts, links, files where folders should be,
-// disks that cannot flush. What was written is never made less by a command that ends well.
+// What people do to run folders, and what disks do: another phase in the same folder, moved texts, links, files where
+// folders should be, disks that cannot flush. What was written is never made less by a command that ends well.
 
-import fs, { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import fs, {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -22,16 +32,36 @@ const metrics = (folder: string): string => readFileSync(join(folder, 'metrics.j
 
 beforeAll(async () => {
   expect((await inProcess(['train', 'pretrain', ...shape, ...pretraining, '--out', base])).code).toBe(0);
-  expect((await inProcess(['train', 'sft', ...shape, '--sft.steps', '2', '--sft.batch', '4', '--init', base, '--out', tuned])).code).toBe(0);
+  expect(
+    (
+      await inProcess([
+        'train',
+        'sft',
+        ...shape,
+        '--sft.steps',
+        '2',
+        '--sft.batch',
+        '4',
+        '--init',
+        base,
+        '--out',
+        tuned,
+      ])
+    ).code,
+  ).toBe(0);
 });
 
 describe('a run knows what it is for', () => {
   test('another phase is refused in its folder, and so is everything', async () => {
     const before = metrics(tuned);
     expect(await inProcess(['train', 'rl', '--init', base, '--resume', tuned])).toMatchObject({
-      code: 2, stderr: `error: run: ${tuned}: is a run of sft, not of rl: go on with it by train sft --resume ${tuned}, or choose another --out\n`,
+      code: 2,
+      stderr: `error: run: ${tuned}: is a run of sft, not of rl: go on with it by train sft --resume ${tuned}, or choose another --out\n`,
     });
-    expect(await inProcess(['train', ...shape, ...pretraining, '--out', base, '--resume'])).toMatchObject({ code: 2, stderr: expect.stringContaining('is a run of pretrain, not of everything') });
+    expect(await inProcess(['train', ...shape, ...pretraining, '--out', base, '--resume'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('is a run of pretrain, not of everything'),
+    });
     expect(metrics(tuned)).toBe(before);
   });
 
@@ -40,7 +70,8 @@ describe('a run knows what it is for', () => {
     cpSync(tuned, folder, { recursive: true });
     rmSync(join(folder, 'env.json'));
     expect(await inProcess(['train', 'rl', '--init', base, '--resume', folder])).toMatchObject({
-      code: 2, stderr: `error: run: ${folder}: holds a run of sft, not of rl: go on with the command that it began with, or choose another --out\n`,
+      code: 2,
+      stderr: `error: run: ${folder}: holds a run of sft, not of rl: go on with the command that it began with, or choose another --out\n`,
     });
     expect(metrics(folder)).toBe(metrics(tuned));
   });
@@ -49,21 +80,39 @@ describe('a run knows what it is for', () => {
     const folder = join(scratch, 'alone');
     cpSync(tuned, folder, { recursive: true });
     rmSync(join(folder, 'evaluation.json')); // lost: it is tested again
-    expect(await inProcess(['train', '--resume', folder])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^task group( +start +sft){4}$/m) });
+    expect(await inProcess(['train', '--resume', folder])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^task group( +start +sft){4}$/m),
+    });
     expect([evaluation(folder), metrics(folder)]).toEqual([evaluation(tuned), metrics(tuned)]);
   });
 
   test('a finished run that is tested again, and stopped, keeps the scores that it had', async () => {
     const folder = join(scratch, 'tested-again');
     cpSync(tuned, folder, { recursive: true });
-    writeFileSync(join(folder, 'checkpoints', 'sft.safetensors'), readFileSync(join(base, 'checkpoints', 'pretrain.safetensors'))); // stops it between two tests
+    // stops it between two tests
+    writeFileSync(
+      join(folder, 'checkpoints', 'sft.safetensors'),
+      readFileSync(join(base, 'checkpoints', 'pretrain.safetensors')),
+    );
     expect((await inProcess(['train', '--resume', folder])).code).not.toBe(0);
     expect(evaluation(folder)).toBe(evaluation(tuned));
   });
 });
 
 describe('your own text is known by its contents', () => {
-  const here = join(scratch, 'own'), data = ['--model.width', '8', '--model.layers', '1', '--model.heads', '2', '--model.context', '16', ...pretraining];
+  const here = join(scratch, 'own');
+  const data = [
+    '--model.width',
+    '8',
+    '--model.layers',
+    '1',
+    '--model.heads',
+    '2',
+    '--model.context',
+    '16',
+    ...pretraining,
+  ];
   beforeAll(() => {
     mkdirSync(join(here, 'sub'), { recursive: true });
     writeFileSync(join(here, 'text.txt'), 'the cat sat on the mat. '.repeat(60));
@@ -80,7 +129,8 @@ describe('your own text is known by its contents', () => {
     renameSync(join(here, 'text.txt'), join(here, 'book.txt'));
     expect(remitMini(['train', '--resume', 'r', '--data', 'book.txt'], { cwd: here })).toMatchObject({ code: 0 });
     expect(remitMini(['train', '--resume', 'r'], { cwd: here })).toMatchObject({
-      code: 2, stderr: `error: data: text.txt, ${join(here, 'text.txt')}: no such file or folder: if the text was moved, say where it is with --data\n`,
+      code: 2,
+      stderr: `error: data: text.txt, ${join(here, 'text.txt')}: no such file or folder: if the text was moved, say where it is with --data\n`,
     });
     renameSync(join(here, 'book.txt'), join(here, 'text.txt'));
     expect(evaluation(join(here, 'r'))).toBe(before);
@@ -90,7 +140,9 @@ describe('your own text is known by its contents', () => {
     writeFileSync(join(here, 'sub', 'text.txt'), 'x'.repeat(1441));
     expect(remitMini(['train', '--resume', '../r'], { cwd: join(here, 'sub') })).toMatchObject({ code: 0 });
     expect(remitMini(['train', '--resume', '../r', '--data', 'text.txt'], { cwd: join(here, 'sub') })).toMatchObject({
-      code: 2, stderr: 'error: run: ../r: began with other text (--data): 1440 characters then, 1441 now: bring that back, or choose another --out\n',
+      code: 2,
+      stderr:
+        'error: run: ../r: began with other text (--data): 1440 characters then, 1441 now: bring that back, or choose another --out\n',
     });
   }, 60_000);
 });
@@ -99,22 +151,35 @@ describe('claiming a folder', () => {
   test('what is nobody\'s work does not stand in the way', () => {
     const path = join(scratch, 'nobodys');
     mkdirSync(path);
-    for (const name of ['.nfs00000000012a4c8f00000003', '.DS_Store', 'config.json.17.tmp']) writeFileSync(join(path, name), '');
+    for (const name of ['.nfs00000000012a4c8f00000003', '.DS_Store', 'config.json.17.tmp']) {
+      writeFileSync(join(path, name), '');
+    }
     expect(claimFolder(path, 'x')).toBe(path);
     writeFileSync(join(path, '.nfsnotes'), '');
-    expect(() => claimFolder(path, 'x')).toThrow(new ConfigError(`run: ${path}: exists and is not empty: choose another --out`));
+    expect(() => claimFolder(path, 'x')).toThrow(
+      new ConfigError(`run: ${path}: exists and is not empty: choose another --out`),
+    );
   });
 
   test('a name that is none, a path through a file, a file to go on with, a link that leads nowhere', () => {
-    const file = join(scratch, 'file'), link = join(scratch, 'nowhere');
+    const file = join(scratch, 'file');
+    const link = join(scratch, 'nowhere');
     writeFileSync(file, '');
     symlinkSync(join(scratch, 'gone', 'away'), link);
     expect(() => claimFolder('', 'x')).toThrow(new ConfigError("run: --out '': must be the name of a folder"));
-    expect(() => claimFolder(join(file, 'x'), 'x')).toThrow(new ConfigError(`run: ${join(file, 'x')}: a part of the path is a file, not a folder: choose another --out`));
-    expect(() => claimFolder(file, 'x', 'required')).toThrow(new ConfigError(`run: ${file}: is a file: a run is a folder`));
-    expect(() => claimFolder(link, 'x')).toThrow(/^run: .*nowhere: (is there already|no such file or folder): choose another --out$/);
+    expect(() => claimFolder(join(file, 'x'), 'x')).toThrow(
+      new ConfigError(`run: ${join(file, 'x')}: a part of the path is a file, not a folder: choose another --out`),
+    );
+    expect(() => claimFolder(file, 'x', 'required')).toThrow(
+      new ConfigError(`run: ${file}: is a file: a run is a folder`),
+    );
+    expect(() => claimFolder(link, 'x')).toThrow(
+      /^run: .*nowhere: (is there already|no such file or folder): choose another --out$/,
+    );
     writeFileSync(join(scratch, 'checkpoints'), '');
-    expect(() => makeFolder(join(scratch, 'checkpoints'))).toThrow(new RemitError(`${join(scratch, 'checkpoints')}: cannot be made: is a file: a folder of this name is needed`));
+    expect(() => makeFolder(join(scratch, 'checkpoints'))).toThrow(
+      new RemitError(`${join(scratch, 'checkpoints')}: cannot be made: is a file: a folder of this name is needed`),
+    );
   });
 
   test.each([
@@ -145,7 +210,9 @@ describe('claiming a folder', () => {
   test('a link to a folder is that folder', async () => {
     mkdirSync(join(scratch, 'elsewhere'));
     symlinkSync(join(scratch, 'elsewhere'), join(scratch, 'link'));
-    expect((await inProcess(['train', 'pretrain', ...shape, ...pretraining, '--out', join(scratch, 'link')])).code).toBe(0);
+    expect(
+      (await inProcess(['train', 'pretrain', ...shape, ...pretraining, '--out', join(scratch, 'link')])).code,
+    ).toBe(0);
     expect(metrics(join(scratch, 'elsewhere'))).toBe(metrics(base));
   });
 });
@@ -173,17 +240,21 @@ describe('disks', () => {
     expect(existsSync(join(scratch, 'lost'))).toBe(false);
   });
 
-  test.each([undefined, 'EPERM', 'ENOTSUP'])('a lock appears whole, also where files have one name only (%s)', (code) => {
-    const folder = join(scratch, `lock-${code}`), path = join(folder, 'lock');
-    mkdirSync(folder);
-    if (code !== undefined) failing('linkSync', code);
-    const release = lock(folder);
-    expect(readFileSync(path, 'utf8')).toMatch(new RegExp(`^${process.pid} \\d*\\n$`));
-    expect([readdirSync(folder), isLocked(folder)]).toEqual([['lock'], true]);
-    expect(() => lock(folder, 0)).toThrow(ConfigError);
-    release();
-    expect([readdirSync(folder), isLocked(folder)]).toEqual([[], false]);
-  });
+  test.each([undefined, 'EPERM', 'ENOTSUP'])(
+    'a lock appears whole, also where files have one name only (%s)',
+    (code) => {
+      const folder = join(scratch, `lock-${code}`);
+      const path = join(folder, 'lock');
+      mkdirSync(folder);
+      if (code !== undefined) failing('linkSync', code);
+      const release = lock(folder);
+      expect(readFileSync(path, 'utf8')).toMatch(new RegExp(`^${process.pid} \\d*\\n$`));
+      expect([readdirSync(folder), isLocked(folder)]).toEqual([['lock'], true]);
+      expect(() => lock(folder, 0)).toThrow(ConfigError);
+      release();
+      expect([readdirSync(folder), isLocked(folder)]).toEqual([[], false]);
+    },
+  );
 
   test('a lock that another process has taken since is not given back', () => {
     const folder = join(scratch, 'lock-taken');
@@ -196,8 +267,12 @@ describe('disks', () => {
 });
 
 test('the time that is left goes by the steps of this process, not by those that were done before', () => {
-  let text = '', now = 0;
+  let text = '';
+  let now = 0;
   const progress = new Progress({ write: (part) => { text += part; } }, () => now);
-  for (let step = 2001; step <= 2006; step++, now += 1) progress.update({ phase: 'pretrain', step, steps: 3000, loss: 1, rate: 1, gradNorm: 1, tokens: step });
-  expect(text).toBe('phase=pretrain step=2006/3000 loss=1.0000 tok/s=1 elapsed=0:05 eta=16:34\n'); // 994 steps of a second
+  for (let step = 2001; step <= 2006; step++, now += 1) {
+    progress.update({ phase: 'pretrain', step, steps: 3000, loss: 1, rate: 1, gradNorm: 1, tokens: step });
+  }
+  // 994 steps of a second
+  expect(text).toBe('phase=pretrain step=2006/3000 loss=1.0000 tok/s=1 elapsed=0:05 eta=16:34\n');
 });

@@ -20,7 +20,8 @@ const bytes = (files: Files, name: string): Uint8Array | undefined => {
   const file = files.get(name);
   return typeof file === 'string' ? new TextEncoder().encode(file) : file;
 };
-const parsed = (files: Files, name: string) => JSON.parse(new TextDecoder().decode(bytes(files, name))) as Record<string, unknown>;
+const parsed = (files: Files, name: string) =>
+  JSON.parse(new TextDecoder().decode(bytes(files, name))) as Record<string, unknown>;
 
 /** Logits of B rows, [B*T*V], by the engine. */
 async function engineLogits(model: Transformer, rows: readonly (readonly number[])[]): Promise<ArrayLike<number>> {
@@ -45,12 +46,25 @@ function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
 /** A drawn Llama, grouped key-value heads and tied head among them. */
 const llama = fc
   .record({
-    vocabulary: fc.integer({ min: 2, max: 23 }), context: fc.integer({ min: 7, max: 12 }), layers: fc.integer({ min: 1, max: 2 }),
-    half: fc.integer({ min: 1, max: 5 }), kvHeads: fc.integer({ min: 1, max: 3 }), sharing: fc.integer({ min: 1, max: 3 }),
-    hidden: fc.integer({ min: 1, max: 19 }), rotaryBase: fc.constantFrom(100, 10000), tied: fc.boolean(), epsilon: fc.constantFrom(1e-5, 0.1),
+    vocabulary: fc.integer({ min: 2, max: 23 }),
+    context: fc.integer({ min: 7, max: 12 }),
+    layers: fc.integer({ min: 1, max: 2 }),
+    half: fc.integer({ min: 1, max: 5 }),
+    kvHeads: fc.integer({ min: 1, max: 3 }),
+    sharing: fc.integer({ min: 1, max: 3 }),
+    hidden: fc.integer({ min: 1, max: 19 }),
+    rotaryBase: fc.constantFrom(100, 10000),
+    tied: fc.boolean(),
+    epsilon: fc.constantFrom(1e-5, 0.1),
   })
   .map(({ half, sharing, ...sizes }): TransformerConfig => ({
-    ...sizes, heads: sizes.kvHeads * sharing, width: sizes.kvHeads * sharing * half * 2, norm: 'rms', positions: 'rotary', mlp: 'swiglu', bias: false,
+    ...sizes,
+    heads: sizes.kvHeads * sharing,
+    width: sizes.kvHeads * sharing * half * 2,
+    norm: 'rms',
+    positions: 'rotary',
+    mlp: 'swiglu',
+    bias: false,
   }));
 
 describe('an exported model', () => {
@@ -59,9 +73,14 @@ describe('an exported model', () => {
       const model = new Transformer(config, rng(seed));
       const files = await exportHuggingFace(model, undefined);
       const rows = [0, 1].map((b) => Array.from({ length: T }, (_, t) => rng(seed).at(b).bits(t) % config.vocabulary));
-      const weights = readSafetensors(bytes(files, 'model.safetensors')!, 'x').tensors as unknown as Parameters<typeof plainLlama>[1];
-      const plain = rows.flatMap((row) => plainLlama(parsed(files, 'config.json') as unknown as PlainConfig, weights, row).flatMap((v) => [...v]));
-      expect(distance(await engineLogits(model, rows), plain)).toBeLessThan(1e-5); // float32 against float64, sums of at most 90 products
+      const weights = readSafetensors(bytes(files, 'model.safetensors')!, 'x').tensors as unknown as Parameters<
+        typeof plainLlama
+      >[1];
+      const plain = rows.flatMap((row) =>
+        plainLlama(parsed(files, 'config.json') as unknown as PlainConfig, weights, row).flatMap((v) => [...v]),
+      );
+      // float32 against float64, sums of at most 90 products
+      expect(distance(await engineLogits(model, rows), plain)).toBeLessThan(1e-5);
       model.parameters.free();
     }), { numRuns: 40 });
   });
@@ -81,19 +100,46 @@ describe('an exported model', () => {
     }), { numRuns: 20 });
   });
 
-  const sizes = { vocabulary: 256, context: 24, width: 4, layers: 1, heads: 1, kvHeads: 1, hidden: 3, rotaryBase: 100, tied: false, epsilon: 1e-5 };
+  const sizes = {
+    vocabulary: 256,
+    context: 24,
+    width: 4,
+    layers: 1,
+    heads: 1,
+    kvHeads: 1,
+    hidden: 3,
+    rotaryBase: 100,
+    tied: false,
+    epsilon: 1e-5,
+  };
   const shape = { ...sizes, norm: 'rms', positions: 'rotary', mlp: 'swiglu', bias: false } as const;
 
   test('of the tiny world says where texts begin and end', async () => {
     const files = await exportHuggingFace(new Transformer(shape, rng(1)), tinyWorldTokenizer);
-    expect([...files.keys()].sort()).toEqual(['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']);
+    expect([...files.keys()].sort()).toEqual([
+      'config.json',
+      'generation_config.json',
+      'model.safetensors',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ]);
     const stop = tinyWorldTokenizer.encode('.')[0];
-    expect(parsed(files, 'generation_config.json')).toEqual({ bos_token_id: 0, eos_token_id: stop, pad_token_id: null });
+    expect(parsed(files, 'generation_config.json')).toEqual({
+      bos_token_id: 0,
+      eos_token_id: stop,
+      pad_token_id: null,
+    });
     expect(parsed(files, 'config.json')).toMatchObject({ bos_token_id: 0, eos_token_id: stop });
     expect(parsed(files, 'tokenizer_config.json')).toEqual({
-      tokenizer_class: 'PreTrainedTokenizerFast', model_max_length: 24, bos_token: '^', eos_token: '.', clean_up_tokenization_spaces: false,
+      tokenizer_class: 'PreTrainedTokenizerFast',
+      model_max_length: 24,
+      bos_token: '^',
+      eos_token: '.',
+      clean_up_tokenization_spaces: false,
     });
-    expect(importHuggingFace((name) => bytes(files, name), 'x').tokenizer!.encode('^S1+1')).toEqual(tinyWorldTokenizer.encode('^S1+1'));
+    expect(importHuggingFace((name) => bytes(files, name), 'x').tokenizer!.encode('^S1+1')).toEqual(
+      tinyWorldTokenizer.encode('^S1+1'),
+    );
   });
 
   test('of bytes has no special tokens', async () => {
@@ -106,9 +152,11 @@ describe('an exported model', () => {
 
   test('must be a Llama: the shape of GPT-2 is refused', async () => {
     const gpt2 = new Transformer({ ...shape, norm: 'layer', positions: 'learned', mlp: 'gelu', bias: true }, rng(1));
-    await expect(exportHuggingFace(gpt2, undefined)).rejects.toThrow(new ConfigError(
-      'export: norm layer, positions learned, mlp gelu, bias true: the Llama layout needs norm rms, positions rotary, mlp swiglu, bias false',
-    ));
+    await expect(exportHuggingFace(gpt2, undefined)).rejects.toThrow(
+      new ConfigError(
+        'export: norm layer, positions learned, mlp gelu, bias true: the Llama layout needs norm rms, positions rotary, mlp swiglu, bias false',
+      ),
+    );
   });
 });
 

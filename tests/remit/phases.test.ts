@@ -1,4 +1,5 @@
-// The phases of a run on a budget of seconds: what they report, what they leave alone, how they end, and what their scores mean.
+// The phases of a run on a budget of seconds: what they report, what they leave alone, how they end, and what their
+// scores mean.
 
 import { beforeAll, describe, expect, test } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
@@ -28,13 +29,21 @@ const STEPS = 60;
 
 /** The tiny world's recipe, cut short. */
 function budget(...flags: [name: string, text: string][]): Config {
-  return resolveConfig({ flags: [
-    ['model.width', '32'], ['pretrain.steps', `${STEPS}`], ['pretrain.warmup', '5'], ['pretrain.batch', '16'], ['midtrain.steps', '20'], ['midtrain.batch', '16'],
-    ...flags,
-  ] }).config;
+  return resolveConfig({
+    flags: [
+      ['model.width', '32'],
+      ['pretrain.steps', `${STEPS}`],
+      ['pretrain.warmup', '5'],
+      ['pretrain.batch', '16'],
+      ['midtrain.steps', '20'],
+      ['midtrain.batch', '16'],
+      ...flags,
+    ],
+  }).config;
 }
 
-const rows = (config: Config, phase: 'pretrain' | 'midtrain') => corpus(config[phase].corpus, rng(config.seed).fold(phase));
+const rows = (config: Config, phase: 'pretrain' | 'midtrain') =>
+  corpus(config[phase].corpus, rng(config.seed).fold(phase));
 
 /** Remembers what it is told; wants to stop after `last` records. */
 class Recorder implements Run {
@@ -67,8 +76,11 @@ class Recorder implements Run {
 const mean = (x: readonly number[]): number => x.reduce((total, value) => total + value, 0) / x.length;
 
 describe('pre-training, then mid-training', () => {
-  const config = budget(), run = new Recorder();
-  let model: Transformer, base: Transformer, before: unknown;
+  const config = budget();
+  const run = new Recorder();
+  let model: Transformer;
+  let base: Transformer;
+  let before: unknown;
 
   beforeAll(async () => {
     model = newModel(config, 70);
@@ -80,7 +92,8 @@ describe('pre-training, then mid-training', () => {
   const of = (phase: string): StepRecord[] => run.records.filter((record) => record.phase === phase);
 
   test('the loss starts at ln 70 and falls, in both', () => {
-    const losses = of('pretrain').map(({ loss }) => loss), later = of('midtrain').map(({ loss }) => loss);
+    const losses = of('pretrain').map(({ loss }) => loss);
+    const later = of('midtrain').map(({ loss }) => loss);
     expect(losses[0]).toBeCloseTo(Math.log(70), 1);
     expect(mean(losses.slice(-10))).toBeLessThan(3);
     expect(mean(later.slice(-10))).toBeLessThan(mean(losses.slice(-10)));
@@ -90,9 +103,17 @@ describe('pre-training, then mid-training', () => {
     for (const [phase, settings] of [['pretrain', config.pretrain], ['midtrain', config.midtrain]] as const) {
       const { steps, batch, rate: peak, floor, warmup, schedule: kind } = settings;
       const rate = schedule({ kind, peak, steps, warmup, floor: floor * peak });
-      expect(of(phase)).toEqual(Array.from({ length: steps }, (_, i) => ({
-        phase, step: i + 1, steps, loss: expect.any(Number), rate: rate(i), gradNorm: expect.any(Number), tokens: (i + 1) * batch * 23,
-      })));
+      expect(of(phase)).toEqual(
+        Array.from({ length: steps }, (_, i) => ({
+          phase,
+          step: i + 1,
+          steps,
+          loss: expect.any(Number),
+          rate: rate(i),
+          gradNorm: expect.any(Number),
+          tokens: (i + 1) * batch * 23,
+        })),
+      );
     }
     expect(run.records.every(({ loss, gradNorm }) => Number.isFinite(loss) && gradNorm > 0)).toBe(true);
   });
@@ -119,8 +140,11 @@ describe('pre-training, then mid-training', () => {
 });
 
 describe('supervised fine-tuning', () => {
-  const config = budget(['sft.steps', '15'], ['sft.batch', '8']), run = new Recorder();
-  let base: Transformer, tuned: Transformer, before: unknown;
+  const config = budget(['sft.steps', '15'], ['sft.batch', '8']);
+  const run = new Recorder();
+  let base: Transformer;
+  let tuned: Transformer;
+  let before: unknown;
 
   beforeAll(async () => {
     base = newModel(config, 70);
@@ -129,8 +153,14 @@ describe('supervised fine-tuning', () => {
   });
 
   test('counts the tokens of the responses alone', () => {
-    const responses = Array.from({ length: 15 }, (_, i) => worldOf(config).demonstrations.rows(i, 8).mask.reduce((total, value) => total + value, 0));
-    expect(run.records.map(({ tokens }) => tokens)).toEqual(responses.map((_, i) => responses.slice(0, i + 1).reduce((total, value) => total + value)));
+    const responses = Array.from({ length: 15 }, (_, i) =>
+      worldOf(config)
+        .demonstrations.rows(i, 8)
+        .mask.reduce((total, value) => total + value, 0),
+    );
+    expect(run.records.map(({ tokens }) => tokens)).toEqual(
+      responses.map((_, i) => responses.slice(0, i + 1).reduce((total, value) => total + value)),
+    );
     expect(Math.max(...responses)).toBeLessThanOrEqual(8 * 12); // of 8 * 23 targets
   });
 
@@ -149,42 +179,78 @@ describe('the whole pipeline', () => {
   ];
 
   async function everything(...flags: [string, string][]) {
-    const config = budget(...short, ...flags), run = new Recorder(), told: [string, Transformer][] = [];
-    await remit(config, worldOf(config), newModel(config, 70), run, async (name, model) => void told.push([name, model]));
+    const config = budget(...short, ...flags);
+    const run = new Recorder();
+    const told: [string, Transformer][] = [];
+    await remit(
+      config,
+      worldOf(config),
+      newModel(config, 70),
+      run,
+      async (name, model) => void told.push([name, model]),
+    );
     return { config, run, told, models: Object.fromEntries(told) };
   }
 
   test('tells of every stage in order, each once it is saved', async () => {
     const { run, told } = await everything(['remit.iterations', '2']);
-    expect(told.map(([name]) => name)).toEqual(['pretrain', 'midtrain', 'sft', 'rl', 'remit', 'remit-sft', 'remit-rl', 'remit2', 'remit2-sft', 'remit2-rl']);
+    expect(told.map(([name]) => name)).toEqual([
+      'pretrain',
+      'midtrain',
+      'sft',
+      'rl',
+      'remit',
+      'remit-sft',
+      'remit-rl',
+      'remit2',
+      'remit2-sft',
+      'remit2-rl',
+    ]);
     expect(run.saved).toEqual(told);
     expect(new Set(run.records.map(({ phase }) => phase))).toEqual(new Set(told.map(([name]) => name)));
   });
 
   test('turn 1 is mid-training of the pre-trained model guided by the RL model; turn 2, by that of turn 1', async () => {
-    const { config, models } = await everything(['remit.iterations', '2']), data = worldOf(config).midtrain;
-    for (const [phase, guide] of [['remit', 'rl'], ['remit2', 'remit-rl']] as const) {
-      const alone = await midtrain(config, data, models.pretrain!, new Recorder(), { phase, reference: models[guide]! });
+    const { config, models } = await everything(['remit.iterations', '2']);
+    const data = worldOf(config).midtrain;
+    for (const [phase, guide] of [
+      ['remit', 'rl'],
+      ['remit2', 'remit-rl'],
+    ] as const) {
+      const alone = await midtrain(config, data, models.pretrain!, new Recorder(), {
+        phase,
+        reference: models[guide]!,
+      });
       expect(await alone.parameters.toHost()).toEqual(await models[phase]!.parameters.toHost());
     }
     expect(await models.remit!.parameters.toHost()).not.toEqual(await models.remit2!.parameters.toHost());
   });
 
-  test('the arm sft-guided takes the SFT model for its reference', async () => { // so little training earns no reward: weight decay sets the RL model apart
-    const { config, models } = await everything(['remit.arm', 'sft-guided'], ['rl.weightDecay', '1']), data = worldOf(config).midtrain;
-    const guided = (reference: Transformer): Promise<Transformer> => midtrain(config, data, models.pretrain!, new Recorder(), { phase: 'remit', reference });
+  // so little training earns no reward: weight decay sets the RL model apart
+  test('the arm sft-guided takes the SFT model for its reference', async () => {
+    const { config, models } = await everything(['remit.arm', 'sft-guided'], ['rl.weightDecay', '1']);
+    const data = worldOf(config).midtrain;
+    const guided = (reference: Transformer): Promise<Transformer> =>
+      midtrain(config, data, models.pretrain!, new Recorder(), { phase: 'remit', reference });
     expect(await (await guided(models.sft!)).parameters.toHost()).toEqual(await models.remit!.parameters.toHost());
     expect(await (await guided(models.rl!)).parameters.toHost()).not.toEqual(await models.remit!.parameters.toHost());
   });
 
   test('with no turns it ends after RL', async () => {
-    expect((await everything(['remit.iterations', '0'])).told.map(([name]) => name)).toEqual(['pretrain', 'midtrain', 'sft', 'rl']);
+    expect((await everything(['remit.iterations', '0'])).told.map(([name]) => name)).toEqual([
+      'pretrain',
+      'midtrain',
+      'sft',
+      'rl',
+    ]);
   });
 });
 
 describe('an end before the end', () => {
   test('a run that wants to stop ends after the step in hand, and can store where the phase stands; that is no result of the phase', async () => {
-    const config = budget(), run = new Recorder(7), whole = new Recorder();
+    const config = budget();
+    const run = new Recorder(7);
+    const whole = new Recorder();
     await pretrain(config, rows(config, 'pretrain'), newModel(config, 70), run);
     expect(run.records.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7]);
     expect([run.saved, run.suspended]).toEqual([[], [7]]);
@@ -193,24 +259,44 @@ describe('an end before the end', () => {
     expect(whole.records.slice(0, 7)).toEqual(run.records);
   });
 
-  test.each(['pretrain', 'midtrain'] as const)('%s: weights that grow without end are told at the step where the loss is lost, and nothing is saved', async (phase) => {
-    const config = budget(), run = new Recorder(), model = newModel(config, 70);
-    const large = [...await model.parameters.toHost()].map(([name, { shape, data }]) => [name, { shape, data: data.map((w) => 1e8 * w) }] as const);
-    model.parameters.load(new Map(large), 'test');
-    const absurd = { ...config, [phase]: { ...config[phase], rate: 1, warmup: 0, weightDecay: 10 } }; // a step multiplies each matrix by -9
-    const error: unknown = await (phase === 'pretrain' ? pretrain : midtrain)(absurd, rows(config, phase), model, run).catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(DivergedError);
-    const step = run.records.length + 1; // the last record was the last finite one
-    expect((error as Error).message).toMatch(new RegExp(`^${phase}: (loss|gradNorm) is (NaN|Infinity) at step ${step}: lower ${phase}.rate or ${phase}.clip$`));
-    expect(step).toBeLessThan(5);
-    expect(run.saved).toEqual([]);
-  });
+  test.each(['pretrain', 'midtrain'] as const)(
+    '%s: weights that grow without end are told at the step where the loss is lost, and nothing is saved',
+    async (phase) => {
+      const config = budget();
+      const run = new Recorder();
+      const model = newModel(config, 70);
+      const large = [...(await model.parameters.toHost())].map(
+        ([name, { shape, data }]) => [name, { shape, data: data.map((w) => 1e8 * w) }] as const,
+      );
+      model.parameters.load(new Map(large), 'test');
+      // a step multiplies each matrix by -9
+      const absurd = { ...config, [phase]: { ...config[phase], rate: 1, warmup: 0, weightDecay: 10 } };
+      const error: unknown = await (phase === 'pretrain' ? pretrain : midtrain)(
+        absurd,
+        rows(config, phase),
+        model,
+        run,
+      ).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(DivergedError);
+      const step = run.records.length + 1; // the last record was the last finite one
+      expect((error as Error).message).toMatch(
+        new RegExp(
+          `^${phase}: (loss|gradNorm) is (NaN|Infinity) at step ${step}: lower ${phase}.rate or ${phase}.clip$`,
+        ),
+      );
+      expect(step).toBeLessThan(5);
+      expect(run.saved).toEqual([]);
+    },
+  );
 });
 
 describe('evaluation', () => {
-  const config = budget(), keys = ['cued', 'samp', 'free', 'thinkRate'] as const;
-  let fresh: Transformer, scores: Evaluation;
-  const ask = (model: Transformer, seed = 1): Promise<Evaluation> => evaluate(model, { questions: 20, split: 'validation', seed });
+  const config = budget();
+  const keys = ['cued', 'samp', 'free', 'thinkRate'] as const;
+  let fresh: Transformer;
+  let scores: Evaluation;
+  const ask = (model: Transformer, seed = 1): Promise<Evaluation> =>
+    evaluate(model, { questions: 20, split: 'validation', seed });
 
   beforeAll(async () => {
     fresh = newModel(config, 70);
@@ -218,20 +304,23 @@ describe('evaluation', () => {
   });
 
   test('has the ten tasks, and their means', () => {
-    expect(scores.tasks.map(({ name, group }) => ({ name, group }))).toEqual(TASKS.map(({ name, group }) => ({ name, group })));
+    expect(scores.tasks.map(({ name, group }) => ({ name, group }))).toEqual(
+      TASKS.map(({ name, group }) => ({ name, group })),
+    );
     for (const key of keys) expect(scores[key]).toBeCloseTo(mean(scores.tasks.map((task) => task[key])), 12);
   });
 
   test('gives shares of twentieths', () => {
-    for (const task of scores.tasks) for (const key of keys) {
+    for (const task of scores.tasks) {for (const key of keys) {
       expect(task[key]).toBeGreaterThanOrEqual(0);
       expect(task[key]).toBeLessThanOrEqual(1);
       expect(task[key] * 20).toBeCloseTo(Math.round(task[key] * 20), 12);
-    }
+    }}
   });
 
   test('a model that knows nothing is right next to never, and begins with `[` one time in 70', () => {
-    for (const key of ['cued', 'samp', 'free'] as const) expect(scores[key]).toBeLessThan(0.02); // `]`, the answer and `.` in a row: 70^-3 at each place
+    // `]`, the answer and `.` in a row: 70^-3 at each place
+    for (const key of ['cued', 'samp', 'free'] as const) expect(scores[key]).toBeLessThan(0.02);
     expect(scores.thinkRate).toBeLessThan(0.015 + 4 * Math.sqrt(0.015 / 200)); // 200 samples
   });
 
@@ -246,8 +335,10 @@ describe('evaluation', () => {
 });
 
 describe('the loss on text', () => {
-  const text = 'she sells sea shells by the sea shore; the shells she sells are sea shells, I\'m sure. '.repeat(8), context = 10;
-  const tokenizer = characterTokenizer([...new Set(text)].join('')), V = tokenizer.vocabulary;
+  const text = 'she sells sea shells by the sea shore; the shells she sells are sea shells, I\'m sure. '.repeat(8);
+  const context = 10;
+  const tokenizer = characterTokenizer([...new Set(text)].join(''));
+  const V = tokenizer.vocabulary;
   const data = textCorpus(tokenizer.encode(text), { context, validation: 0.3 }, rng(1));
   const config = budget(['model.context', '24'], ['model.layers', '1']);
 
@@ -266,14 +357,20 @@ describe('the loss on text', () => {
   }
 
   test('is the mean over all targets, however the rows are batched', async () => {
-    const model = newModel(config, V), held = data.validationRows(), expected = await byHand(model, held);
+    const model = newModel(config, V);
+    const held = data.validationRows();
+    const expected = await byHand(model, held);
     expect(held.length / (context + 1)).toBe(20);
-    for (const batch of [1, 3, 16, 20, 99]) expect(await textLoss(model, held, context + 1, batch)).toBeCloseTo(expected, 6);
+    for (const batch of [1, 3, 16, 20, 99]) {
+      expect(await textLoss(model, held, context + 1, batch)).toBeCloseTo(expected, 6);
+    }
     expect(await textLoss(model, held, context + 1)).toBeCloseTo(expected, 6);
   });
 
   test('falls when the model is trained on the other part', async () => {
-    const model = newModel(config, V), held = data.validationRows(), before = await textLoss(model, held, context + 1);
+    const model = newModel(config, V);
+    const held = data.validationRows();
+    const before = await textLoss(model, held, context + 1);
     expect(before).toBeCloseTo(Math.log(V), 1);
     await pretrain(config, data, model, new Recorder());
     expect(await textLoss(model, held, context + 1)).toBeLessThan(before - 1);
@@ -283,5 +380,8 @@ describe('the loss on text', () => {
 test('a row of T + 1 tokens is T inputs and T targets, shifted by one', async () => {
   const { inputs, targets } = nextTokens(Int32Array.of(1, 2, 3, 4, 5, 6, 7, 8), 2);
   expect([inputs.shape, targets.shape, inputs.dtype, targets.dtype]).toEqual([[2, 3], [2, 3], 'i32', 'i32']);
-  expect([Array.from(await inputs.read()), Array.from(await targets.read())]).toEqual([[1, 2, 3, 5, 6, 7], [2, 3, 4, 6, 7, 8]]);
+  expect([Array.from(await inputs.read()), Array.from(await targets.read())]).toEqual([
+    [1, 2, 3, 5, 6, 7],
+    [2, 3, 4, 6, 7, 8],
+  ]);
 });

@@ -24,14 +24,26 @@ import { temporaryFolder } from '../support/temporary.ts';
 
 const scratch = temporaryFolder();
 const config = resolveConfig({ flags: [['model.width', '8'], ['model.layers', '1'], ['model.heads', '2']] }).config;
-const record = (step: number, steps = 3) => ({ phase: 'pretrain', step, steps, loss: 4 - step, rate: 0.1, gradNorm: 1, tokens: 100 * step });
+const record = (step: number, steps = 3) => ({
+  phase: 'pretrain',
+  step,
+  steps,
+  loss: 4 - step,
+  rate: 0.1,
+  gradNorm: 1,
+  tokens: 100 * step,
+});
 
 function model(seed = 1): Transformer {
   return new Transformer({ ...config.model, vocabulary: tinyWorldTokenizer.vocabulary }, rng(seed));
 }
 
 function newRun(name: string): RunFolder {
-  return new RunFolder(claimFolder(join(scratch, name), 'unused'), { config, environment: environment('0.0.0', 'cpu'), tokenizer: tinyWorldTokenizer });
+  return new RunFolder(claimFolder(join(scratch, name), 'unused'), {
+    config,
+    environment: environment('0.0.0', 'cpu'),
+    tokenizer: tinyWorldTokenizer,
+  });
 }
 
 beforeAll(async () => {
@@ -50,9 +62,13 @@ describe('claiming a folder', () => {
     const path = join(scratch, 'full');
     mkdirSync(path);
     writeFileSync(join(path, 'thesis.txt'), 'years of work');
-    expect(() => claimFolder(path, 'x')).toThrow(new ConfigError(`run: ${path}: exists and is not empty: choose another --out`));
+    expect(() => claimFolder(path, 'x')).toThrow(
+      new ConfigError(`run: ${path}: exists and is not empty: choose another --out`),
+    );
     expect(readFileSync(join(path, 'thesis.txt'), 'utf8')).toBe('years of work');
-    expect(() => claimFolder(join(path, 'thesis.txt'), 'x')).toThrow(new ConfigError(`run: ${join(path, 'thesis.txt')}: is a file: choose another --out`));
+    expect(() => claimFolder(join(path, 'thesis.txt'), 'x')).toThrow(
+      new ConfigError(`run: ${join(path, 'thesis.txt')}: is a file: choose another --out`),
+    );
   });
 
   test('without a wish, the first free number is taken', () => {
@@ -79,50 +95,90 @@ describe('a run folder', () => {
     expect(JSON.parse(read('config.json'))).toEqual(config);
     expect(JSON.parse(read('env.json'))).toMatchObject({ device: 'cpu', node: process.versions.node });
     expect(read('metrics.jsonl')).toBe([1, 2, 3].map((step) => `${JSON.stringify(record(step))}\n`).join(''));
-    expect(read('timing.jsonl').trim().split('\n').map((line) => (JSON.parse(line) as { step: number }).step)).toEqual([1, 2, 3]);
+    expect(
+      read('timing.jsonl')
+        .trim()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { step: number }).step),
+    ).toEqual([1, 2, 3]);
     expect(JSON.parse(read('evaluation.json'))).toEqual({ cued: 0.5 });
-    expect(readdirSync(run.path).sort()).toEqual(['checkpoints', 'config.json', 'env.json', 'evaluation.json', 'metrics.jsonl', 'timing.jsonl']);
+    expect(readdirSync(run.path).sort()).toEqual([
+      'checkpoints',
+      'config.json',
+      'env.json',
+      'evaluation.json',
+      'metrics.jsonl',
+      'timing.jsonl',
+    ]);
     expect(readdirSync(join(run.path, 'checkpoints'))).toEqual(['pretrain.safetensors']);
     const { place } = readCheckpoint(run.checkpoint('pretrain'));
     expect(place).toEqual({ phase: 'pretrain', step: 3, seed: 0, configHash: sha256(read('config.json')) });
   });
 
   test('is for one process at a time; when that is gone, the next one may', () => {
-    const run = newRun('locked'), path = join(run.path, 'lock');
-    const again = (): RunFolder => new RunFolder(claimFolder(run.path, 'unused', 'required'), { config, environment: environment('0.0.0', 'cpu'), tokenizer: tinyWorldTokenizer });
-    expect(again).toThrow(new ConfigError(`run: ${run.path}: process ${process.pid} is at work in it: wait for its end, or choose another --out`));
+    const run = newRun('locked');
+    const path = join(run.path, 'lock');
+    const again = (): RunFolder =>
+      new RunFolder(claimFolder(run.path, 'unused', 'required'), {
+        config,
+        environment: environment('0.0.0', 'cpu'),
+        tokenizer: tinyWorldTokenizer,
+      });
+    expect(again).toThrow(
+      new ConfigError(
+        `run: ${run.path}: process ${process.pid} is at work in it: wait for its end, or choose another --out`,
+      ),
+    );
     run.close();
     expect(existsSync(path)).toBe(false);
-    for (const stale of ['', 'nonsense', '4194305 1\n', `${process.pid} 1\n`, '-1 1\n']) { // the fourth: a process of the same number, from before
+    // the fourth: a process of the same number, from before
+    for (const stale of ['', 'nonsense', '4194305 1\n', `${process.pid} 1\n`, '-1 1\n']) {
       writeFileSync(path, stale);
       again().close();
       expect(existsSync(path)).toBe(false);
     }
   });
 
-  test.runIf(process.platform === 'linux')('waits for a process that is on its way out, and not for one that has ended and lingers', async () => {
-    const folder = join(scratch, 'waiting'), path = join(folder, 'lock');
-    mkdirSync(folder);
-    const shell = spawn('sh', ['-c', 'sleep 1 & echo $!; exec sleep 100']), [pid] = (await once(shell.stdout, 'data')) as [Buffer]; // a parent that never asks how its child ended
-    const stat = readFileSync(`/proc/${Number(pid)}/stat`, 'utf8'), claim = `${Number(pid)} ${stat.split(' ')[21]}\n`;
-    writeFileSync(path, claim);
-    expect(() => lock(folder, 100)).toThrow(new ConfigError(`run: ${folder}: process ${Number(pid)} is at work in it: wait for its end, or choose another --out`));
-    lock(folder, 60_000)();
-    expect(readFileSync(`/proc/${Number(pid)}/stat`, 'utf8')).toContain(') Z ');
-    writeFileSync(path, claim);
-    lock(folder, 0)();
-    shell.kill();
-  });
+  test.runIf(process.platform === 'linux')(
+    'waits for a process that is on its way out, and not for one that has ended and lingers',
+    async () => {
+      const folder = join(scratch, 'waiting');
+      const path = join(folder, 'lock');
+      mkdirSync(folder);
+      // a parent that never asks how its child ended
+      const shell = spawn('sh', ['-c', 'sleep 1 & echo $!; exec sleep 100']);
+      const [pid] = (await once(shell.stdout, 'data')) as [Buffer];
+      const stat = readFileSync(`/proc/${Number(pid)}/stat`, 'utf8');
+      const claim = `${Number(pid)} ${stat.split(' ')[21]}\n`;
+      writeFileSync(path, claim);
+      expect(() => lock(folder, 100)).toThrow(
+        new ConfigError(
+          `run: ${folder}: process ${Number(pid)} is at work in it: wait for its end, or choose another --out`,
+        ),
+      );
+      lock(folder, 60_000)();
+      expect(readFileSync(`/proc/${Number(pid)}/stat`, 'utf8')).toContain(') Z ');
+      writeFileSync(path, claim);
+      lock(folder, 0)();
+      shell.kill();
+    },
+  );
 
   test('keeps the best model of a phase beside its result, and knows it again when it goes on', async () => {
     let run = newRun('best');
-    const look = async (step: number, loss: number): Promise<number> => (await run.saveBest('pretrain', step, model(step), loss)).step;
+    const look = async (step: number, loss: number): Promise<number> =>
+      (await run.saveBest('pretrain', step, model(step), loss)).step;
     expect([await look(10, 3), await look(20, 2), await look(30, 2.5), await look(40, 2)]).toEqual([10, 20, 20, 20]);
     run.close();
-    run = new RunFolder(claimFolder(run.path, 'unused', 'required'), { config, environment: environment('0.0.0', 'cpu'), tokenizer: tinyWorldTokenizer });
+    run = new RunFolder(claimFolder(run.path, 'unused', 'required'), {
+      config,
+      environment: environment('0.0.0', 'cpu'),
+      tokenizer: tinyWorldTokenizer,
+    });
     expect([await look(25, 2.1), await look(30, 1.9)]).toEqual([20, 30]);
     run.close();
-    const path = join(run.path, 'checkpoints', 'pretrain.best.safetensors'), { place } = readCheckpoint(path);
+    const path = join(run.path, 'checkpoints', 'pretrain.best.safetensors');
+    const { place } = readCheckpoint(path);
     expect(place).toMatchObject({ phase: 'pretrain', step: 30, loss: 1.9 });
     expect(await openModel(path).model.parameters.toHost()).toEqual(await model(30).parameters.toHost());
     expect(() => openModel(run.path)).toThrow(ConfigError); // the model of a run is the one that it ended with
@@ -152,8 +208,13 @@ describe('a checkpoint', () => {
     await writeCheckpoint(join(folder, 'pretrain.safetensors'), model(6), tinyWorldTokenizer, place);
     await writeCheckpoint(join(folder, 'midtrain.safetensors'), original, tinyWorldTokenizer, place);
     const expected = await original.parameters.toHost();
-    expect(() => openModel(folder)).toThrow(new ConfigError(`model: ${folder}: holds checkpoints of midtrain, pretrain: name one of them`));
-    writeFileSync(join(folder, '..', 'metrics.jsonl'), ['pretrain', 'midtrain'].map((phase) => `${JSON.stringify({ ...record(1), phase })}\n`).join(''));
+    expect(() => openModel(folder)).toThrow(
+      new ConfigError(`model: ${folder}: holds checkpoints of midtrain, pretrain: name one of them`),
+    );
+    writeFileSync(
+      join(folder, '..', 'metrics.jsonl'),
+      ['pretrain', 'midtrain'].map((phase) => `${JSON.stringify({ ...record(1), phase })}\n`).join(''),
+    );
     for (const path of [join(folder, 'midtrain.safetensors'), folder, join(folder, '..')]) {
       const opened = openModel(path);
       expect(opened.source.endsWith('midtrain.safetensors')).toBe(true);
@@ -175,7 +236,8 @@ describe('a checkpoint', () => {
   test('any single flipped bit is found', async () => {
     const path = join(scratch, 'flipped.safetensors');
     await writeCheckpoint(path, model(), tinyWorldTokenizer, place);
-    const whole = readFileSync(path), expected = readCheckpoint(path);
+    const whole = readFileSync(path);
+    const expected = readCheckpoint(path);
     fc.assert(fc.property(fc.nat(whole.length - 1), fc.nat(7), (byte, bit) => {
       const damaged = Buffer.from(whole);
       damaged[byte]! ^= 1 << bit;
@@ -194,14 +256,20 @@ describe('a checkpoint', () => {
     expect(() => openModel(path)).toThrow(/^safetensors: .*cut\.safetensors: .*cut short$/);
     expect(readSafetensors(whole, 'x').metadata.get('phase')).toBe('midtrain');
     writeFileSync(path, Buffer.from('\x08\0\0\0\0\0\0\0{}      '));
-    expect(() => openModel(path)).toThrow(new FormatError(`checkpoint: ${path}: has no "sha256" in its metadata: not a checkpoint of remit-mini`));
+    expect(() => openModel(path)).toThrow(
+      new FormatError(`checkpoint: ${path}: has no "sha256" in its metadata: not a checkpoint of remit-mini`),
+    );
   });
 
   test('what is no model at all is said so', () => {
     const empty = join(scratch, 'nothing-here');
     mkdirSync(empty);
-    expect(() => openModel(empty)).toThrow(new ConfigError(`model: ${empty}: is no run folder and no Hugging Face folder: it holds nothing`));
-    expect(() => openModel(join(empty, 'no'))).toThrow(new ConfigError(`model: ${join(empty, 'no')}: no such file or folder`));
+    expect(() => openModel(empty)).toThrow(
+      new ConfigError(`model: ${empty}: is no run folder and no Hugging Face folder: it holds nothing`),
+    );
+    expect(() => openModel(join(empty, 'no'))).toThrow(
+      new ConfigError(`model: ${join(empty, 'no')}: no such file or folder`),
+    );
   });
 });
 
@@ -218,10 +286,30 @@ test('an atomic write that fails leaves the old file and no other', () => {
 
 describe('progress', () => {
   /** Everything that ten steps, one every `seconds`, write. */
-  function show({ seconds, isTTY, columns = 80, colors = false, env = {} }: { seconds: number; isTTY: boolean; columns?: number; colors?: boolean; env?: Record<string, string> }): string {
+  function show({
+    seconds,
+    isTTY,
+    columns = 80,
+    colors = false,
+    env = {},
+  }: {
+    seconds: number;
+    isTTY: boolean;
+    columns?: number;
+    colors?: boolean;
+    env?: Record<string, string>;
+  }): string {
     for (const [name, value] of Object.entries({ CI: '', TERM: 'xterm', ...env })) vi.stubEnv(name, value);
-    let text = '', now = 100;
-    const screen = { write: (part: string) => { text += part; }, isTTY, columns, hasColors: () => colors };
+    let text = '';
+    let now = 100;
+    const screen = {
+      write: (part: string) => {
+        text += part;
+      },
+      isTTY,
+      columns,
+      hasColors: () => colors,
+    };
     const progress = new Progress(screen, () => now);
     for (let step = 1; step <= 10; step++) {
       progress.update({ ...record(step, 10), loss: 2, tokens: step * 1000 });
@@ -251,12 +339,15 @@ describe('progress', () => {
 
   test('the line is never as wide as the terminal', () => {
     for (const columns of [1, 2, 10, 40, 60, 80, 200]) {
-      for (const frame of show({ seconds: 1, isTTY: true, columns }).split('\r\x1b[2K')) expect(frame.replace('\n', '').length).toBeLessThan(columns);
+      for (const frame of show({ seconds: 1, isTTY: true, columns }).split('\r\x1b[2K')) {
+        expect(frame.replace('\n', '').length).toBeLessThan(columns);
+      }
     }
   });
 
   test('a terminal of 0 columns has 80; where there is little room, the speed goes first, then the times', () => {
-    const last = (columns: number): string => show({ seconds: 1, isTTY: true, columns }).split('\r\x1b[2K').at(-1)!.trimEnd();
+    const last = (columns: number): string =>
+      show({ seconds: 1, isTTY: true, columns }).split('\r\x1b[2K').at(-1)!.trimEnd();
     expect(last(0)).toBe(last(80));
     expect(last(40)).toBe('pretrain 10/10  loss 2.000  0:09 < 0:00');
     expect(last(30)).toBe('pretrain 10/10 ██  loss 2.000');

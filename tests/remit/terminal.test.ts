@@ -10,7 +10,9 @@ import { columns, print, printable, quoted, say } from '../../remit/cli/terminal
 
 describe('control characters', () => {
   test('are shown as their codes; tabs, newlines and letters of any script stay', () => {
-    expect(printable('a\u001b[31mb\u0007\u000e\r\u007f\u009b\u202e\u2028')).toBe('a\\u001b[31mb\\u0007\\u000e\\u000d\\u007f\\u009b\\u202e\\u2028');
+    expect(printable('a\u001b[31mb\u0007\u000e\r\u007f\u009b\u202e\u2028')).toBe(
+      'a\\u001b[31mb\\u0007\\u000e\\u000d\\u007f\\u009b\\u202e\\u2028',
+    );
     expect(printable('tab\tline\nÄ ж 漢 🙂 é')).toBe('tab\tline\nÄ ж 漢 🙂 é');
   });
 
@@ -20,24 +22,66 @@ describe('control characters', () => {
 });
 
 test('a shell reads a quoted word as it was', () => {
-  const words = ['plain', 'two words', "it's", '$HOME `x` "y" \\n', 'a\nb\tc', '\u001b[1m\'\\', '#%23?ä', '\u202e\u0085', ''];
-  expect(execFileSync('bash', ['-c', `printf '%s\\0' ${words.map(quoted).join(' ')}`], { encoding: 'utf8', env: { LC_ALL: 'C.UTF-8' } }).split('\0').slice(0, -1)).toEqual(words);
+  const words = [
+    'plain',
+    'two words',
+    "it's",
+    '$HOME `x` "y" \\n',
+    'a\nb\tc',
+    "\u001b[1m'\\",
+    '#%23?ä',
+    '\u202e\u0085',
+    '',
+  ];
+  expect(
+    execFileSync('bash', ['-c', `printf '%s\\0' ${words.map(quoted).join(' ')}`], {
+      encoding: 'utf8',
+      env: { LC_ALL: 'C.UTF-8' },
+    })
+      .split('\0')
+      .slice(0, -1),
+  ).toEqual(words);
 });
 
 describe('layout', () => {
-  const text = 'A paragraph of words\nthat goes on.\n\n  --one <n>   a meaning of several words\n              that goes on\n  --two       short\n\nThings:\n  last  meaning\n';
+  const text =
+    'A paragraph of words\nthat goes on.\n\n  --one <n>   a meaning of several words\n              that goes on\n  --two       short\n\nThings:\n  last  meaning\n';
 
   test('fills paragraphs, and hangs what an item means below it', () => {
     expect(layout(text, 40).split('\n')).toEqual([
-      'A paragraph of words that goes on.', '', '  --one <n>   a meaning of several words', '              that goes on', '  --two       short', '', 'Things:', '  last  meaning',
+      'A paragraph of words that goes on.',
+      '',
+      '  --one <n>   a meaning of several words',
+      '              that goes on',
+      '  --two       short',
+      '',
+      'Things:',
+      '  last  meaning',
     ]);
     expect(layout(text, 34).split('\n')).toEqual([
-      'A paragraph of words that goes on.', '', '  --one <n>', '      a meaning of several words', '      that goes on', '  --two', '      short', '', 'Things:', '  last  meaning',
+      'A paragraph of words that goes on.',
+      '',
+      '  --one <n>',
+      '      a meaning of several words',
+      '      that goes on',
+      '  --two',
+      '      short',
+      '',
+      'Things:',
+      '  last  meaning',
     ]);
   });
 
   test('a terminal of no columns, of one, or of very many', () => {
-    for (const width of [0, 1, 19, 20]) expect(Math.max(...layout(text, width).split('\n').map((line) => line.length))).toBeLessThanOrEqual(20);
+    for (const width of [0, 1, 19, 20]) {
+      expect(
+        Math.max(
+          ...layout(text, width)
+            .split('\n')
+            .map((line) => line.length),
+        ),
+      ).toBeLessThanOrEqual(20);
+    }
     expect(layout('word '.repeat(100), 1e9).split('\n')[0]!.length).toBeLessThanOrEqual(120);
   });
 
@@ -53,7 +97,8 @@ describe('layout', () => {
 
 describe('a report in Markdown', () => {
   const report = [
-    '# Title', 'A paragraph of **several** words that is longer than the terminal is wide.',
+    '# Title',
+    'A paragraph of **several** words that is longer than the terminal is wide.',
     '| arm | cued | less vanilla | sampled | less vanilla |\n| --- | --- | --- | --- | --- |\n| vanilla | 1.0 ±0.1 |  | 2.0 ±0.1 |  |\n| remit.2 | 10.0 ±0.1 | +1.0 [-0.1, +2.1] | 2.0 ±0.1 | +0.0 [-0.1, +0.1] |',
   ].join('\n\n');
 
@@ -69,8 +114,15 @@ describe('a report in Markdown', () => {
 
   test('a table that is too wide comes in parts, none of which begins with a column that belongs to the one before', () => {
     expect(fitMarkdown(report, 40).split('\n').slice(5)).toEqual([
-      'arm      cued       less vanilla', '-------  ---------  -----------------', 'vanilla   1.0 ±0.1', 'remit.2  10.0 ±0.1  +1.0 [-0.1, +2.1]', '',
-      'arm      sampled   less vanilla', '-------  --------  -----------------', 'vanilla  2.0 ±0.1', 'remit.2  2.0 ±0.1  +0.0 [-0.1, +0.1]',
+      'arm      cued       less vanilla',
+      '-------  ---------  -----------------',
+      'vanilla   1.0 ±0.1',
+      'remit.2  10.0 ±0.1  +1.0 [-0.1, +2.1]',
+      '',
+      'arm      sampled   less vanilla',
+      '-------  --------  -----------------',
+      'vanilla  2.0 ±0.1',
+      'remit.2  2.0 ±0.1  +0.0 [-0.1, +0.1]',
     ]);
   });
 });
@@ -79,9 +131,13 @@ describe('on its way out', () => {
   const terminal = (isTTY: boolean, columnCount = 80): void => {
     vi.spyOn(process.stdout, 'write').mockImplementation((text) => written.push(String(text)) > 0);
     vi.spyOn(process.stderr, 'write').mockImplementation((text) => written.push(String(text)) > 0);
-    Object.defineProperties(process.stdout, { isTTY: { value: isTTY, configurable: true }, columns: { value: columnCount, configurable: true } });
+    Object.defineProperties(process.stdout, {
+      isTTY: { value: isTTY, configurable: true },
+      columns: { value: columnCount, configurable: true },
+    });
   };
-  const before = Object.getOwnPropertyDescriptors(process.stdout), written: string[] = [];
+  const before = Object.getOwnPropertyDescriptors(process.stdout);
+  const written: string[] = [];
   afterEach(() => {
     vi.restoreAllMocks();
     for (const name of ['isTTY', 'columns'] as const) {
@@ -100,14 +156,24 @@ describe('on its way out', () => {
     expect(written).toEqual(['\\u001b]0;title\\u0007\n', '\u001b]0;title\u0007\n', '\\u001b[2J\n']);
   });
 
-  test.each([[true, 120, 120], [true, 0, 80], [true, 1, 1], [false, 120, 80]])('a terminal (%j) of %i columns has %i', (isTTY, given, expected) => {
+  test.each([
+    [true, 120, 120],
+    [true, 0, 80],
+    [true, 1, 1],
+    [false, 120, 80],
+  ])('a terminal (%j) of %i columns has %i', (isTTY, given, expected) => {
     terminal(isTTY, given);
     expect(columns()).toBe(expected);
   });
 
   test('there is one way: no command writes to stdout or stderr by itself', () => {
-    const folder = new URL('../../remit/cli/', import.meta.url), own = ['terminal.ts', 'streams.ts', 'bin.ts'];
-    const direct = readdirSync(folder).filter((name) => !own.includes(name) && /process\.std(out|err)\.write|console\./.test(readFileSync(new URL(name, folder), 'utf8')));
+    const folder = new URL('../../remit/cli/', import.meta.url);
+    const own = ['terminal.ts', 'streams.ts', 'bin.ts'];
+    const direct = readdirSync(folder).filter(
+      (name) =>
+        !own.includes(name) &&
+        /process\.std(out|err)\.write|console\./.test(readFileSync(new URL(name, folder), 'utf8')),
+    );
     expect(direct).toEqual([]);
   });
 });

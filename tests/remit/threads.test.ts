@@ -12,6 +12,14 @@ test('--threads is taken from anywhere before --, and remembered', () => {
   expect(takeThreads('sample', ['--', '--threads', '9'])).toEqual(['--', '--threads', '9']);
 });
 
-test.each([[['--threads', '0'], '0'], [['--threads', '65'], '65'], [['--threads=two'], 'two'], [['--threads', '1.5'], '1.5'], [['--threads'], '']] as const)('%j is refused', (argv, given) => {
-  expect(() => takeThreads('train', argv)).toThrow(new ConfigError(`train: --threads ${given}: must be a whole number from 1 to 64`));
+test.each([
+  [['--threads', '0'], '0'],
+  [['--threads', '65'], '65'],
+  [['--threads=two'], 'two'],
+  [['--threads', '1.5'], '1.5'],
+  [['--threads'], ''],
+] as const)('%j is refused', (argv, given) => {
+  expect(() => takeThreads('train', argv)).toThrow(
+    new ConfigError(`train: --threads ${given}: must be a whole number from 1 to 64`),
+  );
 });

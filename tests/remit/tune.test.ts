@@ -1,4 +1,5 @@
-// The command tune, and what it keeps: a file that later runs read, that may be damaged, and that another adapter shares.
+// The command tune, and what it keeps: a file that later runs read, that may be damaged, and that another adapter
+// shares.
 
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -53,18 +54,26 @@ describe('the cache', () => {
     expect(readdirSync(dirname(tuningPath()))).toEqual(['tune.json']);
   });
 
-  test.each(['', '{', '[]', '{"version":2,"adapters":{}}', '{"version":1,"adapters":{"a":{"one":1}}}', 'null'])('%j in its place is one line of warning, and made anew', (text) => {
-    damage(text);
-    expect(reading('a')).toEqual({ tuned: undefined, warning: `tune: ${tuningPath()}: is damaged: ignored: remit-mini tune makes it anew\n` });
-    const spy = vi.spyOn(process.stderr, 'write').mockImplementation(() => true);
-    writeTuning('a', { one: 'tiled' });
-    spy.mockRestore();
-    expect(reading('a')).toEqual({ tuned: { one: 'tiled' }, warning: '' });
-  });
+  test.each(['', '{', '[]', '{"version":2,"adapters":{}}', '{"version":1,"adapters":{"a":{"one":1}}}', 'null'])(
+    '%j in its place is one line of warning, and made anew',
+    (text) => {
+      damage(text);
+      expect(reading('a')).toEqual({
+        tuned: undefined,
+        warning: `tune: ${tuningPath()}: is damaged: ignored: remit-mini tune makes it anew\n`,
+      });
+      const spy = vi.spyOn(process.stderr, 'write').mockImplementation(() => true);
+      writeTuning('a', { one: 'tiled' });
+      spy.mockRestore();
+      expect(reading('a')).toEqual({ tuned: { one: 'tiled' }, warning: '' });
+    },
+  );
 
   test('a folder in its place says why it cannot be read', () => {
     mkdirSync(tuningPath(), { recursive: true });
-    expect(reading('a').warning).toBe(`tune: ${tuningPath()}: cannot be read (EISDIR): ignored: remit-mini tune makes it anew\n`);
+    expect(reading('a').warning).toBe(
+      `tune: ${tuningPath()}: cannot be read (EISDIR): ignored: remit-mini tune makes it anew\n`,
+    );
   });
 });
 
@@ -84,20 +93,33 @@ describe('the winner', () => {
 });
 
 describe('the command', () => {
-  const gpuHere = openGpu({ software: 'allowed' }).then((gpu) => (typeof gpu === 'string' ? undefined : (gpu.device.destroy(), gpu)));
+  const gpuHere = openGpu({ software: 'allowed' }).then((gpu) =>
+    typeof gpu === 'string' ? undefined : (gpu.device.destroy(), gpu),
+  );
   const small = [
-    '--set', 'model.width=8', '--set', 'model.layers=1', '--set', 'model.heads=2', '--pretrain.batch', '2', '--device', 'webgpu',
+    '--set',
+    'model.width=8',
+    '--set',
+    'model.layers=1',
+    '--set',
+    'model.heads=2',
+    '--pretrain.batch',
+    '2',
+    '--device',
+    'webgpu',
   ];
 
   test('measures every shape of a step; the runs after it read what it kept', async ({ skip }) => {
-    const gpu = await gpuHere, { key } = gpu ?? {};
+    const gpu = await gpuHere;
+    const { key } = gpu ?? {};
     if (key === undefined) {
       expect(process.env.REMIT_REQUIRE_WEBGPU).not.toBe('1');
       return skip('no WebGPU');
     }
     const { code, stdout, stderr } = remitMini(['tune', ...small, '--midtrain.batch', '2']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    const [title, names, ...rows] = stdout.trimEnd().split('\n'), last = rows.pop();
+    const [title, names, ...rows] = stdout.trimEnd().split('\n');
+    const last = rows.pop();
     expect(title).toMatch(/: microseconds per product/);
     const measured = names!.trim().split(/ +/).filter((name) => !name.startsWith('subgroup'));
     expect(measured).toEqual(['portable', 'tiled', 'large', 'medium', 'split16', 'split32', 'gemv']);
@@ -109,7 +131,18 @@ describe('the command', () => {
     expect(Object.keys(kept)).toEqual(rows.map((row) => row.split('  ')[0]));
 
     damage('{');
-    const out = join(scratch, 'run'), train = [...small, '--pretrain.steps', '1', '--pretrain.warmup', '0', '--evaluate.questions', '1', '--out', out];
+    const out = join(scratch, 'run');
+    const train = [
+      ...small,
+      '--pretrain.steps',
+      '1',
+      '--pretrain.warmup',
+      '0',
+      '--evaluate.questions',
+      '1',
+      '--out',
+      out,
+    ];
     const trained = remitMini(['train', 'pretrain', ...train]);
     expect(trained.code).toBe(0);
     expect(trained.stderr).toContain(`tune: ${tuningPath()}: is damaged: ignored`);
@@ -118,15 +151,36 @@ describe('the command', () => {
   test('what it keeps decides what runs, at that shape', async ({ skip }) => {
     const { key } = (await gpuHere) ?? {};
     if (key === undefined) return skip('no WebGPU');
-    const { shader, grid } = ladder.naive, marked = { shader: { ...shader, source: sourceOf(shader).replace('epilogue(sum,', 'epilogue(sum + 100.0,') }, grid };
+    const { shader, grid } = ladder.naive;
+    const marked = {
+      shader: { ...shader, source: sourceOf(shader).replace('epilogue(sum,', 'epilogue(sum + 100.0,') },
+      grid,
+    };
     const kernel = { ...matmulKernel, variants: { marked } };
     writeTuning(key, { 'matmul 1x1x3 NN': 'marked' });
-    const device = await openDevice('webgpu'), found: number[] = [];
+    const device = await openDevice('webgpu');
+    const found: number[] = [];
     for (const [K, transB] of [[3, 0], [2, 0], [3, 1]] as const) {
       const [a, b, out] = [K, K, 1].map((count) => device.alloc(count, 'f32')) as [Storage, Storage, Storage];
       device.write(a, new Float32Array(K).fill(1));
       device.write(b, new Float32Array(K).fill(1));
-      device.dispatch(kernel, { a, b, bias: b, residual: b, out }, { batch: 1, M: 1, N: 1, K, transA: 0, transB, strideA: 0, strideB: 0, accumulate: 0, addBias: 0, addResidual: 0 });
+      device.dispatch(
+        kernel,
+        { a, b, bias: b, residual: b, out },
+        {
+          batch: 1,
+          M: 1,
+          N: 1,
+          K,
+          transA: 0,
+          transB,
+          strideA: 0,
+          strideB: 0,
+          accumulate: 0,
+          addBias: 0,
+          addResidual: 0,
+        },
+      );
       found.push((await device.read(out))[0]!);
     }
     await openDevice('cpu'); // closes the other
@@ -134,10 +188,21 @@ describe('the command', () => {
   });
 
   test('has nothing to do on the CPU, and takes software only when told', async () => {
-    expect(await inProcess(['tune', '--device', 'cpu'])).toMatchObject({ code: 2, stderr: 'error: tune: --device cpu: the CPU has one program for each kernel: use auto or webgpu\n' });
-    expect(await inProcess(['tune', '--set', 'model.width'])).toMatchObject({ code: 2, stderr: 'error: tune: --set model.width: must be <setting>=<value>, as in --set model.width=128\n' });
+    expect(await inProcess(['tune', '--device', 'cpu'])).toMatchObject({
+      code: 2,
+      stderr: 'error: tune: --device cpu: the CPU has one program for each kernel: use auto or webgpu\n',
+    });
+    expect(await inProcess(['tune', '--set', 'model.width'])).toMatchObject({
+      code: 2,
+      stderr: 'error: tune: --set model.width: must be <setting>=<value>, as in --set model.width=128\n',
+    });
     vi.stubEnv('REMIT_NO_WEBGPU', '1');
-    expect(await inProcess(['tune'])).toMatchObject({ code: 3, stderr: expect.stringMatching(/^error: tune: the package "webgpu" is switched off: .*; or try a software driver with --device webgpu\n$/) });
+    expect(await inProcess(['tune'])).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(
+        /^error: tune: the package "webgpu" is switched off: .*; or try a software driver with --device webgpu\n$/,
+      ),
+    });
     expect(existsSync(tuningPath())).toBe(false);
   });
 });

@@ -1,4 +1,5 @@
-// The packed tarball, installed as anyone would, with what the registry has: versions of TypeScript, a linter of packages.
+// The packed tarball, installed as anyone would, with what the registry has: versions of TypeScript, a linter of
+// packages.
 //   npm run test:soak package      needs the registry; npm's cache makes a second time fast
 
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -11,7 +12,8 @@ import { temporaryFolder } from '../support/temporary.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const scratch = temporaryFolder();
-const npm = (cwd: string, ...args: string[]) => execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
+const npm = (cwd: string, ...args: string[]) =>
+  execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
 const tarball = join(scratch, npm(root, 'pack', '--ignore-scripts', '--silent', '--pack-destination', scratch));
 
 /** An empty project with these packages, as npm is asked for them. */
@@ -35,7 +37,10 @@ describe.each(['5.9', '6', '7'])('TypeScript %s', (version) => {
 
 test('publint has nothing to say', () => {
   const folder = project('publint', 'publint');
-  const { stdout, status } = spawnSync('npx', ['publint', '--strict', join(consumer, 'node_modules/remit-mini')], { cwd: folder, encoding: 'utf8' });
+  const { stdout, status } = spawnSync('npx', ['publint', '--strict', join(consumer, 'node_modules/remit-mini')], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
   expect(stdout).toContain('All good!');
   expect(status).toBe(0);
 });
@@ -43,7 +48,9 @@ test('publint has nothing to say', () => {
 test('the program answers where npm links it, and the README\'s snippet prints what it says', () => {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
   expect(npm(consumer, 'exec', '--', 'remit-mini', '--version')).toBe(version);
-  const [, snippet, printed] = /```ts run\n(.*?\/\/ -> (.*?)\n)```/s.exec(readFileSync(join(root, 'README.md'), 'utf8'))!;
+  const [, snippet, printed] = /```ts run\n(.*?\/\/ -> (.*?)\n)```/s.exec(
+    readFileSync(join(root, 'README.md'), 'utf8'),
+  )!;
   writeFileSync(join(consumer, 'snippet.mjs'), snippet!);
   expect(execFileSync(process.execPath, ['snippet.mjs'], { cwd: consumer, encoding: 'utf8' }).trim()).toBe(printed);
   expect(readdirSync(join(consumer, 'node_modules'))).not.toContain('webgpu'); // --omit=optional

@@ -1,5 +1,5 @@
-// Studies whose processes are killed at random, the study's own and those of its cells: each ends with the report of one left alone.
-// REMIT_SOAK_MINUTES says for how long (default 120).
+// Studies whose processes are killed at random, the study's own and those of its cells: each ends with the report of
+// one left alone. REMIT_SOAK_MINUTES says for how long (default 120).
 
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,12 +10,30 @@ import { rng } from '../../engine/rng.ts';
 import { compiledProgram } from '../support/faults.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 
-const minutes = Number(process.env.REMIT_SOAK_MINUTES ?? 120), scratch = temporaryFolder(), program = compiledProgram();
+const minutes = Number(process.env.REMIT_SOAK_MINUTES ?? 120);
+const scratch = temporaryFolder();
+const program = compiledProgram();
 const reports = ['report.md', 'report.json', 'report.csv'];
 
 function study(out: string, seed: number): ChildProcess {
-  const settings = ['--preset', 'short', '--set', 'checkpoint.seconds=1', '--arms', 'vanilla,remit.2', '--iterations', '1', '--light', '--seeds', `${seed}`, '--jobs', '2'];
-  return spawn(process.execPath, [program, 'study', '--out', out, ...settings], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const settings = [
+    '--preset',
+    'short',
+    '--set',
+    'checkpoint.seconds=1',
+    '--arms',
+    'vanilla,remit.2',
+    '--iterations',
+    '1',
+    '--light',
+    '--seeds',
+    `${seed}`,
+    '--jobs',
+    '2',
+  ];
+  return spawn(process.execPath, [program, 'study', '--out', out, ...settings], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
 }
 
 /** Resolves to its exit code and what it said, null when it was killed. */
@@ -45,7 +63,9 @@ function kill(pid: number): 0 | 1 {
 }
 
 test(`studies under random kills, for ${minutes} minutes`, async () => {
-  const until = performance.now() + minutes * 60_000, kills = { study: 0, cell: 0, term: 0 }, draw = rng(7).stream();
+  const until = performance.now() + minutes * 60_000;
+  const kills = { study: 0, cell: 0, term: 0 };
+  const draw = rng(7).stream();
   let rounds = 0;
   for (; rounds === 0 || performance.now() < until; rounds++) {
     const [calm, killed] = [join(scratch, 'calm'), join(scratch, 'killed')];
@@ -53,9 +73,11 @@ test(`studies under random kills, for ${minutes} minutes`, async () => {
     expect((await end(study(calm, rounds))).code).toBe(0);
     const took = performance.now() - began;
     for (let finished = false; !finished;) {
-      const child = study(killed, rounds), ended = end(child);
+      const child = study(killed, rounds);
+      const ended = end(child);
       const timer = setTimeout(() => {
-        const cells = childrenOf(child), how = draw.int(3);
+        const cells = childrenOf(child);
+        const how = draw.int(3);
         if (how === 0 && cells.length > 0) kills.cell += kill(cells[draw.int(cells.length)]!);
         else if (how === 1) { kills.term++; child.kill('SIGTERM'); }
         else { kills.study++; child.kill('SIGKILL'); }
@@ -63,10 +85,16 @@ test(`studies under random kills, for ${minutes} minutes`, async () => {
       const { code, said } = await ended;
       clearTimeout(timer);
       finished = code === 0;
-      if (code !== 0 && code !== null && code !== 143) expect(said).toMatch(/ended with SIGKILL/); // a cell that was killed ends the study, which says so
+      // a cell that was killed ends the study, which says so
+      if (code !== 0 && code !== null && code !== 143) expect(said).toMatch(/ended with SIGKILL/);
     }
-    for (const name of reports) expect(readFileSync(join(killed, name), 'utf8'), name).toBe(readFileSync(join(calm, name), 'utf8'));
-    for (const folder of [calm, killed]) rmSync(folder, { recursive: true, maxRetries: 10 }); // a cell of a study that was killed may still be on its way out
-    console.log(`${rounds + 1} studies, ${kills.study} times the study killed, ${kills.cell} times a cell, ${kills.term} times SIGTERM: 0 reports differ`);
+    for (const name of reports) {
+      expect(readFileSync(join(killed, name), 'utf8'), name).toBe(readFileSync(join(calm, name), 'utf8'));
+    }
+    // a cell of a study that was killed may still be on its way out
+    for (const folder of [calm, killed]) rmSync(folder, { recursive: true, maxRetries: 10 });
+    console.log(
+      `${rounds + 1} studies, ${kills.study} times the study killed, ${kills.cell} times a cell, ${kills.term} times SIGTERM: 0 reports differ`,
+    );
   }
 });

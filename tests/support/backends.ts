@@ -1,13 +1,16 @@
 // The CPU backend with the rules of WebGPU: what runs on it can be bound on a GPU.
-// A dispatch may not bind a buffer both to read and to write, parts of one buffer included; it may write two parts of a buffer that do not
-// overlap. Parts begin at multiples of 256 bytes; there are at most eight buffers; and nothing that was freed may be used.
+// A dispatch may not bind a buffer both to read and to write, parts of one buffer included; it may write two parts of a
+// buffer that do not overlap. Parts begin at multiples of 256 bytes; there are at most eight buffers; and nothing that
+// was freed may be used.
 
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import type { Backend, Storage } from '../../engine/backend.ts';
 import { backend, useBackend } from '../../engine/runtime.ts';
 import type { Kernel } from '../../kernels/kernel.ts';
 
-const MOST_BINDINGS = 8, ALIGNMENT = 64; // elements
+// elements
+const MOST_BINDINGS = 8;
+const ALIGNMENT = 64;
 
 export class StrictBackend extends CpuBackend {
   /** Dispatches that were looked at. */
@@ -17,8 +20,12 @@ export class StrictBackend extends CpuBackend {
   readonly #freed = new WeakSet<Storage>();
 
   override view(of: Storage, offset: number, size: number): ReturnType<CpuBackend['view']> {
-    if (offset % ALIGNMENT !== 0) throw new Error(`strict: view from element ${offset}: must be a multiple of ${ALIGNMENT}`);
-    if (offset + size > of.size) throw new Error(`strict: view of elements ${offset} to ${offset + size}: the storage has ${of.size}`);
+    if (offset % ALIGNMENT !== 0) {
+      throw new Error(`strict: view from element ${offset}: must be a multiple of ${ALIGNMENT}`);
+    }
+    if (offset + size > of.size) {
+      throw new Error(`strict: view of elements ${offset} to ${offset + size}: the storage has ${of.size}`);
+    }
     const part = super.view(of, offset, size);
     this.#whole.set(part, this.#wholeOf(of));
     this.#start.set(part, (this.#start.get(of) ?? 0) + offset);
@@ -41,18 +48,31 @@ export class StrictBackend extends CpuBackend {
     return super.read(from);
   }
 
-  override dispatch<B extends string, P extends string>(kernel: Kernel<B, P>, buffers: Readonly<Record<B, Storage>>, params: Readonly<Record<P, number>>): void {
+  override dispatch<B extends string, P extends string>(
+    kernel: Kernel<B, P>,
+    buffers: Readonly<Record<B, Storage>>,
+    params: Readonly<Record<P, number>>,
+  ): void {
     this.checked++;
-    const bound = Object.entries<Storage>(buffers), declared = Object.keys(kernel.bindings);
-    const fail = (what: string): never => { throw new Error(`strict: ${kernel.name}: ${what}`); };
-    if (String(bound.map(([name]) => name).sort()) !== String([...declared].sort())) fail(`binds ${bound.map(([name]) => name)}: needs ${declared}`);
+    const bound = Object.entries<Storage>(buffers);
+    const declared = Object.keys(kernel.bindings);
+    const fail = (what: string): never => {
+      throw new Error(`strict: ${kernel.name}: ${what}`);
+    };
+    if (String(bound.map(([name]) => name).sort()) !== String([...declared].sort())) {
+      fail(`binds ${bound.map(([name]) => name)}: needs ${declared}`);
+    }
     if (bound.length > MOST_BINDINGS) fail(`binds ${bound.length} buffers: WebGPU promises ${MOST_BINDINGS}`);
     for (const name of kernel.params) if (!Number.isFinite(params[name])) fail(`${name} is ${params[name]}`);
     for (const [name, storage] of bound) {
       this.#use(`${kernel.name}.${name}`, storage);
       if (kernel.bindings[name as B] === 'read') continue;
-      const other = bound.find(([also, its]) => also !== name && this.#wholeOf(its) === this.#wholeOf(storage)
-        && (kernel.bindings[also as B] === 'read' || this.#overlap(storage, its)));
+      const other = bound.find(
+        ([also, its]) =>
+          also !== name &&
+          this.#wholeOf(its) === this.#wholeOf(storage) &&
+          (kernel.bindings[also as B] === 'read' || this.#overlap(storage, its)),
+      );
       if (other) fail(`writes ${name}, which shares its buffer with ${other[0]}`);
     }
     super.dispatch(kernel, buffers, params);

@@ -1,5 +1,5 @@
-// One case of a kernel, by each of its GPU programs, against the kernel's reference: nothing left out of an output, nothing written beyond it,
-// inputs untouched, the same bits twice, and numbers within the case's tolerance.
+// One case of a kernel, by each of its GPU programs, against the kernel's reference: nothing left out of an output,
+// nothing written beyond it, inputs untouched, the same bits twice, and numbers within the case's tolerance.
 // Used by: webgpu/kernels.test.ts, and bench/gpu.bench.ts on cards that no test has seen.
 
 import type { Storage } from '../../engine/backend.ts';
@@ -35,14 +35,18 @@ export async function checkCase(gpu: WebGpuBackend, one: Case): Promise<Verdict>
       const found = values.subarray(0, values.length - GUARD);
       if (!guard.every((value) => value === MARK)) complaints.push(`${label}: writes beyond ${binding}`);
       if (!sameBits(second[binding]!, values)) complaints.push(`${label}: ${binding} is another the second time`);
-      if (kernel.bindings[binding] === 'read' && !sameBits(found, one.buffers[binding]!)) complaints.push(`${label}: writes to ${binding}`);
+      if (kernel.bindings[binding] === 'read' && !sameBits(found, one.buffers[binding]!)) {
+        complaints.push(`${label}: writes to ${binding}`);
+      }
       first[binding] = found;
     }
     for (const [binding, values] of Object.entries(expected)) {
       const error = errorOf(first[binding]!, values, one.scale);
       if (error > one.tolerance && one.isAsGood?.(expected, first)) continue;
       worst = Math.max(worst, error);
-      if (!(error <= one.tolerance)) complaints.push(`${label}: ${binding} is off by ${error.toExponential(1)}, more than ${one.tolerance}`);
+      if (!(error <= one.tolerance)) {
+        complaints.push(`${label}: ${binding} is off by ${error.toExponential(1)}, more than ${one.tolerance}`);
+      }
     }
   }
   return { complaints, error: worst, programs: programs.length };
@@ -59,18 +63,27 @@ function programsOf(gpu: WebGpuBackend, { kernel, params }: Case): [name: string
 
 /** What the kernel's reference makes of a case, in double precision. */
 function referenceOf({ kernel, buffers, params }: Case): Record<string, HostArray> {
-  const copies = Object.fromEntries(Object.entries(buffers).map(([name, values]) => [name, values instanceof Float32Array ? Float64Array.from(values) : values.slice()]));
+  const copies = Object.fromEntries(
+    Object.entries(buffers).map(([name, values]) => [
+      name,
+      values instanceof Float32Array ? Float64Array.from(values) : values.slice(),
+    ]),
+  );
   kernel.reference(copies, params);
   return Object.fromEntries(Object.entries(copies).filter(([name]) => kernel.bindings[name] !== 'read'));
 }
 
 /** All buffers after a run on the GPU, each with its guard. */
 async function onGpu(gpu: WebGpuBackend, { kernel, buffers, params }: Case): Promise<Record<string, HostArray>> {
-  const storages: Record<string, Storage> = {}, results: Record<string, HostArray> = {};
+  const storages: Record<string, Storage> = {};
+  const results: Record<string, HostArray> = {};
   for (const [name, values] of Object.entries(buffers)) {
     const guarded = new (values.constructor as Float32ArrayConstructor)(values.length + GUARD).fill(MARK);
     guarded.set(values);
-    storages[name] = gpu.alloc(guarded.length, values instanceof Int32Array ? 'i32' : values instanceof Uint32Array ? 'u32' : 'f32');
+    storages[name] = gpu.alloc(
+      guarded.length,
+      values instanceof Int32Array ? 'i32' : values instanceof Uint32Array ? 'u32' : 'f32',
+    );
     gpu.write(storages[name], guarded);
   }
   gpu.dispatch(kernel, storages, params);
@@ -90,5 +103,10 @@ function errorOf(found: HostArray, right: HostArray, least = 0): number {
 }
 
 function sameBits(a: HostArray, b: HostArray): boolean {
-  return Buffer.compare(new Uint8Array(a.buffer, a.byteOffset, a.byteLength), new Uint8Array(b.buffer, b.byteOffset, b.byteLength)) === 0;
+  return (
+    Buffer.compare(
+      new Uint8Array(a.buffer, a.byteOffset, a.byteLength),
+      new Uint8Array(b.buffer, b.byteOffset, b.byteLength),
+    ) === 0
+  );
 }

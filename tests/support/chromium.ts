@@ -1,5 +1,6 @@
-// A headless Chromium with WebGPU on SwiftShader, for the tests that run in a page. It comes inside the npm package @sparticuz/chromium,
-// for linux-x64 only: no download from elsewhere, no package of the system. Used by: vitest.config.ts.
+// A headless Chromium with WebGPU on SwiftShader, for the tests that run in a page. It comes inside the npm package
+// @sparticuz/chromium, for linux-x64 only: no download from elsewhere, no package of the system. Used by:
+// vitest.config.ts.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -14,16 +15,25 @@ export interface Chromium {
 }
 
 const PACKAGE = '@sparticuz/chromium';
-const ROOT = fileURLToPath(new URL('../..', import.meta.url)), CACHE = join(ROOT, 'node_modules/.cache'); // takes 206 MB, until node_modules goes
+// takes 206 MB, until node_modules goes
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const CACHE = join(ROOT, 'node_modules/.cache');
 
 const ARGS = [
-  '--no-sandbox', '--headless=new', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run',
+  '--no-sandbox',
+  '--headless=new',
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--enable-features=Vulkan',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run',
 ];
 
 /**
- * How to start it; or why there is none. REMIT_NO_BROWSER=1 asks for none. With REMIT_REQUIRE_WEBGPU=1 it throws where there should be one
- * and is not.
+ * How to start it; or why there is none. REMIT_NO_BROWSER=1 asks for none. With REMIT_REQUIRE_WEBGPU=1 it throws where
+ * there should be one and is not.
  */
 export function findChromium(): Chromium | string {
   if (process.env.REMIT_NO_BROWSER === '1') return 'REMIT_NO_BROWSER=1';
@@ -31,8 +41,14 @@ export function findChromium(): Chromium | string {
   if (platform !== 'linux' || arch !== 'x64') return `${PACKAGE} is there for linux-x64 only, not ${platform}-${arch}`;
   try {
     const folder = unpacked();
-    const libraries = [join(folder, 'al2023/lib'), process.env.LD_LIBRARY_PATH].filter((path) => path !== undefined).join(':');
-    const env = { ...process.env as Record<string, string>, LD_LIBRARY_PATH: libraries, FONTCONFIG_PATH: join(folder, 'fonts') };
+    const libraries = [join(folder, 'al2023/lib'), process.env.LD_LIBRARY_PATH]
+      .filter((path) => path !== undefined)
+      .join(':');
+    const env = {
+      ...(process.env as Record<string, string>),
+      LD_LIBRARY_PATH: libraries,
+      FONTCONFIG_PATH: join(folder, 'fonts'),
+    };
     return { executablePath: join(folder, 'chromium'), args: ARGS, env };
   } catch (error) {
     const reason = `no Chromium: ${(error as Error).message.split('\n')[0]}`;
@@ -42,8 +58,9 @@ export function findChromium(): Chromium | string {
 }
 
 /**
- * The folder with the browser and its libraries, which appears whole or not at all. The package unpacks into the system's temporary folder
- * and changes the environment; so it does that in a process of its own, whose temporary folder is ours.
+ * The folder with the browser and its libraries, which appears whole or not at all. The package unpacks into the
+ * system's temporary folder and changes the environment; so it does that in a process of its own, whose temporary
+ * folder is ours.
  */
 function unpacked(): string {
   const root = join(dirname(createRequire(import.meta.url).resolve(PACKAGE)), '../..');
@@ -53,12 +70,19 @@ function unpacked(): string {
   mkdirSync(CACHE, { recursive: true });
   const temporary = mkdtempSync(`${folder}.`);
   try {
-    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', `await (await import('${PACKAGE}')).default.executablePath()`], {
-      cwd: ROOT,
-      env: { ...process.env, TMPDIR: temporary, AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs20.x' }, // which brings the NSS libraries too
-      encoding: 'utf8',
-    });
-    if (status !== 0) throw new Error(`${PACKAGE} could not be unpacked: ${/^\w*Error.*$/m.exec(stderr)?.[0] ?? `exit ${status}`}`);
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      ['--input-type=module', '--eval', `await (await import('${PACKAGE}')).default.executablePath()`],
+      {
+        cwd: ROOT,
+        // which brings the NSS libraries too
+        env: { ...process.env, TMPDIR: temporary, AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs20.x' },
+        encoding: 'utf8',
+      },
+    );
+    if (status !== 0) {
+      throw new Error(`${PACKAGE} could not be unpacked: ${/^\w*Error.*$/m.exec(stderr)?.[0] ?? `exit ${status}`}`);
+    }
     renameSync(temporary, folder);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });

@@ -21,8 +21,15 @@ export interface Outcome {
 }
 
 /** Waits for the end. `cwd` is where relative paths start. */
-export function remitMini(args: readonly string[], { cwd = root, env = {} }: { cwd?: string; env?: Record<string, string> } = {}): Outcome {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [...program, ...args], { cwd, encoding: 'utf8', env: { ...ownCache, ...process.env, ...env } });
+export function remitMini(
+  args: readonly string[],
+  { cwd = root, env = {} }: { cwd?: string; env?: Record<string, string> } = {},
+): Outcome {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...program, ...args], {
+    cwd,
+    encoding: 'utf8',
+    env: { ...ownCache, ...process.env, ...env },
+  });
   return { code: status, stdout, stderr };
 }
 
@@ -34,10 +41,12 @@ export function startRemitMini(args: readonly string[]): ChildProcess {
 /** The same without a process. */
 export async function inProcess(args: readonly string[]): Promise<Outcome> {
   const written = { stdout: '', stderr: '' };
-  const spies = (['stdout', 'stderr'] as const).map((name) => vi.spyOn(process[name], 'write').mockImplementation((text) => {
-    written[name] += String(text);
-    return true;
-  }));
+  const spies = (['stdout', 'stderr'] as const).map((name) =>
+    vi.spyOn(process[name], 'write').mockImplementation((text) => {
+      written[name] += String(text);
+      return true;
+    }),
+  );
   try {
     return { code: await main(args), ...written };
   } finally {

@@ -34,12 +34,29 @@ export interface Consumer {
 
 /** Strict in everything, skipLibCheck off. */
 export const CONSUMERS: readonly Consumer[] = [
-  { name: 'a page, built by a bundler', lib: 'es2022,dom', types: [], files: ['library.ts'], resolution: 'bundler', often: true },
+  {
+    name: 'a page, built by a bundler',
+    lib: 'es2022,dom',
+    types: [],
+    files: ['library.ts'],
+    resolution: 'bundler',
+    often: true,
+  },
   { name: 'a page, as Node resolves', lib: 'es2023,dom', types: [], files: ['library.ts'], resolution: 'nodenext' },
-  { name: 'a server without DOM', lib: 'es2023', types: ['node'], files: ['library.ts', 'server.ts'], resolution: 'nodenext', often: true },
+  {
+    name: 'a server without DOM',
+    lib: 'es2023',
+    types: ['node'],
+    files: ['library.ts', 'server.ts'],
+    resolution: 'nodenext',
+    often: true,
+  },
 ];
 
-/** Makes the folder, with dist/ as the package's, and of what the repository has installed only what the package depends on. */
+/**
+ * Makes the folder, with dist/ as the package's, and of what the repository has installed only what the package depends
+ * on.
+ */
 export function layOut(folder: string, dist: string, root: string): void {
   const modules = join(folder, 'node_modules');
   const installed = join(modules, 'remit-mini');
@@ -62,13 +79,28 @@ export function writeSources(folder: string): void {
 /** What a compiler says of a consumer; nothing when all is well. */
 export function typeErrors(tsc: string, folder: string, { lib, types, files, resolution }: Consumer): string {
   const config = join(folder, `tsconfig.${resolution}.${lib}.json`);
-  writeFileSync(config, JSON.stringify({
-    compilerOptions: {
-      strict: true, skipLibCheck: false, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, verbatimModuleSyntax: true,
-      noEmit: true, target: 'es2022', lib: lib.split(','), types, module: resolution === 'bundler' ? 'esnext' : 'nodenext', moduleResolution: resolution,
-    },
-    files,
-  }));
-  const { stdout, stderr, status } = spawnSync(process.execPath, [tsc, '-p', config], { cwd: folder, encoding: 'utf8' });
+  writeFileSync(
+    config,
+    JSON.stringify({
+      compilerOptions: {
+        strict: true,
+        skipLibCheck: false,
+        exactOptionalPropertyTypes: true,
+        noUncheckedIndexedAccess: true,
+        verbatimModuleSyntax: true,
+        noEmit: true,
+        target: 'es2022',
+        lib: lib.split(','),
+        types,
+        module: resolution === 'bundler' ? 'esnext' : 'nodenext',
+        moduleResolution: resolution,
+      },
+      files,
+    }),
+  );
+  const { stdout, stderr, status } = spawnSync(process.execPath, [tsc, '-p', config], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
   return status === 0 ? '' : stdout + stderr || `exit ${status}`;
 }

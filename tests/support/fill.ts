@@ -1,5 +1,5 @@
-// The ops' own test cases, made concrete: every op by name, the sizes and attributes it declares, and inputs filled from a seed.
-// Declared in engine/op.ts (Cases, Fill), beside each op. Read next: gradient.ts, which feeds them.
+// The ops' own test cases, made concrete: every op by name, the sizes and attributes it declares, and inputs filled
+// from a seed. Declared in engine/op.ts (Cases, Fill), beside each op. Read next: gradient.ts, which feeds them.
 
 import fc from 'fast-check';
 import * as exported from '../../engine/ops/index.ts';
@@ -40,11 +40,15 @@ export function variantsOf({ def: { cases: { attrs } } }: AnyOp): readonly numbe
 }
 
 /** Every op with each of its variants, and a title for test.each. */
-export const everyVariant = everyOp.flatMap((op) => variantsOf(op).map((variant) => ({ op, variant, title: `${op.def.name}, variant ${variant}` })));
+export const everyVariant = everyOp.flatMap((op) =>
+  variantsOf(op).map((variant) => ({ op, variant, title: `${op.def.name}, variant ${variant}` })),
+);
 
 /** Draws sizes within the op's ranges; failures shrink to the smallest. */
 export function drawnSizes({ def: { cases: { dims } } }: AnyOp): fc.Arbitrary<Sizes> {
-  return fc.record(Object.fromEntries(Object.entries(dims).map(([name, [min, max]]) => [name, fc.integer({ min, max })])));
+  return fc.record(
+    Object.fromEntries(Object.entries(dims).map(([name, [min, max]]) => [name, fc.integer({ min, max })])),
+  );
 }
 
 /** All combinations of sizes, in order. */
@@ -55,7 +59,8 @@ export function allSizes({ def: { cases: { dims } } }: AnyOp): readonly Sizes[] 
 }
 
 export function caseOf(op: AnyOp, variant: number, sizes: Sizes): Case {
-  const { attrs: attrsOf, inputs } = op.def.cases, attrs = attrsOf?.[variant]?.(sizes) ?? {};
+  const { attrs: attrsOf, inputs } = op.def.cases;
+  const attrs = attrsOf?.[variant]?.(sizes) ?? {};
   return { op, attrs, fills: inputs(sizes, attrs) };
 }
 
@@ -65,15 +70,17 @@ export function largest({ def: { cases: { dims } } }: AnyOp): Sizes {
 }
 
 /**
- * No two real numbers of a case have magnitudes closer than this, so that where max, minimum and the like pick one of two, a small
- * difference does not make them pick the other.
+ * No two real numbers of a case have magnitudes closer than this, so that where max, minimum and the like pick one of
+ * two, a small difference does not make them pick the other.
  */
 export const GAP = 4e-3;
 
 /** Values for all inputs of a case: a function of the fills and the seed. */
 export function fillAll(fills: readonly Fill[], seed: number): HostInput[] {
   const inputs = fills.map(({ shape, values }, i) => ({
-    shape, dtype: typeof values === 'object' ? 'i32' as const : 'f32' as const, values: draw(sizeOf(shape), values, rng(seed).fold('input').at(i)),
+    shape,
+    dtype: typeof values === 'object' ? ('i32' as const) : ('f32' as const),
+    values: draw(sizeOf(shape), values, rng(seed).fold('input').at(i)),
   }));
   spread(inputs.filter(({ dtype }) => dtype === 'f32').map(({ values }) => values));
   return inputs;

@@ -23,18 +23,30 @@ export interface Outcome {
 /** 20 steps of pre-training and 10 of mid-training on a device of its own, then a small test. */
 export async function tinyRun(seed: number): Promise<Outcome> {
   await createDevice('cpu');
-  const { config } = resolveConfig({ flags: [
-    ['seed', `${seed}`], ['model.width', '32'], ['pretrain.steps', '20'], ['pretrain.warmup', '5'], ['pretrain.batch', '8'],
-    ['midtrain.steps', '10'], ['midtrain.batch', '8'],
-  ] });
-  const records: StepRecord[] = [], run = { ...quietRun, log: (record: StepRecord) => void records.push(record) };
+  const { config } = resolveConfig({
+    flags: [
+      ['seed', `${seed}`],
+      ['model.width', '32'],
+      ['pretrain.steps', '20'],
+      ['pretrain.warmup', '5'],
+      ['pretrain.batch', '8'],
+      ['midtrain.steps', '10'],
+      ['midtrain.batch', '8'],
+    ],
+  });
+  const records: StepRecord[] = [];
+  const run = { ...quietRun, log: (record: StepRecord) => void records.push(record) };
   const rows = (phase: 'pretrain' | 'midtrain') => corpus(config[phase].corpus, rng(seed).fold(phase));
   const base = await pretrain(config, rows('pretrain'), newModel(config, 70), run);
   const model = await midtrain(config, rows('midtrain'), base, run);
 
   const hash = createHash('sha256');
-  for (const [name, { data }] of await model.parameters.toHost()) hash.update(name).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  for (const [name, { data }] of await model.parameters.toHost()) {
+    hash.update(name).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
   return { records, weights: hash.digest('hex'), scores: await evaluate(model, { questions: 5, split: 'test', seed }) };
 }
 
-if (import.meta.url === pathToFileURL(argv[1] ?? '').href) process.stdout.write(JSON.stringify(await tinyRun(Number(argv[2]))));
+if (import.meta.url === pathToFileURL(argv[1] ?? '').href) {
+  process.stdout.write(JSON.stringify(await tinyRun(Number(argv[2]))));
+}

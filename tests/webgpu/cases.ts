@@ -1,11 +1,20 @@
-// What every kernel is tried on, on the GPU: odd sizes (1, a prime, one above a workgroup of 64), and what each kernel may trip over.
-// A tolerance is relative to the largest magnitude of a result: float32 sums, and built-in functions good to about 50 ulp.
-// Read next: kernels.test.ts, which runs these.
+// What every kernel is tried on, on the GPU: odd sizes (1, a prime, one above a workgroup of 64), and what each kernel
+// may trip over. A tolerance is relative to the largest magnitude of a result: float32 sums, and built-in functions
+// good to about 50 ulp. Read next: kernels.test.ts, which runs these.
 
 import { rng } from '../../engine/rng.ts';
 import { rotaryTable } from '../../engine/ops/attention.ts';
-import { swigluBackwardKernel, swigluKernel, geluBackwardKernel, geluKernel } from '../../kernels/activation/activation.ts';
-import { attentionBackwardKernel, attentionCachedKernel, attentionForwardKernel } from '../../kernels/attention/attention.ts';
+import {
+  swigluBackwardKernel,
+  swigluKernel,
+  geluBackwardKernel,
+  geluKernel,
+} from '../../kernels/activation/activation.ts';
+import {
+  attentionBackwardKernel,
+  attentionCachedKernel,
+  attentionForwardKernel,
+} from '../../kernels/attention/attention.ts';
 import { accumulateKernel, copyKernel, copyRowsKernel, fillKernel, permuteKernel } from '../../kernels/copy/copy.ts';
 import { crossEntropyKernel, logProbBackwardKernel, logProbKernel } from '../../kernels/cross-entropy/cross-entropy.ts';
 import * as elementwise from '../../kernels/elementwise/elementwise.ts';
@@ -21,7 +30,12 @@ import { policyLossKernel } from '../../kernels/remit/policy-loss.ts';
 import { tokenWeightsBackwardKernel, tokenWeightsKernel } from '../../kernels/remit/token-weights.ts';
 import { maxBackwardKernel, maxKernel, sumKernel } from '../../kernels/reduce/reduce.ts';
 import { ropeKernel } from '../../kernels/rope/rope.ts';
-import { logSoftmaxBackwardKernel, logSoftmaxKernel, softmaxBackwardKernel, softmaxKernel } from '../../kernels/softmax/softmax.ts';
+import {
+  logSoftmaxBackwardKernel,
+  logSoftmaxKernel,
+  softmaxBackwardKernel,
+  softmaxKernel,
+} from '../../kernels/softmax/softmax.ts';
 
 type Numbers = Readonly<Record<string, number>>;
 type Results = Readonly<Record<string, HostArray>>; // by binding
@@ -40,7 +54,11 @@ export interface Case {
 }
 
 const sizes = [1, 2, 63, 64, 65, 127, 1009];
-const EXACT = 0, ROUNDED = 1e-6, FUNCTION = 2e-6, CHAIN = 5e-6; // nothing rounded twice; sums; exp and the like; several of these
+// nothing rounded twice; sums; exp and the like; several of these
+const EXACT = 0;
+const ROUNDED = 1e-6;
+const FUNCTION = 2e-6;
+const CHAIN = 5e-6;
 
 let draws = 0; // every array draws from a seed of its own
 
@@ -72,7 +90,11 @@ const kernelCases: Case[] = [];
 
 /** Adds a case. The kernel's own types check names. */
 function add<B extends string, P extends string>(
-  kernel: Kernel<B, P>, buffers: Readonly<Record<B, HostArray>>, params: Readonly<Record<P, number>>, tolerance: number, more: Partial<Case> = {},
+  kernel: Kernel<B, P>,
+  buffers: Readonly<Record<B, HostArray>>,
+  params: Readonly<Record<P, number>>,
+  tolerance: number,
+  more: Partial<Case> = {},
 ): void {
   kernelCases.push({ kernel: kernel as unknown as Kernel, buffers, params, tolerance, ...more });
 }
@@ -83,15 +105,58 @@ export function everyCase(): readonly Case[] {
   kernelCases.length = 0;
   for (const n of sizes) flat(n);
   extremes();
-  for (const shape of [[1, 1, 1, 1], [2, 3, 5, 7], [1, 1, 1, 65], [1, 13, 1, 67], [3, 1, 11, 1], [1, 1, 129, 3]] as const) fourAxes(shape);
+  for (const shape of [
+    [1, 1, 1, 1],
+    [2, 3, 5, 7],
+    [1, 1, 1, 65],
+    [1, 13, 1, 67],
+    [3, 1, 11, 1],
+    [1, 1, 129, 3],
+  ] as const) {
+    fourAxes(shape);
+  }
   copiedRows();
   reductions();
-  for (const [rows, V] of [[1, 1], [1, 65], [3, 7], [65, 13], [67, 129], [2, 4099]] as const) for (const deviation of [1, 30]) perRow(rows, V, deviation);
+  for (const [rows, V] of [
+    [1, 1],
+    [1, 65],
+    [3, 7],
+    [65, 13],
+    [67, 129],
+    [2, 4099],
+  ] as const) {
+    for (const deviation of [1, 30]) perRow(rows, V, deviation);
+  }
   for (const [rows, C] of [[1, 1], [1, 67], [3, 5], [67, 13], [65, 129], [2, 1009]] as const) norms(rows, C);
-  for (const [N, V, C] of [[1, 1, 1], [13, 7, 5], [65, 11, 67], [257, 3, 1], [2, 129, 64]] as const) embeddings(N, V, C);
+  for (const [N, V, C] of [
+    [1, 1, 1],
+    [13, 7, 5],
+    [65, 11, 67],
+    [257, 3, 1],
+    [2, 129, 64],
+  ] as const) {
+    embeddings(N, V, C);
+  }
   for (const [rows, F] of [[1, 1], [3, 7], [67, 65], [2, 509]] as const) gates(rows, F);
-  for (const [B, T, H, KV, D] of [[1, 1, 1, 1, 2], [2, 5, 3, 1, 4], [1, 67, 2, 2, 6], [3, 13, 4, 2, 16], [1, 17, 1, 1, 64], [2, 129, 2, 1, 8], [1, 9, 2, 1, 128]] as const) attentions(B, T, H, KV, D);
-  for (const [batch, M, N, K] of [[1, 1, 1, 1], [2, 65, 67, 13], [1, 1, 129, 65], [3, 7, 5, 131]] as const) matmuls(batch, M, N, K);
+  for (const [B, T, H, KV, D] of [
+    [1, 1, 1, 1, 2],
+    [2, 5, 3, 1, 4],
+    [1, 67, 2, 2, 6],
+    [3, 13, 4, 2, 16],
+    [1, 17, 1, 1, 64],
+    [2, 129, 2, 1, 8],
+    [1, 9, 2, 1, 128],
+  ] as const) {
+    attentions(B, T, H, KV, D);
+  }
+  for (const [batch, M, N, K] of [
+    [1, 1, 1, 1],
+    [2, 65, 67, 13],
+    [1, 1, 129, 65],
+    [3, 7, 5, 131],
+  ] as const) {
+    matmuls(batch, M, N, K);
+  }
   for (const [rows, T] of [[1, 1], [3, 7], [67, 23], [65, 129]] as const) tokenLosses(rows, T);
   optimisers();
   for (const [B, V, T] of [[1, 1, 1], [1, 65, 3], [67, 13, 5], [17, 1009, 4], [3, 4099, 9]] as const) samples(B, V, T);
@@ -105,15 +170,30 @@ function flat(n: number): void {
   add(copyKernel, { x: integers(n, -5, 5), out: roomForIntegers(n) }, { n }, EXACT);
   add(accumulateKernel, { x: normals(n), out: normals(n) }, { n }, ROUNDED);
   for (const [name, kernel] of Object.entries(elementwise.unaryKernels)) {
-    const x = name === 'log' || name === 'sqrt' ? positives(n) : normals(n, 3), y = room(n);
+    const x = name === 'log' || name === 'sqrt' ? positives(n) : normals(n, 3);
+    const y = room(n);
     add(kernel, { x, out: room(n) }, { n }, FUNCTION);
     kernel.reference({ x, out: y }, { n });
-    add(elementwise.unaryBackwardKernels[name as elementwise.UnaryName], { x, y, dy: normals(n), dx: room(n) }, { n }, FUNCTION);
+    add(
+      elementwise.unaryBackwardKernels[name as elementwise.UnaryName],
+      { x, y, dy: normals(n), dx: room(n) },
+      { n },
+      FUNCTION,
+    );
   }
   add(elementwise.affineKernel, { x: normals(n), out: room(n) }, { n, factor: 0.3, offset: 2 }, ROUNDED);
   add(elementwise.clampKernel, { x: normals(n), out: room(n) }, { n, low: -0.5, high: 0.75 }, EXACT);
-  add(elementwise.clampBackwardKernel, { x: normals(n), dy: normals(n), dx: room(n) }, { n, low: -0.5, high: 0.75 }, EXACT);
-  for (const [key0, key1, first] of [[0, 0, 0], [0xdeadbeef, 0x12345678, 77], [0xffffffff, 0xffffffff, 0xfffff000]] as const) {
+  add(
+    elementwise.clampBackwardKernel,
+    { x: normals(n), dy: normals(n), dx: room(n) },
+    { n, low: -0.5, high: 0.75 },
+    EXACT,
+  );
+  for (const [key0, key1, first] of [
+    [0, 0, 0],
+    [0xdeadbeef, 0x12345678, 77],
+    [0xffffffff, 0xffffffff, 0xfffff000],
+  ] as const) {
     add(bitsKernel, { out: new Uint32Array(n).fill(0x7fc00000) }, { n, key0, key1, first }, EXACT);
   }
   const x = normals(n, 3);
@@ -123,7 +203,9 @@ function flat(n: number): void {
 
 /** Arguments for which a driver's exp or tanh may return anything. */
 function extremes(): void {
-  const x = Float32Array.of(-1e4, -100, -88, -20, -0, 0, 20, 80, 100, 1e4), n = x.length, { tanh, sigmoid, relu, square, exp } = elementwise.unaryKernels;
+  const x = Float32Array.of(-1e4, -100, -88, -20, -0, 0, 20, 80, 100, 1e4);
+  const n = x.length;
+  const { tanh, sigmoid, relu, square, exp } = elementwise.unaryKernels;
   for (const kernel of [tanh, sigmoid, relu, square]) add(kernel, { x, out: room(n) }, { n }, FUNCTION);
   add(exp, { x: Float32Array.of(-1e4, -100, -50, 0, 1, 40), out: room(6) }, { n: 6 }, FUNCTION);
   add(geluKernel, { x, out: room(n) }, { n }, FUNCTION);
@@ -132,14 +214,29 @@ function extremes(): void {
 
 /** Binary kernels with and without broadcasting, and a permutation. */
 function fourAxes(shape: readonly [number, number, number, number]): void {
-  const [d0, d1, d2, d3] = shape, n = d0 * d1 * d2 * d3;
+  const [d0, d1, d2, d3] = shape;
+  const n = d0 * d1 * d2 * d3;
   for (const kernel of Object.values(elementwise.binaryKernels)) {
-    for (const [seenByA, seenByB] of [['1111', '1111'], ['1111', '0001'], ['0010', '1111'], ['1000', '0111'], ['1111', '0000']] as const) {
-      const [a0, a1, a2, a3, na] = strides(shape, seenByA), [b0, b1, b2, b3, nb] = strides(shape, seenByB);
-      add(kernel, { a: normals(na), b: positives(nb), out: room(n) }, { d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3 }, ROUNDED);
+    for (const [seenByA, seenByB] of [
+      ['1111', '1111'],
+      ['1111', '0001'],
+      ['0010', '1111'],
+      ['1000', '0111'],
+      ['1111', '0000'],
+    ] as const) {
+      const [a0, a1, a2, a3, na] = strides(shape, seenByA);
+      const [b0, b1, b2, b3, nb] = strides(shape, seenByB);
+      add(
+        kernel,
+        { a: normals(na), b: positives(nb), out: room(n) },
+        { d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3 },
+        ROUNDED,
+      );
     }
   }
-  const ties = integers(n, -1, 2), [a0, a1, a2, a3] = strides(shape, '1111'), all = { d0, d1, d2, d3, a0, a1, a2, a3, b0: a0, b1: a1, b2: a2, b3: a3 };
+  const ties = integers(n, -1, 2);
+  const [a0, a1, a2, a3] = strides(shape, '1111');
+  const all = { d0, d1, d2, d3, a0, a1, a2, a3, b0: a0, b1: a1, b2: a2, b3: a3 };
   for (const kernel of [elementwise.binaryKernels.atLeast, elementwise.binaryKernels.maximum]) {
     add(kernel, { a: Float32Array.from(ties), b: Float32Array.from(ties.toReversed()), out: room(n) }, all, EXACT);
   }
@@ -161,18 +258,33 @@ function strides(shape: readonly number[], seen: string): [number, number, numbe
 }
 
 function copiedRows(): void {
-  for (const [outer, inner, count, xRows, xStart, outRows, outStart] of [[1, 1, 1, 1, 0, 1, 0], [3, 7, 2, 5, 2, 4, 1], [2, 65, 3, 3, 0, 11, 8], [7, 1, 13, 17, 3, 13, 0]] as const) {
+  for (const [outer, inner, count, xRows, xStart, outRows, outStart] of [
+    [1, 1, 1, 1, 0, 1, 0],
+    [3, 7, 2, 5, 2, 4, 1],
+    [2, 65, 3, 3, 0, 11, 8],
+    [7, 1, 13, 17, 3, 13, 0],
+  ] as const) {
     const params = { outer, inner, count, xRows, xStart, outRows, outStart };
     add(copyRowsKernel, { x: normals(outer * xRows * inner), out: normals(outer * outRows * inner) }, params, EXACT);
   }
 }
 
 function reductions(): void {
-  for (const [outer, length, inner] of [[1, 1, 1], [1, 10007, 1], [3, 65, 7], [67, 2, 1], [2, 129, 65], [1, 64, 3]] as const) {
-    const rows = outer * inner, x = normals(outer * length * inner), params = { outer, length, inner };
+  for (const [outer, length, inner] of [
+    [1, 1, 1],
+    [1, 10007, 1],
+    [3, 65, 7],
+    [67, 2, 1],
+    [2, 129, 65],
+    [1, 64, 3],
+  ] as const) {
+    const rows = outer * inner;
+    const x = normals(outer * length * inner);
+    const params = { outer, length, inner };
     add(sumKernel, { x, out: room(rows) }, { ...params, factor: 1 / length }, ROUNDED);
     add(maxKernel, { x, out: room(rows) }, params, EXACT);
-    for (const values of [x, Float32Array.from(integers(x.length, 0, 3))]) { // the second with ties
+    for (const values of [x, Float32Array.from(integers(x.length, 0, 3))]) {
+      // the second with ties
       const { out: y } = made(maxKernel, { x: values, out: room(rows) }, params);
       add(maxBackwardKernel, { x: values, y, dy: normals(rows), dx: room(x.length) }, params, EXACT);
     }
@@ -182,50 +294,121 @@ function reductions(): void {
 
 /** Softmax and what is made of it. */
 function perRow(rows: number, V: number, deviation: number): void {
-  const n = rows * V, x = normals(n, deviation), params = { rows, V };
+  const n = rows * V;
+  const x = normals(n, deviation);
+  const params = { rows, V };
   add(softmaxKernel, { x, out: room(n) }, params, CHAIN);
   add(logSoftmaxKernel, { x, out: room(n) }, params, CHAIN);
-  const dy = normals(n), { out: p } = made(softmaxKernel, { x, out: room(n) }, params), { out: y } = made(logSoftmaxKernel, { x, out: room(n) }, params);
-  add(softmaxBackwardKernel, { y: p, dy, dx: room(n) }, params, CHAIN, { scale: Math.max(...p.map((value, i) => Math.abs(value * dy[i]!))) });
+  const dy = normals(n);
+  const { out: p } = made(softmaxKernel, { x, out: room(n) }, params);
+  const { out: y } = made(logSoftmaxKernel, { x, out: room(n) }, params);
+  add(softmaxBackwardKernel, { y: p, dy, dx: room(n) }, params, CHAIN, {
+    scale: Math.max(...p.map((value, i) => Math.abs(value * dy[i]!))),
+  });
   add(logSoftmaxBackwardKernel, { y, dy, dx: room(n) }, params, CHAIN);
 
-  const weights = positives(rows), outputs = { logProb: room(rows), losses: room(rows), dLogits: room(n) };
+  const weights = positives(rows);
+  const outputs = { logProb: room(rows), losses: room(rows), dLogits: room(n) };
   for (const targets of [integers(rows, -1, V), new Int32Array(rows).fill(-1)]) { // the second: none is counted
     add(crossEntropyKernel, { logits: x, targets, weights, ...outputs }, { ...params, scale: 1 / rows }, CHAIN);
     const { logTotal } = made(logProbKernel, { logits: x, targets, logProb: room(rows), logTotal: room(rows) }, params);
     add(logProbKernel, { logits: x, targets, logProb: room(rows), logTotal: room(rows) }, params, CHAIN);
-    add(logProbBackwardKernel, { logits: x, targets, logTotal, dLogProb: normals(rows), dLogits: room(n) }, params, 1e-5);
+    add(
+      logProbBackwardKernel,
+      { logits: x, targets, logTotal, dLogProb: normals(rows), dLogits: room(n) },
+      params,
+      1e-5,
+    );
   }
 }
 
 function tokenLosses(rows: number, T: number): void {
-  const n = rows * T, [reference, model, targets] = [normals(n), normals(n), integers(n, -1, 4)];
+  const n = rows * T;
+  const [reference, model, targets] = [normals(n), normals(n), integers(n, -1, 4)];
   for (const [epsilon, scale, centre] of [[0.2, 1, 1], [0.95, 3, 0]] as const) {
     const params = { rows, T, scale, epsilon, centre };
     add(tokenWeightsKernel, { reference, model, targets, weights: room(n) }, params, CHAIN);
-    add(tokenWeightsBackwardKernel, { reference, model, targets, dWeights: normals(n), dModel: room(n) }, params, CHAIN, { scale: 1 });
+    add(
+      tokenWeightsBackwardKernel,
+      { reference, model, targets, dWeights: normals(n), dModel: room(n) },
+      params,
+      CHAIN,
+      { scale: 1 },
+    );
   }
-  if (n < 2000) for (const keep of [0, 1, Math.ceil(0.6 * n), n]) add(keepLargestKernel, { x: model, targets, out: room(n) }, { n, keep }, EXACT);
-  if (n < 2000) add(keepLargestKernel, { x: Float32Array.from(integers(n, 0, 3)), targets, out: room(n) }, { n, keep: Math.ceil(n / 3) }, EXACT); // equals
+  if (n < 2000) {
+    for (const keep of [0, 1, Math.ceil(0.6 * n), n])
+      add(keepLargestKernel, { x: model, targets, out: room(n) }, { n, keep }, EXACT);
+  }
+  // equals
+  if (n < 2000) {
+    add(
+      keepLargestKernel,
+      { x: Float32Array.from(integers(n, 0, 3)), targets, out: room(n) },
+      { n, keep: Math.ceil(n / 3) },
+      EXACT,
+    );
+  }
   for (const [deviation, klWeight] of [[0.3, 0.02], [1e-3, 1]] as const) {
-    const old = model.map((x) => x + deviation * normals(1)[0]!), near = model.map((x) => x + deviation * normals(1)[0]!);
-    add(policyLossKernel, { logProb: model, old, reference: near, advantage: normals(rows), targets, losses: room(n), dLogProb: room(n), diagnostics: room(2 * n) },
-      { rows, T, clip: 0.2, klWeight, factor: 1 / n }, CHAIN);
+    const old = model.map((x) => x + deviation * normals(1)[0]!);
+    const near = model.map((x) => x + deviation * normals(1)[0]!);
+    add(
+      policyLossKernel,
+      {
+        logProb: model,
+        old,
+        reference: near,
+        advantage: normals(rows),
+        targets,
+        losses: room(n),
+        dLogProb: room(n),
+        diagnostics: room(2 * n),
+      },
+      { rows, T, clip: 0.2, klWeight, factor: 1 / n },
+      CHAIN,
+    );
   }
 }
 
 function norms(rows: number, C: number): void {
-  const n = rows * C, x = normals(n, 3).map((value) => value + 1), weight = normals(C), dOut = normals(n), params = { rows, C, epsilon: 1e-5 };
+  const n = rows * C;
+  const x = normals(n, 3).map((value) => value + 1);
+  const weight = normals(C);
+  const dOut = normals(n);
+  const params = { rows, C, epsilon: 1e-5 };
   const { rstd: rmsRstd } = made(norm.rmsNormKernel, { x, weight, out: room(n), rstd: room(rows) }, params);
-  const { mean, rstd } = made(norm.layerNormKernel, { x, weight, bias: normals(C), out: room(n), mean: room(rows), rstd: room(rows) }, params);
+  const { mean, rstd } = made(
+    norm.layerNormKernel,
+    { x, weight, bias: normals(C), out: room(n), mean: room(rows), rstd: room(rows) },
+    params,
+  );
   const scale = Math.max(...rstd) * 4; // what cancels out in dx is about this large
   add(norm.rmsNormKernel, { x, weight, out: room(n), rstd: room(rows) }, params, CHAIN);
-  if (C > 1) add(norm.layerNormKernel, { x, weight, bias: normals(C), out: room(n), mean: room(rows), rstd: room(rows) }, params, CHAIN);
+  if (C > 1) {
+    add(
+      norm.layerNormKernel,
+      { x, weight, bias: normals(C), out: room(n), mean: room(rows), rstd: room(rows) },
+      params,
+      CHAIN,
+    );
+  }
   for (const accumulate of [0, 1]) {
     const dWeight = accumulate ? normals(C) : room(C);
     const dBias = accumulate ? normals(C) : room(C);
-    add(norm.rmsNormBackwardKernel, { x, weight, rstd: rmsRstd, dOut, dx: room(n), dWeight }, { rows, C, accumulate }, CHAIN, { scale: Math.max(...rmsRstd) });
-    add(norm.layerNormBackwardKernel, { x, weight, mean, rstd, dOut, dx: room(n), dWeight, dBias }, { rows, C, accumulateWeight: accumulate, accumulateBias: accumulate }, CHAIN, { scale });
+    add(
+      norm.rmsNormBackwardKernel,
+      { x, weight, rstd: rmsRstd, dOut, dx: room(n), dWeight },
+      { rows, C, accumulate },
+      CHAIN,
+      { scale: Math.max(...rmsRstd) },
+    );
+    add(
+      norm.layerNormBackwardKernel,
+      { x, weight, mean, rstd, dOut, dx: room(n), dWeight, dBias },
+      { rows, C, accumulateWeight: accumulate, accumulateBias: accumulate },
+      CHAIN,
+      { scale },
+    );
   }
 }
 
@@ -233,7 +416,12 @@ function embeddings(N: number, V: number, C: number): void {
   const ids = integers(N, 0, V);
   add(embeddingKernel, { table: normals(V * C), ids, out: room(N * C) }, { N, V, C }, EXACT);
   for (const accumulate of [0, 1]) {
-    add(embeddingBackwardKernel, { ids, dOut: normals(N * C), dTable: accumulate ? normals(V * C) : room(V * C) }, { N, V, C, accumulate }, FUNCTION);
+    add(
+      embeddingBackwardKernel,
+      { ids, dOut: normals(N * C), dTable: accumulate ? normals(V * C) : room(V * C) },
+      { N, V, C, accumulate },
+      FUNCTION,
+    );
   }
 }
 
@@ -244,18 +432,42 @@ function gates(rows: number, F: number): void {
 }
 
 function attentions(B: number, T: number, H: number, KV: number, D: number): void {
-  const table = Float32Array.from(rotaryTable(T + 1, D, 100)), qkv = normals(B * T * (H + 2 * KV) * D), n = B * T * H * D;
-  for (const inverse of [0, 1]) add(ropeKernel, { x: normals(n), table, out: room(n) }, { rows: B * T, T, H, D, inverse }, ROUNDED);
+  const table = Float32Array.from(rotaryTable(T + 1, D, 100));
+  const qkv = normals(B * T * (H + 2 * KV) * D);
+  const n = B * T * H * D;
+  for (const inverse of [0, 1]) {
+    add(ropeKernel, { x: normals(n), table, out: room(n) }, { rows: B * T, T, H, D, inverse }, ROUNDED);
+  }
   for (const rotary of [0, 1]) {
     const params = { B, T, H, KV, D, rotary };
     add(attentionForwardKernel, { qkv, table, out: room(n), logSumExp: room(B * H * T) }, params, CHAIN);
-    const { out, logSumExp } = made(attentionForwardKernel, { qkv, table, out: room(n), logSumExp: room(B * H * T) }, params);
-    add(attentionBackwardKernel, { qkv, table, out, logSumExp, dOut: normals(n), dQkv: room(qkv.length) }, params, 2e-5);
+    const { out, logSumExp } = made(
+      attentionForwardKernel,
+      { qkv, table, out: room(n), logSumExp: room(B * H * T) },
+      params,
+    );
+    add(
+      attentionBackwardKernel,
+      { qkv, table, out, logSumExp, dOut: normals(n), dQkv: room(qkv.length) },
+      params,
+      2e-5,
+    );
     const context = T + 1;
     for (const position of T > 1 ? [0, 1] : [0]) { // N tokens that follow `position` others
-      const N = T - position, cache = (): Float32Array => normals(B * KV * context * D);
-      add(attentionCachedKernel, { qkv: qkv.slice(0, B * N * (H + 2 * KV) * D), table, cacheK: cache(), cacheV: cache(), out: room(B * N * H * D) },
-        { B, N, H, KV, D, context, rotary, position }, CHAIN);
+      const N = T - position;
+      const cache = (): Float32Array => normals(B * KV * context * D);
+      add(
+        attentionCachedKernel,
+        {
+          qkv: qkv.slice(0, B * N * (H + 2 * KV) * D),
+          table,
+          cacheK: cache(),
+          cacheV: cache(),
+          out: room(B * N * H * D),
+        },
+        { B, N, H, KV, D, context, rotary, position },
+        CHAIN,
+      );
     }
   }
 }
@@ -264,8 +476,12 @@ function matmuls(batch: number, M: number, N: number, K: number): void {
   const switches = [[0, 0, 0, 0, 0], [0, 1, 1, 0, 0], [1, 0, 0, 1, 0], [1, 1, 1, 0, 1], [0, 1, 0, 1, 1]] as const;
   for (const [transA, transB, accumulate, addBias, addResidual] of switches) {
     const out = accumulate ? normals(batch * M * N) : room(batch * M * N);
-    add(matmulKernel, { a: normals(batch * M * K), b: normals(batch * K * N), bias: normals(N), residual: normals(batch * M * N), out },
-      { batch, M, N, K, transA, transB, strideA: M * K, strideB: K * N, accumulate, addBias, addResidual }, CHAIN);
+    add(
+      matmulKernel,
+      { a: normals(batch * M * K), b: normals(batch * K * N), bias: normals(N), residual: normals(batch * M * N), out },
+      { batch, M, N, K, transA, transB, strideA: M * K, strideB: K * N, accumulate, addBias, addResidual },
+      CHAIN,
+    );
   }
 }
 
@@ -277,19 +493,53 @@ function optimisers(): void {
   for (const [n, nDecay] of [[1, 0], [1, 1], [67, 65], [1009, 500]] as const) {
     for (const t of [1, 100]) {
       const correction = Float32Array.of(1 - 0.9 ** t, 1 - 0.999 ** t);
-      add(adamwKernel, { values: normals(n), m: normals(n, 0.1), v: positives(n), gradients: normals(n), norm: Float32Array.of(3, 0.7), correction },
-        { n, nDecay, rate: 1e-3, ...settings }, FUNCTION);
+      add(
+        adamwKernel,
+        {
+          values: normals(n),
+          m: normals(n, 0.1),
+          v: positives(n),
+          gradients: normals(n),
+          norm: Float32Array.of(3, 0.7),
+          correction,
+        },
+        { n, nDecay, rate: 1e-3, ...settings },
+        FUNCTION,
+      );
     }
     // The first step: m, v start at 0, and each value moves by about the rate, whatever the gradient's size.
     const correction = Float32Array.of(1 - 0.9, 1 - 0.999);
-    add(adamwKernel, { values: normals(n), m: new Float32Array(n), v: new Float32Array(n), gradients: normals(n, 1e-3), norm: Float32Array.of(3, 1), correction },
-      { n, nDecay, rate: 1e-2, ...settings }, FUNCTION);
+    add(
+      adamwKernel,
+      {
+        values: normals(n),
+        m: new Float32Array(n),
+        v: new Float32Array(n),
+        gradients: normals(n, 1e-3),
+        norm: Float32Array.of(3, 1),
+        correction,
+      },
+      { n, nDecay, rate: 1e-2, ...settings },
+      FUNCTION,
+    );
   }
   for (const [beta1, beta2] of [[0.9, 0.999], [0, 0.5], [0.99, 0.9999]] as const) {
-    for (const [updates, before, coefficient] of [[1, 0, 1], [1, 0, 0], [2, 1, 1], [7, 3, 0], [1000, 1, 0.3], [100_000, 99_999, 1]] as const) {
+    for (const [updates, before, coefficient] of [
+      [1, 0, 1],
+      [1, 0, 0],
+      [2, 1, 1],
+      [7, 3, 0],
+      [1000, 1, 0.3],
+      [100_000, 99_999, 1],
+    ] as const) {
       const params = {
-        updates, beta1, beta2, correction1: 1 - beta1 ** updates, correction2: 1 - beta2 ** updates,
-        decay1: Math.min(80, -Math.log(beta1)), decay2: Math.min(80, -Math.log(beta2)),
+        updates,
+        beta1,
+        beta2,
+        correction1: 1 - beta1 ** updates,
+        correction2: 1 - beta2 ** updates,
+        decay1: Math.min(80, -Math.log(beta1)),
+        decay2: Math.min(80, -Math.log(beta2)),
       };
       const buffers = { norm: Float32Array.of(3, coefficient), skipped: Float32Array.of(before), correction: room(2) };
       add(biasCorrectionKernel, buffers, params, FUNCTION);
@@ -304,22 +554,53 @@ function samples(B: number, V: number, T: number): void {
     for (const topK of [0, 1, 5, V - 1, V + 3]) {
       for (const logits of [normals(B * V, 2), Float32Array.from(integers(B * V, -3, 3))]) {
         for (const [force, stop, first] of [[-1, -1, 0], [0, 1, 0], [-1, 1, 0], [-1, 1, position]] as const) {
-          const params = { B, V, T, position, first, temperature, topK, force, stop, key0: Math.imul(draws, 2654435761) >>> 0, key1: 99 };
+          const params = {
+            B,
+            V,
+            T,
+            position,
+            first,
+            temperature,
+            topK,
+            force,
+            stop,
+            key0: Math.imul(draws, 2654435761) >>> 0,
+            key1: 99,
+          };
           const buffers = { logits, tokens: integers(B * T, 0, Math.min(V, 3)), next: roomForIntegers(B) };
-          add(sampleKernel, buffers, params, EXACT, temperature > 0 ? { isAsGood: (...results) => drewAsGood(logits, params, ...results) } : {});
+          add(
+            sampleKernel,
+            buffers,
+            params,
+            EXACT,
+            temperature > 0 ? { isAsGood: (...results) => drewAsGood(logits, params, ...results) } : {},
+          );
         }
       }
     }
   }
 }
 
-/** Whether each token that was drawn scores as high as the right one, as float32 sees it, and all else is as it should be. */
-function drewAsGood(logits: Float32Array, params: Record<'V' | 'T' | 'position' | 'temperature' | 'key0' | 'key1', number>, right: Results, found: Results): boolean {
+/**
+ * Whether each token that was drawn scores as high as the right one, as float32 sees it, and all else is as it should
+ * be.
+ */
+function drewAsGood(
+  logits: Float32Array,
+  params: Record<'V' | 'T' | 'position' | 'temperature' | 'key0' | 'key1', number>,
+  right: Results,
+  found: Results,
+): boolean {
   const { V, T, position, temperature, key0, key1 } = params;
-  const score = (row: number, token: number): number => { // of which sampling takes the largest
-    const index = row * V + token, u = ((threefry2x32(key0, key1, index, position)[0] >>> 8) + 0.5) / 2 ** 24;
+  const score = (row: number, token: number): number => {
+    // of which sampling takes the largest
+    const index = row * V + token;
+    const u = ((threefry2x32(key0, key1, index, position)[0] >>> 8) + 0.5) / 2 ** 24;
     return logits[index]! / temperature - Math.log(-Math.log(u));
   };
-  return found.tokens!.every((token, i) => token === (i % T === position ? found.next![Math.floor(i / T)] : right.tokens![i]))
-    && found.next!.every((token, row) => Math.abs(score(row, token) - score(row, right.next![row]!)) < 1e-4);
+  return (
+    found.tokens!.every(
+      (token, i) => token === (i % T === position ? found.next![Math.floor(i / T)] : right.tokens![i]),
+    ) && found.next!.every((token, row) => Math.abs(score(row, token) - score(row, right.next![row]!)) < 1e-4)
+  );
 }

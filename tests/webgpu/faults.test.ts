@@ -1,4 +1,5 @@
-// What goes wrong on a GPU: each fault becomes one DeviceError, at the next call that can throw it, and the process lives on.
+// What goes wrong on a GPU: each fault becomes one DeviceError, at the next call that can throw it, and the process
+// lives on.
 
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
@@ -15,7 +16,8 @@ import { defineKernel } from '../../kernels/kernel.ts';
 import type { Grid, Wgsl } from '../../kernels/wgsl.ts';
 import { describeGpu } from '../support/gpu.ts';
 
-let backend: WebGpuBackend, device: GPUDevice;
+let backend: WebGpuBackend;
+let device: GPUDevice;
 
 /** A device of the test's own, to be broken. */
 async function open(options: Partial<WebGpuOptions> = {}): Promise<void> {
@@ -28,13 +30,25 @@ async function open(options: Partial<WebGpuOptions> = {}): Promise<void> {
 
 /** A kernel over one buffer whose `main` has this body. */
 function kernelOf(body: string) {
-  const lines = ['struct Params { n: u32 }', '@group(0) @binding(0) var<uniform> p: Params;', '@group(0) @binding(1) var<storage, read_write> out: array<f32>;',
-    '@compute @workgroup_size(1) fn main() {', ...body.split('\n'), '}'];
+  const lines = [
+    'struct Params { n: u32 }',
+    '@group(0) @binding(0) var<uniform> p: Params;',
+    '@group(0) @binding(1) var<storage, read_write> out: array<f32>;',
+    '@compute @workgroup_size(1) fn main() {',
+    ...body.split('\n'),
+    '}',
+  ];
   const shader: Wgsl<'out', 'n'> = {
     path: 'kernels/test.wgsl', source: lines.join('\n'),
     bindings: [{ name: 'out', access: 'read_write' }], params: [{ name: 'n', type: 'u32' }],
   };
-  return defineKernel({ name: 'test', bindings: { out: 'write' }, params: ['n'], reference() {}, wgsl: { shader, grid: () => [1, 1, 1] } });
+  return defineKernel({
+    name: 'test',
+    bindings: { out: 'write' },
+    params: ['n'],
+    reference() {},
+    wgsl: { shader, grid: () => [1, 1, 1] },
+  });
 }
 
 /** The message of the DeviceError that a call rejects with. */
@@ -58,32 +72,54 @@ describeGpu('faults', () => {
   test('... at the line of the file that it was included from, where that is another', async () => {
     await open();
     const shader = { ...geluBackwardWgsl, source: sourceOf(geluBackwardWgsl) };
-    const breakAt = (line: string, what: string) => ({ ...shader, source: shader.source.replace(line, `${line} ${what}`) });
-    const kernel = kernelOf(''), buffers = (out: Storage) => ({ x: out, dOut: out, dx: out });
+    const breakAt = (line: string, what: string) => ({
+      ...shader,
+      source: shader.source.replace(line, `${line} ${what}`),
+    });
+    const kernel = kernelOf('');
+    const buffers = (out: Storage) => ({ x: out, dOut: out, dx: out });
     const run = (broken: typeof shader) => {
       const grid = (): Grid => [1, 1, 1];
       const out = backend.alloc(4, 'f32');
-      backend.dispatch({ ...kernel, bindings: { x: 'read', dOut: 'read', dx: 'write' }, wgsl: { shader: broken, grid } } as never, buffers(out) as never, { n: 4 });
+      backend.dispatch(
+        { ...kernel, bindings: { x: 'read', dOut: 'read', dx: 'write' }, wgsl: { shader: broken, grid } } as never,
+        buffers(out) as never,
+        { n: 4 },
+      );
       return backend.read(out);
     };
-    const lineIn = (file: string, text: string) => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8').split('\n').findIndex((each) => each.startsWith(text)) + 1;
-    const own = 'kernels/activation/gelu-backward.wgsl', included = 'kernels/lib/math.wgsl';
-    expect(await fault(() => run(breakAt('const CUBE = 0.044715;', 'const A = nowhere;')))).toMatch(new RegExp(`^${own}:${lineIn(own, 'const CUBE')}:`));
+    const lineIn = (file: string, text: string) =>
+      readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')
+        .split('\n')
+        .findIndex((each) => each.startsWith(text)) + 1;
+    const own = 'kernels/activation/gelu-backward.wgsl';
+    const included = 'kernels/lib/math.wgsl';
+    expect(await fault(() => run(breakAt('const CUBE = 0.044715;', 'const A = nowhere;')))).toMatch(
+      new RegExp(`^${own}:${lineIn(own, 'const CUBE')}:`),
+    );
     await backend.close();
     await open();
-    expect(await fault(() => run(breakAt('const F32_LOWEST = -3.4028234e38;', 'const A = nowhere;')))).toMatch(new RegExp(`^${included}:${lineIn(included, 'const F32_LOWEST')}:`));
+    expect(await fault(() => run(breakAt('const F32_LOWEST = -3.4028234e38;', 'const A = nowhere;')))).toMatch(
+      new RegExp(`^${included}:${lineIn(included, 'const F32_LOWEST')}:`),
+    );
   });
 
   test('... or at the end of the step', async () => {
     await open();
-    const out = backend.alloc(4, 'f32'), run = step(() => backend.dispatch(kernelOf('  out[0] = ;'), { out }, { n: 4 }));
+    const out = backend.alloc(4, 'f32');
+    const run = step(() => backend.dispatch(kernelOf('  out[0] = ;'), { out }, { n: 4 }));
     expect(await fault(run)).toMatch(/^kernels\/test\.wgsl:5:12: /);
   });
 
   test('a shader that compiles, but not for this kernel, is named with what the device says of it', async () => {
     await open();
-    const kernel = kernelOf('  out[0] = 1.0;'), { shader } = kernel.wgsl!, out = backend.alloc(4, 'f32');
-    const wrong = { ...kernel, wgsl: { ...kernel.wgsl!, shader: { ...shader, bindings: [{ name: 'out', access: 'read' }] as const } } };
+    const kernel = kernelOf('  out[0] = 1.0;');
+    const { shader } = kernel.wgsl!;
+    const out = backend.alloc(4, 'f32');
+    const wrong = {
+      ...kernel,
+      wgsl: { ...kernel.wgsl!, shader: { ...shader, bindings: [{ name: 'out', access: 'read' }] as const } },
+    };
     backend.dispatch(wrong, { out }, { n: 4 });
     expect(await fault(() => backend.read(out))).toMatch(/^kernels\/test\.wgsl: .*[Bb]inding/);
   });
@@ -99,15 +135,22 @@ describeGpu('faults', () => {
 
   test('a kernel without a GPU program is refused', async () => {
     await open();
-    const { wgsl: _, ...onCpu } = affineKernel, [x, out] = [backend.alloc(4, 'f32'), backend.alloc(4, 'f32')];
-    expect(await fault(() => backend.dispatch(onCpu, { x, out }, { n: 4, factor: 1, offset: 0 }))).toBe('webgpu: kernel affine has no GPU program: use --device cpu');
+    const { wgsl: _, ...onCpu } = affineKernel;
+    const [x, out] = [backend.alloc(4, 'f32'), backend.alloc(4, 'f32')];
+    expect(await fault(() => backend.dispatch(onCpu, { x, out }, { n: 4, factor: 1, offset: 0 }))).toBe(
+      'webgpu: kernel affine has no GPU program: use --device cpu',
+    );
   });
 
   test('a tensor above the adapter\'s limit is refused before it is allocated', async () => {
     await open();
-    const limit = Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize), before = backend.counters.buffers;
+    const limit = Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize);
+    const before = backend.counters.buffers;
     expect(await fault(() => backend.alloc(limit / 4 + 1, 'f32'))).toMatch(
-      new RegExp(`^webgpu: a tensor of \\d+ bytes: this adapter holds at most ${limit} in one: use a smaller batch, or --device cpu$`));
+      new RegExp(
+        `^webgpu: a tensor of \\d+ bytes: this adapter holds at most ${limit} in one: use a smaller batch, or --device cpu$`,
+      ),
+    );
     expect(backend.counters.buffers).toBe(before);
     expect(await backend.read(backend.alloc(4, 'f32'))).toHaveLength(4); // and the device is still good
   });
@@ -117,7 +160,9 @@ describeGpu('faults', () => {
     const [x, out] = [backend.alloc(256, 'f32'), backend.alloc(256, 'f32')];
     backend.write(x, new Float32Array(256).fill(3));
     expect(backend.bytes).toBe(2048);
-    expect(await fault(() => backend.alloc(256, 'f32'))).toBe('webgpu: 1024 bytes more than the 2048 in use: the budget for GPU memory is 3000: put a loop\'s body in a step(), use a smaller batch, or --device cpu');
+    expect(await fault(() => backend.alloc(256, 'f32'))).toBe(
+      "webgpu: 1024 bytes more than the 2048 in use: the budget for GPU memory is 3000: put a loop's body in a step(), use a smaller batch, or --device cpu",
+    );
     backend.dispatch(affineKernel, { x, out }, { n: 256, factor: 2, offset: 0 });
     backend.free(x); // the dispatch that reads it is not submitted yet
     const next = backend.alloc(300, 'f32');
@@ -129,7 +174,8 @@ describeGpu('faults', () => {
 
   test('a device that goes away is told as such, by every call', async () => {
     await open();
-    const [x, out] = [backend.alloc(4, 'f32'), backend.alloc(4, 'f32')], run = step(() => backend.dispatch(affineKernel, { x, out }, { n: 4, factor: 2, offset: 0 }));
+    const [x, out] = [backend.alloc(4, 'f32'), backend.alloc(4, 'f32')];
+    const run = step(() => backend.dispatch(affineKernel, { x, out }, { n: 4, factor: 2, offset: 0 }));
     backend.write(x, [1, 2, 3, 4]);
     await run();
     device.destroy();
@@ -154,9 +200,16 @@ describeGpu('faults', () => {
 
   test('a device that does not answer in time is told as such, and may answer later', async () => {
     await open({ waitLimitMs: 100 });
-    const out = backend.alloc(4, 'f32'), before = performance.now();
-    backend.dispatch(kernelOf('  var x = 0.0;\n  for (var i = 0u; i < p.n; i++) { x = fract(x + 0.3 * cos(x)); }\n  out[0] = x;'), { out }, { n: 40_000_000 });
-    expect(await fault(() => backend.read(out))).toBe('webgpu: no answer from the device for 0.1 s: a kernel may not end: use --device cpu');
+    const out = backend.alloc(4, 'f32');
+    const before = performance.now();
+    backend.dispatch(
+      kernelOf('  var x = 0.0;\n  for (var i = 0u; i < p.n; i++) { x = fract(x + 0.3 * cos(x)); }\n  out[0] = x;'),
+      { out },
+      { n: 40_000_000 },
+    );
+    expect(await fault(() => backend.read(out))).toBe(
+      'webgpu: no answer from the device for 0.1 s: a kernel may not end: use --device cpu',
+    );
     expect(performance.now() - before).toBeLessThan(5000);
     await device.queue.onSubmittedWorkDone();
     expect(Number.isFinite((await backend.read(out))[0])).toBe(true);
@@ -168,7 +221,12 @@ describeGpu('faults', () => {
     await backend.close();
     await backend.close();
     const closed = 'webgpu: this device was closed: open another with createDevice()';
-    for (const call of [() => backend.alloc(4, 'f32'), () => backend.write(out, [1]), () => backend.read(out), () => step(() => 0)()]) {
+    for (const call of [
+      () => backend.alloc(4, 'f32'),
+      () => backend.write(out, [1]),
+      () => backend.read(out),
+      () => step(() => 0)(),
+    ]) {
       expect(await fault(call)).toBe(closed);
     }
   });

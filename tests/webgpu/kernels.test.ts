@@ -1,5 +1,6 @@
-// Every kernel on the GPU against its reference, one by one: nothing left out of an output, nothing written beyond it, inputs untouched,
-// the same bits twice, and numbers within a tolerance: check-case.ts. The cases are in cases.ts. (Whole ops: ops.test.ts.)
+// Every kernel on the GPU against its reference, one by one: nothing left out of an output, nothing written beyond it,
+// inputs untouched, the same bits twice, and numbers within a tolerance: check-case.ts. The cases are in cases.ts.
+// (Whole ops: ops.test.ts.)
 
 import { afterAll, expect, test } from 'vitest';
 import { copyKernel, fillKernel } from '../../kernels/copy/copy.ts';
@@ -31,18 +32,27 @@ describeGpu('every kernel', () => {
 
   // A grid has at most 65535 workgroups along an axis: beyond, it takes a second one.
   test('reaches every element of a tensor that needs more than 65535 workgroups', async () => {
-    const n = 65535 * 64 + 130, x = gpu.alloc(n, 'f32'), out = gpu.alloc(n, 'f32'), sum = gpu.alloc(n, 'f32');
+    const n = 65535 * 64 + 130;
+    const x = gpu.alloc(n, 'f32');
+    const out = gpu.alloc(n, 'f32');
+    const sum = gpu.alloc(n, 'f32');
     gpu.write(x, Float32Array.from({ length: n }, (_, i) => i % 1021));
     gpu.write(out, new Float32Array(n).fill(NaN));
     gpu.dispatch(copyKernel, { x, out }, { n });
     gpu.dispatch(fillKernel, { out: x }, { n, value: 3 });
-    gpu.dispatch(binaryKernels.add, { a: x, b: out, out: sum }, { d0: 1, d1: 1, d2: n / 5, d3: 5, a0: 0, a1: 0, a2: 5, a3: 1, b0: 0, b1: 0, b2: 5, b3: 1 });
+    gpu.dispatch(
+      binaryKernels.add,
+      { a: x, b: out, out: sum },
+      { d0: 1, d1: 1, d2: n / 5, d3: 5, a0: 0, a1: 0, a2: 5, a3: 1, b0: 0, b1: 0, b2: 5, b3: 1 },
+    );
     expect((await gpu.read(sum)).findIndex((value, i) => value !== (i % 1021) + 3)).toBe(-1);
   });
 
   afterAll(async () => {
     const [name, error] = [...worst].reduce((a, b) => (b[1] > a[1] ? b : a), ['', 0]);
-    console.log(`${cases.length} cases on ${gpu.name}; worst relative error of a kernel: ${error.toExponential(1)} (${name})`);
+    console.log(
+      `${cases.length} cases on ${gpu.name}; worst relative error of a kernel: ${error.toExponential(1)} (${name})`,
+    );
     await gpu.close();
   });
 });

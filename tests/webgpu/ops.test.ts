@@ -1,4 +1,5 @@
-// Every op on WebGPU against the CPU in double precision: values and gradients. What is drawn and compared: ../support/parity.ts.
+// Every op on WebGPU against the CPU in double precision: values and gradients. What is drawn and compared:
+// ../support/parity.ts.
 
 import { afterAll, test } from 'vitest';
 import { everyOp } from '../support/fill.ts';

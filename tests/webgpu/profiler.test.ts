@@ -1,4 +1,5 @@
-// The profile of a step: every dispatch is timed under its program, results are the same, and afterwards there is one pass again.
+// The profile of a step: every dispatch is timed under its program, results are the same, and afterwards there is one
+// pass again.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { useBackend } from '../../engine/runtime.ts';
@@ -15,7 +16,8 @@ describeGpu('a profile', () => {
   afterAll(() => gpu.close());
 
   test('tells calls and time of each program', async () => {
-    const n = 96, values = Float32Array.from({ length: n * n }, (_, i) => Math.sin(i));
+    const n = 96;
+    const values = Float32Array.from({ length: n * n }, (_, i) => Math.sin(i));
     const run = step(() => {
       const a = tensor(values, [n, n]);
       return add(matmul(a, a), affine(affine(a, { factor: 2 }), { offset: 1 }));
@@ -23,7 +25,10 @@ describeGpu('a profile', () => {
     const plain = [...(await (await run()).read())];
     gpu.startProfile();
     for (let i = 0; i < 3; i++) expect([...(await (await run()).read())]).toEqual(plain);
-    const profile = await gpu.endProfile(), calls = Object.fromEntries([...profile].map(([name, spent]) => [name.replace(/.*\/(\w+).*/, '$1'), spent.calls]));
+    const profile = await gpu.endProfile();
+    const calls = Object.fromEntries(
+      [...profile].map(([name, spent]) => [name.replace(/.*\/(\w+).*/, '$1'), spent.calls]),
+    );
     expect(calls).toEqual({ matmul: 3, affine: 6, binary: 3 });
     const times = [...profile.values()].map(({ ms }) => ms);
     expect(times).toEqual(times.toSorted((a, b) => b - a));

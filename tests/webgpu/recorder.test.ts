@@ -1,5 +1,5 @@
-// What a warm step may cost, by the backend's counters: one submit, nothing made. And that remembering commands never changes results:
-// branches, uploads in between, many dispatches.
+// What a warm step may cost, by the backend's counters: one submit, nothing made. And that remembering commands never
+// changes results: branches, uploads in between, many dispatches.
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -18,7 +18,9 @@ import { AdamW } from '../../optim/adamw.ts';
 import { llama } from '../nn/shapes.ts';
 import { describeGpu, gpu } from '../support/gpu.ts';
 
-const B = 3, T = 7, N = 5;
+const B = 3;
+const T = 7;
+const N = 5;
 const MOST_PER_LAYER = 22;
 
 /** What a call adds to the counters. */
@@ -26,16 +28,25 @@ async function costOf(call: () => Promise<unknown>): Promise<typeof gpu.counters
   const before = gpu.counters;
   await call();
   const after = gpu.counters;
-  return Object.fromEntries(Object.entries(after).map(([name, count]) => [name, count - before[name as keyof typeof before]])) as typeof before;
+  return Object.fromEntries(
+    Object.entries(after).map(([name, count]) => [name, count - before[name as keyof typeof before]]),
+  ) as typeof before;
 }
 
 const warm = { buffers: 0, forReading: 0, bindGroups: 0, pipelines: 0, submits: 1 };
 
 /** A step that trains a model of the Llama kind on random rows. */
 function trainingStep(layers: number): (i: number) => Promise<Tensor> {
-  const model = new Transformer({ ...llama, layers }, rng(1)), optimiser = new AdamW(model.parameters);
+  const model = new Transformer({ ...llama, layers }, rng(1));
+  const optimiser = new AdamW(model.parameters);
   return step((i: number) => {
-    const stream = rng(2).at(i).stream(), tokens = (): Tensor => tensor(Int32Array.from({ length: B * T }, () => stream.int(llama.vocabulary)), [B, T], 'i32');
+    const stream = rng(2).at(i).stream();
+    const tokens = (): Tensor =>
+      tensor(
+        Int32Array.from({ length: B * T }, () => stream.int(llama.vocabulary)),
+        [B, T],
+        'i32',
+      );
     const loss = crossEntropy(model.forward(tokens()), tokens());
     model.parameters.clearGradients();
     backward(loss);
@@ -46,7 +57,8 @@ function trainingStep(layers: number): (i: number) => Promise<Tensor> {
 
 /** Dispatches of a call, by kernel. */
 async function dispatchesOf(call: () => Promise<unknown>): Promise<Map<string, number>> {
-  const found = new Map<string, number>(), { dispatch } = gpu;
+  const found = new Map<string, number>();
+  const { dispatch } = gpu;
   gpu.dispatch = (kernel, buffers, params) => {
     found.set(kernel.name, (found.get(kernel.name) ?? 0) + 1);
     dispatch.call(gpu, kernel, buffers, params);
@@ -63,14 +75,16 @@ function storage(values: readonly number[]): Storage {
 }
 
 const read = async (from: Storage): Promise<number[]> => [...(await gpu.read(from))];
-const plus = (x: Storage, out: Storage, offset: number): void => gpu.dispatch(affineKernel, { x, out }, { n: N, factor: 1, offset });
+const plus = (x: Storage, out: Storage, offset: number): void =>
+  gpu.dispatch(affineKernel, { x, out }, { n: N, factor: 1, offset });
 const copied = (x: Storage, out: Storage): void => gpu.dispatch(copyKernel, { x, out }, { n: N });
 
 describeGpu('a warm step', () => {
   beforeAll(() => useBackend(gpu));
 
   test('of training makes no buffer, bind group or pipeline, and submits once', async () => {
-    const train = trainingStep(2), costs = [];
+    const train = trainingStep(2);
+    const costs = [];
     for (let i = 0; i < 5; i++) costs.push(await costOf(() => train(i)));
     expect(costs[0]!.bindGroups).toBeGreaterThan(50); // the counters do count
     expect(costs[0]!.buffers).toBeGreaterThan(50);
@@ -78,8 +92,11 @@ describeGpu('a warm step', () => {
   });
 
   test('of decoding makes none either', async () => {
-    const model = new Transformer(llama, rng(1)), state = model.decodeState(B);
-    const decode = step((position: number) => noGrad(() => model.decode(tensor(new Int32Array(B).fill(position), [B, 1], 'i32'), state, position)));
+    const model = new Transformer(llama, rng(1));
+    const state = model.decodeState(B);
+    const decode = step((position: number) =>
+      noGrad(() => model.decode(tensor(new Int32Array(B).fill(position), [B, 1], 'i32'), state, position)),
+    );
     const costs = [];
     for (let position = 0; position < 5; position++) costs.push(await costOf(() => decode(position)));
     expect(costs[0]!.bindGroups).toBeGreaterThan(10);
@@ -88,35 +105,47 @@ describeGpu('a warm step', () => {
 
   test(`of training takes at most ${MOST_PER_LAYER} dispatches per layer`, async () => {
     const [two, three] = [await dispatchesOf(() => trainingStep(2)(0)), await dispatchesOf(() => trainingStep(3)(0))];
-    const layer = [...three].map(([name, count]) => [name, count - (two.get(name) ?? 0)] as const).filter(([, count]) => count > 0);
+    const layer = [...three]
+      .map(([name, count]) => [name, count - (two.get(name) ?? 0)] as const)
+      .filter(([, count]) => count > 0);
     const total = layer.reduce((sum, [, count]) => sum + count, 0);
-    console.log(`a layer: ${total} dispatches: ${layer.map(([name, count]) => `${name} ${count}`).join(', ')}; the rest of the step: ${[...two.values()].reduce((a, b) => a + b) - 2 * total}`);
+    console.log(
+      `a layer: ${total} dispatches: ${layer.map(([name, count]) => `${name} ${count}`).join(', ')}; the rest of the step: ${[...two.values()].reduce((a, b) => a + b) - 2 * total}`,
+    );
     expect(total).toBeGreaterThan(15); // forward and backward of attention and MLP
     expect(total).toBeLessThanOrEqual(MOST_PER_LAYER);
   });
 
   test('and reading what it made, makes no buffer either', async () => {
-    const run = step(() => tensor([1, 2, 3, 4, 5]).storage), costs = [];
-    for (let i = 0; i < 4; i++) costs.push(await costOf(async () => Promise.all([read(await run()), read(await run())])));
+    const run = step(() => tensor([1, 2, 3, 4, 5]).storage);
+    const costs = [];
+    for (let i = 0; i < 4; i++) {
+      costs.push(await costOf(async () => Promise.all([read(await run()), read(await run())])));
+    }
     expect(costs.map(({ forReading }) => forReading).slice(1)).toEqual([0, 0, 0]);
     expect(costs.slice(2).map(({ buffers }) => buffers)).toEqual([0, 0]);
   });
 
   test('that takes another branch is right, and warm again afterwards', async () => {
     const run = step((bend: boolean, values: readonly number[]) => {
-      const x = tensor(values).storage, y = gpu.alloc(N, 'f32'), out = gpu.alloc(N, 'f32');
+      const x = tensor(values).storage;
+      const y = gpu.alloc(N, 'f32');
+      const out = gpu.alloc(N, 'f32');
       if (bend) gpu.dispatch(unaryKernels.square, { x, out: y }, { n: N });
       else plus(x, y, 100);
       plus(y, out, 1);
       return { out, y };
     });
-    const inputs = [1, 2, 3, 4, 5], straight = inputs.map((v) => v + 101), bent = inputs.map((v) => v * v + 1);
+    const inputs = [1, 2, 3, 4, 5];
+    const straight = inputs.map((v) => v + 101);
+    const bent = inputs.map((v) => v * v + 1);
     for (const bend of [false, false, true, false, true, true]) {
       const { out, y } = await run(bend, inputs);
       expect(await read(out)).toEqual(bend ? bent : straight);
       for (const used of [out, y]) gpu.free(used);
     }
-    const train = trainingStep(1), other = step((i: number) => tensor([i, i, i, i, i]).storage);
+    const train = trainingStep(1);
+    const other = step((i: number) => tensor([i, i, i, i, i]).storage);
     for (let i = 0; i < 3; i++) await train(i);
     await other(0);
     expect(await costOf(() => train(3))).toEqual(warm); // another step in between does not cool it
@@ -125,20 +154,24 @@ describeGpu('a warm step', () => {
   test('that grows and shrinks is right', async () => {
     const run = step((count: number) => {
       const x = tensor([0, 0, 0, 0, 0]).storage;
-      let from = x, to: Storage = gpu.alloc(N, 'f32');
+      let from = x;
+      let to: Storage = gpu.alloc(N, 'f32');
       for (let i = 0; i < count; i++) {
         plus(from, to, i);
         [from, to] = [to, from];
       }
       return from;
     });
-    for (const count of [1, 300, 7, 601, 601, 2]) expect((await read(await run(count)))[0]).toBe((count * (count - 1)) / 2);
+    for (const count of [1, 300, 7, 601, 601, 2]) {
+      expect((await read(await run(count)))[0]).toBe((count * (count - 1)) / 2);
+    }
   });
 });
 
 describeGpu('uploads', () => {
   test('are seen by dispatches after them, not by those before', async () => {
-    const x = storage([1, 1, 1, 1, 1]), [first, second] = [gpu.alloc(N, 'f32'), gpu.alloc(N, 'f32')];
+    const x = storage([1, 1, 1, 1, 1]);
+    const [first, second] = [gpu.alloc(N, 'f32'), gpu.alloc(N, 'f32')];
     copied(x, first);
     gpu.write(x, [2, 2, 2, 2, 2]);
     copied(x, second);
@@ -146,7 +179,8 @@ describeGpu('uploads', () => {
   });
 
   test('... in the middle of a step too, call after call', async () => {
-    const x = storage([0, 0, 0, 0, 0]), outs = [0, 1, 2].map(() => gpu.alloc(N, 'f32'));
+    const x = storage([0, 0, 0, 0, 0]);
+    const outs = [0, 1, 2].map(() => gpu.alloc(N, 'f32'));
     const run = step((base: number) => outs.forEach((out, i) => {
       gpu.write(x, new Array<number>(N).fill(base + i));
       plus(x, out, base);
@@ -158,14 +192,16 @@ describeGpu('uploads', () => {
   });
 
   test('... to what a pending command writes', async () => {
-    const x = storage([1, 1, 1, 1, 1]), out = gpu.alloc(N, 'f32');
+    const x = storage([1, 1, 1, 1, 1]);
+    const out = gpu.alloc(N, 'f32');
     copied(x, out);
     gpu.write(out, [7, 8]);
     expect(await read(out)).toEqual([7, 8, 1, 1, 1]);
   });
 
   test('... and to memory that was freed while a pending command used it', async () => {
-    const x = storage([1, 1, 1, 1, 1]), out = gpu.alloc(N, 'f32');
+    const x = storage([1, 1, 1, 1, 1]);
+    const out = gpu.alloc(N, 'f32');
     copied(x, out);
     gpu.free(x);
     const again = storage([9, 9, 9, 9, 9]); // the same memory
@@ -174,7 +210,8 @@ describeGpu('uploads', () => {
   });
 
   test('between two calls of a step are seen by the second', async () => {
-    const x = storage([1, 1, 1, 1, 1]), run = step(() => {
+    const x = storage([1, 1, 1, 1, 1]);
+    const run = step(() => {
       const out = gpu.alloc(N, 'f32');
       plus(x, out, 0.5);
       return out;
@@ -191,7 +228,8 @@ describeGpu('many dispatches', () => {
 
   /** offsets 0 .. COUNT-1 summed, each by a dispatch with parameters of its own. */
   function summed(): Storage {
-    let from = storage([0, 0, 0, 0, 0]), to: Storage = gpu.alloc(N, 'f32');
+    let from = storage([0, 0, 0, 0, 0]);
+    let to: Storage = gpu.alloc(N, 'f32');
     for (let i = 0; i < COUNT; i++) {
       plus(from, to, i);
       [from, to] = [to, from];
@@ -200,11 +238,15 @@ describeGpu('many dispatches', () => {
   }
 
   test('outside of a step keep their parameters apart', async () => {
-    for (let round = 0; round < 2; round++) expect(await read(summed())).toEqual(new Array(N).fill((COUNT * (COUNT - 1)) / 2));
+    for (let round = 0; round < 2; round++) {
+      expect(await read(summed())).toEqual(new Array(N).fill((COUNT * (COUNT - 1)) / 2));
+    }
   });
 
   test('inside of a step too, and the step is warm afterwards', async () => {
-    const x = storage([0, 0, 0, 0, 0]), out = gpu.alloc(N, 'f32'), one = storage([1, 1, 1, 1, 1]);
+    const x = storage([0, 0, 0, 0, 0]);
+    const out = gpu.alloc(N, 'f32');
+    const one = storage([1, 1, 1, 1, 1]);
     const flat = { d0: 1, d1: 1, d2: 1, d3: N, a0: 0, a1: 0, a2: 0, a3: 1, b0: 0, b1: 0, b2: 0, b3: 1 };
     const run = step((start: number) => {
       plus(x, out, start);
@@ -235,7 +277,8 @@ describeGpu('many dispatches', () => {
   });
 
   test('outside of a step do not keep memory that nobody holds', async () => {
-    const size = 1234, held: Storage[] = [];
+    const size = 1234;
+    const held: Storage[] = [];
     for (let i = 0; i < 100; i++) plus(storage(new Array<number>(size).fill(i)), gpu.alloc(size, 'f32'), 1);
     await read(storage([0]));
     setFlagsFromString('--expose-gc');

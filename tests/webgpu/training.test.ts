@@ -1,4 +1,5 @@
-// Training on WebGPU: the loss goes where the CPU's goes, twice gives the same bits, and a long run needs no more of anything.
+// Training on WebGPU: the loss goes where the CPU's goes, twice gives the same bits, and a long run needs no more of
+// anything.
 
 import { afterAll, expect, test } from 'vitest';
 import type { Backend } from '../../engine/backend.ts';
@@ -28,11 +29,19 @@ interface Outcome {
 }
 
 /** Trains a fresh model on the tiny world's rows; `watch` is called after each step. */
-async function train(backend: Backend, shape: TransformerConfig, { steps, batch, watch = () => {} }: { steps: number; batch: number; watch?: (i: number) => void }): Promise<Outcome> {
+async function train(
+  backend: Backend,
+  shape: TransformerConfig,
+  { steps, batch, watch = () => {} }: { steps: number; batch: number; watch?: (i: number) => void },
+): Promise<Outcome> {
   useBackend(backend);
-  const model = new Transformer(shape, rng(1)), optimiser = new AdamW(model.parameters), losses: number[] = [], norms: number[] = [];
+  const model = new Transformer(shape, rng(1));
+  const optimiser = new AdamW(model.parameters);
+  const losses: number[] = [];
+  const norms: number[] = [];
   const run = step((rows: Int32Array, i: number) => {
-    const { inputs, targets } = nextTokens(rows, batch), loss = crossEntropy(model.forward(inputs), targets);
+    const { inputs, targets } = nextTokens(rows, batch);
+    const loss = crossEntropy(model.forward(inputs), targets);
     model.parameters.clearGradients();
     backward(loss);
     return { loss, norm: optimiser.update(i, 2e-3) };
@@ -57,9 +66,13 @@ function apart(a: readonly number[], b: readonly number[]): number {
 
 describeGpu('training', () => {
   test('follows the CPU for 20 steps of the tiny world\'s model, and gives the same bits twice', async () => {
-    const options = { steps: 20, batch: 4 }, cpu = await train(new CpuBackend(), tinyWorld, options);
-    const first = await train(gpu, tinyWorld, options), second = await train(gpu, tinyWorld, options);
-    console.log(`WebGPU from the CPU over ${options.steps} steps: losses ${apart(first.losses, cpu.losses).toExponential(1)}, gradient norms ${apart(first.norms, cpu.norms).toExponential(1)}`);
+    const options = { steps: 20, batch: 4 };
+    const cpu = await train(new CpuBackend(), tinyWorld, options);
+    const first = await train(gpu, tinyWorld, options);
+    const second = await train(gpu, tinyWorld, options);
+    console.log(
+      `WebGPU from the CPU over ${options.steps} steps: losses ${apart(first.losses, cpu.losses).toExponential(1)}, gradient norms ${apart(first.norms, cpu.norms).toExponential(1)}`,
+    );
     expect(cpu.losses.at(-1)!).toBeLessThan(0.9 * cpu.losses[0]!); // it does learn
     expect(apart(first.losses, cpu.losses)).toBeLessThan(1e-3); // float32 in another order, grown by 20 steps
     expect(apart(first.norms, cpu.norms)).toBeLessThan(1e-2);
@@ -67,7 +80,8 @@ describeGpu('training', () => {
   });
 
   test('for 200 steps makes nothing after the first few, and holds no more memory', async () => {
-    const counters: (typeof gpu.counters)[] = [], shape = { ...llama, vocabulary: 70, context: 24, layers: 1 };
+    const counters: (typeof gpu.counters)[] = [];
+    const shape = { ...llama, vocabulary: 70, context: 24, layers: 1 };
     const { losses } = await train(gpu, shape, { steps: 200, batch: 2, watch: () => counters.push(gpu.counters) });
     const [early, late] = [counters[2]!, counters.at(-1)!];
     expect({ ...late, submits: 0 }).toEqual({ ...early, submits: 0 });

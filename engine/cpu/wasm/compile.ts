@@ -53,13 +53,19 @@ const RANGES_PER_THREAD = 4; // so that a thread that was held up does not hold 
 /**
  * Compiles every program among `kernels` and returns what runs each. Synchronous: a module is a few tens of kilobytes.
  */
-export function compileKernels(kernels: readonly Kernel[], options: CompileOptions, alloc: (bytes: number) => number): CompiledKernels {
+export function compileKernels(
+  kernels: readonly Kernel[],
+  options: CompileOptions,
+  alloc: (bytes: number) => number,
+): CompiledKernels {
   const { memory, shared, maximumPages, relaxed = relaxedSimd() } = options;
   const { wide, reason } = options.wide === undefined ? width() : { wide: options.wide, reason: 'as asked for' };
   const programs = kernels.filter((kernel) => kernel.wasm);
   const place = alloc(PLACE_BYTES);
   const build = { shared, maximumPages, relaxed };
-  const { variants, distrusted } = wide ? wideVariants(programs, build, { ...options, place, alloc }) : narrowVariant(programs, build);
+  const { variants, distrusted } = wide
+    ? wideVariants(programs, build, { ...options, place, alloc })
+    : narrowVariant(programs, build);
   const compiled = {
     modules: variants.map(({ module }) => module),
     tasks: variants.reduce((sum, { tasks }) => sum + tasks.size, 0),
@@ -116,13 +122,20 @@ function wideVariants(kernels: readonly Kernel[], build: Build, bench: Bench): C
 }
 
 /** The kernels whose program in one variant differs from that in the other, on one thread. */
-function check(kernels: readonly Kernel[], variants: readonly [Variant, Variant], { alloc, place, ...options }: Bench): string[] {
+function check(
+  kernels: readonly Kernel[],
+  variants: readonly [Variant, Variant],
+  { alloc, place, ...options }: Bench,
+): string[] {
   const modules = variants.map(({ module }) => module);
   const compiled = { modules, tasks: variants[0].tasks.size + variants[1].tasks.size, place };
   const instances = instantiate(compiled, options.memory);
   const site = siteOf({ ...options, threads: 1 }, compiled, instances[0]!);
   const twins = kernels.map((kernel) => {
-    const [wide, narrow] = variants.map(({ tasks }, i) => runnerOf(kernel, tasks, instances[i]!, site)) as [WasmRunner, WasmRunner];
+    const [wide, narrow] = variants.map(({ tasks }, i) => runnerOf(kernel, tasks, instances[i]!, site)) as [
+      WasmRunner,
+      WasmRunner,
+    ];
     return { kernel, wide, narrow };
   });
   return programsToDistrust(twins, options.memory, alloc(CHECK_BYTES));
@@ -134,12 +147,18 @@ interface Emitted {
 }
 
 /** All programs of one width, and the crew, as one module. */
-function emit(kernels: readonly Kernel[], build: Build, { wide, firstTask }: { readonly wide: boolean; readonly firstTask: number }): Emitted {
+function emit(
+  kernels: readonly Kernel[],
+  build: Build,
+  { wide, firstTask }: { readonly wide: boolean; readonly firstTask: number },
+): Emitted {
   const module = new WasmModule({ ...build, wide, firstTask });
   const tasks = new Map<WasmPart<string>, number>();
   for (const kernel of kernels) {
     for (const part of kernel.wasm!.parts) {
-      const made = module.function(part.name, ['args', 'first', 'last', 'scratch'], (f, { args, ...range }) => part.emit(f, args, range));
+      const made = module.function(part.name, ['args', 'first', 'last', 'scratch'], (f, { args, ...range }) =>
+        part.emit(f, args, range),
+      );
       tasks.set(part, module.task(made));
     }
   }
@@ -195,7 +214,11 @@ function siteOf(options: CompileOptions, compiled: Compiled, { crewFork }: Funct
 /** What runs a kernel's program: part after part, each at once or, where that pays, with all threads. */
 function runnerOf(kernel: Kernel, tasks: Variant['tasks'], functions: Functions, site: Site): WasmRunner {
   const program = kernel.wasm as WasmProgram<string, string>;
-  const parts = program.parts.map((part) => ({ part, run: functions[part.name]!, task: tasks.get(part as WasmPart<string>)! }));
+  const parts = program.parts.map((part) => ({
+    part,
+    run: functions[part.name]!,
+    task: tasks.get(part as WasmPart<string>)!,
+  }));
   const { place, args, threads, worthSharing } = site;
   return (addresses, params) => {
     let own = 0;
@@ -226,7 +249,13 @@ function runnerOf(kernel: Kernel, tasks: Variant['tasks'], functions: Functions,
 type Values = Readonly<Record<string, number>>;
 
 /** Buffers, counts, what is derived from them, floats, and the address of the memory that all parts share. */
-function writeArguments(program: WasmProgram<string, string>, site: Site, addresses: Values, params: Values, shared: number): void {
+function writeArguments(
+  program: WasmProgram<string, string>,
+  site: Site,
+  addresses: Values,
+  params: Values,
+  shared: number,
+): void {
   const { words, floats } = site.views();
   let at = site.args / 4;
   for (const name of program.buffers) words[at++] = addresses[name]!;

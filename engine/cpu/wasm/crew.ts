@@ -10,7 +10,19 @@ import type { WasmModule } from '../../../kernels/wasm/assembler.ts';
 import { atomics, i32 } from '../../../kernels/wasm/instructions.ts';
 
 /** Byte offsets; what threads write at the same time lies on lines of its own. */
-export const PLACE = { open: 0, done: 64, asleep: 128, waits: 132, task: 192, units: 196, perRange: 200, ranges: 204, scratch: 208, scratchStride: 212, args: 256 } as const;
+export const PLACE = {
+  open: 0,
+  done: 64,
+  asleep: 128,
+  waits: 132,
+  task: 192,
+  units: 196,
+  perRange: 200,
+  ranges: 204,
+  scratch: 208,
+  scratchStride: 212,
+  args: 256,
+} as const;
 export const PLACE_BYTES = 512;
 
 const SPINS = 20_000; // about 50 us
@@ -20,11 +32,14 @@ export function emitCrew(module: WasmModule): void {
    * (address, expected): sleeps until woken, unless another value is there. A function of its own: V8 loses locals
    * across the instruction.
    */
-  const sleep = module.function('crewSleep', ['address', 'expected'], (f, { address, expected }) => f.drop(atomics.wait(address, expected)));
+  const sleep = module.function('crewSleep', ['address', 'expected'], (f, { address, expected }) =>
+    f.drop(atomics.wait(address, expected)),
+  );
 
   /** (place, thread): takes ranges and does them until none is open. */
   const help = module.function('crewHelp', ['place', 'thread'], (f, { place, thread }) => {
-    const open = f.local('i32'), first = f.local('i32');
+    const open = f.local('i32');
+    const first = f.local('i32');
     const word = (name: keyof typeof PLACE): ReturnType<typeof i32.load> => i32.load(place, PLACE[name]);
     f.set(open, atomics.load(place));
     f.while(i32.ne(open, 0), () => {
@@ -34,7 +49,9 @@ export function emitCrew(module: WasmModule): void {
           i32.add(place, PLACE.args), first, i32.min(i32.add(first, word('perRange')), word('units')),
           i32.add(word('scratch'), i32.mul(thread, word('scratchStride'))));
         f.set(first, i32.add(atomics.add(i32.add(place, PLACE.done), 1), 1));
-        f.if(i32.eq(first, word('ranges')), () => f.if(atomics.load(i32.add(place, PLACE.waits)), () => f.drop(atomics.notify(i32.add(place, PLACE.done)))));
+        f.if(i32.eq(first, word('ranges')), () =>
+          f.if(atomics.load(i32.add(place, PLACE.waits)), () => f.drop(atomics.notify(i32.add(place, PLACE.done)))),
+        );
       });
       f.set(open, atomics.load(place));
     });
@@ -49,7 +66,9 @@ export function emitCrew(module: WasmModule): void {
     f.atomicStore(place, i32.load(place, PLACE.ranges));
     f.if(atomics.load(i32.add(place, PLACE.asleep)), () => f.drop(atomics.notify(place)));
     f.call(help, { place, thread: 0 });
-    const seen = f.local('i32'), spins = f.keep(i32.of(SPINS)), done = i32.add(place, PLACE.done);
+    const seen = f.local('i32');
+    const spins = f.keep(i32.of(SPINS));
+    const done = i32.add(place, PLACE.done);
     f.set(seen, atomics.load(done));
     f.while(i32.ne(seen, i32.load(place, PLACE.ranges)), () => {
       f.bump(spins, -1);

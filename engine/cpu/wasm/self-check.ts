@@ -13,13 +13,84 @@ const MOST_BUFFERS = 8;
 export const CHECK_BYTES = 4 * FLOATS * MOST_BUFFERS;
 
 const SIZES = {
-  n: 1047, rows: 3, V: 47, F: 43, C: 45, T: 47, N: 21, K: 37, M: 9, B: 3, H: 4, KV: 2, D: 18, batch: 1,
-  outer: 2, inner: 45, length: 13, count: 3, xRows: 4, xStart: 1, outRows: 5, outStart: 2, keep: 20, nDecay: 600,
-  d0: 1, d1: 2, d2: 3, d3: 47, a0: 0, a1: 141, a2: 47, a3: 1, b0: 0, b1: 47, b2: 0, b3: 1, s0: 0, s1: 141, s2: 47, s3: 1,
-  context: 31, position: 5, rotary: 1, first: 2, topK: 7, force: -1, stop: -1, key0: 11, key1: 13,
-  transA: 0, transB: 1, strideA: 0, strideB: 0, accumulate: 1, accumulateWeight: 1, accumulateBias: 0, addBias: 1, addResidual: 1, centre: 1,
-  value: 0.3, factor: 0.7, offset: -0.2, low: -0.5, high: 0.6, scale: 0.4, epsilon: 0.2, temperature: 0.9, clip: 0.2, klWeight: 0.1,
-  limit: 1, rate: 0.01, beta1: 0.9, beta2: 0.99, rest1: 0.1, rest2: 0.01, weightDecay: 0.1, correction1: 0.2, correction2: 0.02,
+  n: 1047,
+  rows: 3,
+  V: 47,
+  F: 43,
+  C: 45,
+  T: 47,
+  N: 21,
+  K: 37,
+  M: 9,
+  B: 3,
+  H: 4,
+  KV: 2,
+  D: 18,
+  batch: 1,
+  outer: 2,
+  inner: 45,
+  length: 13,
+  count: 3,
+  xRows: 4,
+  xStart: 1,
+  outRows: 5,
+  outStart: 2,
+  keep: 20,
+  nDecay: 600,
+  d0: 1,
+  d1: 2,
+  d2: 3,
+  d3: 47,
+  a0: 0,
+  a1: 141,
+  a2: 47,
+  a3: 1,
+  b0: 0,
+  b1: 47,
+  b2: 0,
+  b3: 1,
+  s0: 0,
+  s1: 141,
+  s2: 47,
+  s3: 1,
+  context: 31,
+  position: 5,
+  rotary: 1,
+  first: 2,
+  topK: 7,
+  force: -1,
+  stop: -1,
+  key0: 11,
+  key1: 13,
+  transA: 0,
+  transB: 1,
+  strideA: 0,
+  strideB: 0,
+  accumulate: 1,
+  accumulateWeight: 1,
+  accumulateBias: 0,
+  addBias: 1,
+  addResidual: 1,
+  centre: 1,
+  value: 0.3,
+  factor: 0.7,
+  offset: -0.2,
+  low: -0.5,
+  high: 0.6,
+  scale: 0.4,
+  epsilon: 0.2,
+  temperature: 0.9,
+  clip: 0.2,
+  klWeight: 0.1,
+  limit: 1,
+  rate: 0.01,
+  beta1: 0.9,
+  beta2: 0.99,
+  rest1: 0.1,
+  rest2: 0.01,
+  weightDecay: 0.1,
+  correction1: 0.2,
+  correction2: 0.02,
 } as const;
 
 /** Where the sizes above do not do. Several: every one is run. */
@@ -31,7 +102,8 @@ const OTHER_SIZES: Readonly<Record<string, readonly Readonly<Record<string, numb
   sum: [{}, { outer: 5, length: 91, inner: 1 }],
 };
 
-const INTEGERS: Readonly<Record<string, number>> = { targets: SIZES.V, ids: SIZES.N, tokens: SIZES.V, next: SIZES.V }; // below that
+// below that
+const INTEGERS: Readonly<Record<string, number>> = { targets: SIZES.V, ids: SIZES.N, tokens: SIZES.V, next: SIZES.V };
 const POSITIVE = new Set(['v', 'rstd', 'norm', 'weights']);
 const POSITIVE_KERNELS = new Set(['sqrt', 'sqrtBackward', 'log', 'logBackward']);
 
@@ -52,7 +124,9 @@ function differ({ kernel, wide, narrow }: Twins, memory: WebAssembly.Memory, pla
   const addresses = Object.fromEntries(buffers.map((name, i) => [name, place + 4 * FLOATS * i]));
   const bytes = buffers.length * FLOATS; // in words
   const resultOf = (run: WasmRunner, params: Readonly<Record<string, number>>): Int32Array => {
-    for (const name of buffers) fill(memory, addresses[name]!, name, POSITIVE.has(name) || POSITIVE_KERNELS.has(kernel.name));
+    for (const name of buffers) {
+      fill(memory, addresses[name]!, name, POSITIVE.has(name) || POSITIVE_KERNELS.has(kernel.name));
+    }
     run(addresses, params);
     return new Int32Array(memory.buffer, place, bytes).slice();
   };

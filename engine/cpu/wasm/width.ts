@@ -60,7 +60,9 @@ function findWidth(): Width {
   if (env.REMIT_WIDE === '0') return { wide: false, reason: 'turned off by REMIT_WIDE=0' };
   if (versions.bun ?? versions.deno ?? versions.electron) return { wide: false, reason: 'only in Node' };
   if (arch !== 'x64') return { wide: false, reason: `only on x64, not ${arch}` };
-  if (!Object.hasOwn(MORE_FLAGS, majorOf(versions.node))) return { wide: false, reason: `with Node ${Object.keys(MORE_FLAGS).join(' or ')}, not ${versions.node}` };
+  if (!Object.hasOwn(MORE_FLAGS, majorOf(versions.node))) {
+    return { wide: false, reason: `with Node ${Object.keys(MORE_FLAGS).join(' or ')}, not ${versions.node}` };
+  }
   const ratio = productTime(true) / productTime(false);
   if (!(ratio < FASTER)) return { wide: false, reason: 'this processor joins no vectors' };
   return { wide: true, reason: `a small product takes ${ratio.toFixed(2)} of its time` };

@@ -16,14 +16,22 @@ export interface Outcome {
   readonly helped: boolean;
 }
 
-const params = { B: 64, T: 24, H: 4, KV: 4, D: 16, rotary: 0 }, { B, T, H, D } = params, SCRATCH = 2 ** 20, TRIES = 1000;
+const params = { B: 64, T: 24, H: 4, KV: 4, D: 16, rotary: 0 };
+const { B, T, H, D } = params;
+const SCRATCH = 2 ** 20;
+const TRIES = 1000;
 
 export async function onBoth(): Promise<Outcome> {
   const out: Float32Array[] = [];
-  let helped = false, end = async (): Promise<void> => {};
+  let helped = false;
+  let end = async (): Promise<void> => {};
   for (const threads of [1, 2]) {
-    const heap = new Heap(new CpuBackend({ precision: 'f64' })), block = (n: number): ReturnType<Heap['alloc']> => heap.alloc(n, 'f32');
-    const scratch = block(SCRATCH / 4), qkv = block(B * T * 3 * H * D), result = block(B * T * H * D), logSumExp = block(B * H * T);
+    const heap = new Heap(new CpuBackend({ precision: 'f64' }));
+    const block = (n: number): ReturnType<Heap['alloc']> => heap.alloc(n, 'f32');
+    const scratch = block(SCRATCH / 4);
+    const qkv = block(B * T * 3 * H * D);
+    const result = block(B * T * H * D);
+    const logSumExp = block(B * H * T);
     let asleep = (): number => 0;
     const { runners } = compileKernels([attentionForwardKernel as unknown as Kernel], {
       memory: heap.memory, shared: heap.shared, maximumPages: heap.maximumPages, threads,
@@ -34,12 +42,18 @@ export async function onBoth(): Promise<Outcome> {
       },
       scratch: () => scratch.address,
     }, (bytes) => block(bytes / 4).address);
-    const run = (): void => runners.get(attentionForwardKernel as unknown as Kernel)!({ qkv: qkv.address, table: qkv.address, out: result.address, logSumExp: logSumExp.address }, params);
+    const run = (): void =>
+      runners.get(attentionForwardKernel as unknown as Kernel)!(
+        { qkv: qkv.address, table: qkv.address, out: result.address, logSumExp: logSumExp.address },
+        params,
+      );
     qkv.data.set(rng(1).normals(qkv.size));
     run();
-    const own = Math.ceil(attentionForwardKernel.wasm!.parts[0]!.scratch(params) / 64) * 16, others = scratch.data.subarray(own, 2 * own);
+    const own = Math.ceil(attentionForwardKernel.wasm!.parts[0]!.scratch(params) / 64) * 16;
+    const others = scratch.data.subarray(own, 2 * own);
     for (let i = 0; threads === 2 && !helped && i < TRIES; i++) {
-      if (asleep() === 0) await new Promise((resolve) => setTimeout(resolve, 5)); // it is still starting, or about to sleep
+      // it is still starting, or about to sleep
+      if (asleep() === 0) await new Promise((resolve) => setTimeout(resolve, 5));
       run();
       helped = others.some((x) => x !== 0);
     }
@@ -49,4 +63,9 @@ export async function onBoth(): Promise<Outcome> {
   return { out: out as [Float32Array, Float32Array], helped };
 }
 
-if (!('document' in globalThis)) onBoth().then((outcome) => postMessage(outcome), (error: unknown) => postMessage(String(error)));
+if (!('document' in globalThis)) {
+  onBoth().then(
+    (outcome) => postMessage(outcome),
+    (error: unknown) => postMessage(String(error)),
+  );
+}

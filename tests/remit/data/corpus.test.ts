@@ -12,7 +12,8 @@ const PRETRAINING: CorpusSettings = { density: 0.8, noise: 0.1, wrong: 0.2, thin
 const MIDTRAINING: CorpusSettings = { density: 0.95, noise: 0.05, wrong: 0.1, think: 0.35, spread: 0.1, waffle: 0.3 };
 const CHATTER = /^[g-z ]*$/;
 
-const rowsOf = (tokens: Int32Array) => Array.from({ length: tokens.length / ROW }, (_, i) => decode(tokens.subarray(i * ROW, (i + 1) * ROW)));
+const rowsOf = (tokens: Int32Array) =>
+  Array.from({ length: tokens.length / ROW }, (_, i) => decode(tokens.subarray(i * ROW, (i + 1) * ROW)));
 const settings = fc.record({
   density: fc.double({ min: 0, max: 1, noNaN: true }), noise: fc.double({ min: 0, max: 1, noNaN: true }),
   wrong: fc.double({ min: 0, max: 1, noNaN: true }), think: fc.double({ min: 0.2, max: 0.8, noNaN: true }),
@@ -70,7 +71,8 @@ describe('rows of a corpus', () => {
 
   test('are wrong in the share of `wrong`: the answer always, and one state when states are shown', () => {
     for (const style of ['think', 'direct', 'waffle'] as const) {
-      const own = problems.filter((row) => row.style === style), found = own.map(faults);
+      const own = problems.filter((row) => row.style === style);
+      const found = own.map(faults);
       const bad = found.filter((fault) => fault.answer);
       expect(errors(bad.length, own.length, 0.1), style).toBeLessThan(4);
       expect(found.filter((fault) => fault.states !== (fault.answer && style === 'think' ? 1 : 0)), style).toEqual([]);
@@ -78,10 +80,12 @@ describe('rows of a corpus', () => {
   });
 
   test('replace a state or answer by any other of its class, digits or a to f, at any step', () => {
-    const replaced = new Map<string, number>(), steps = [0, 0, 0, 0];
+    const replaced = new Map<string, number>();
+    const steps = [0, 0, 0, 0];
     for (const row of rowsOf(corpus({ ...PRETRAINING, wrong: 1, think: 1 }, rng(2)).rows(0, 4000)).map(read)) {
       if (row === undefined) continue;
-      const truth = solve(row.question), at = [...truth].findIndex((state, i) => state !== row.states[i]);
+      const truth = solve(row.question);
+      const at = [...truth].findIndex((state, i) => state !== row.states[i]);
       steps[at]!++;
       for (const [from, to] of [[truth[at]!, row.states[at]!], [truth[3]!, row.answer]] as const) {
         replaced.set(`${from}${to}`, (replaced.get(`${from}${to}`) ?? 0) + 1);
@@ -98,9 +102,13 @@ describe('rows of a corpus', () => {
 
   test('draw each of the six fillers alike, and two to seven of them in waffle', () => {
     const fillers = problems.map((row) => row.fillers).join('');
-    for (const filler of ",;:!'\"") expect(errors(fillers.split(filler).length - 1, fillers.length, 1 / 6)).toBeLessThan(4);
+    for (const filler of ',;:!\'"') {
+      expect(errors(fillers.split(filler).length - 1, fillers.length, 1 / 6)).toBeLessThan(4);
+    }
     const waffle = problems.filter((row) => row.style === 'waffle');
-    for (let n = 2; n <= 7; n++) expect(errors(waffle.filter((row) => row.fillers.length === n).length, waffle.length, 1 / 6)).toBeLessThan(4);
+    for (let n = 2; n <= 7; n++) {
+      expect(errors(waffle.filter((row) => row.fillers.length === n).length, waffle.length, 1 / 6)).toBeLessThan(4);
+    }
   });
 
   test('are filled with chatter after the first `.`', () => {
@@ -118,7 +126,8 @@ describe('rows of a corpus', () => {
   });
 
   test('can be drawn at any step without those before it, whatever was drawn earlier', () => {
-    const inOrder = corpus(PRETRAINING, rng(6)), all = Array.from({ length: 10 }, (_, step) => inOrder.rows(step, 8));
+    const inOrder = corpus(PRETRAINING, rng(6));
+    const all = Array.from({ length: 10 }, (_, step) => inOrder.rows(step, 8));
     for (const step of [9, 0, 4]) expect(corpus(PRETRAINING, rng(6)).rows(step, 8)).toEqual(all[step]);
     expect(corpus(PRETRAINING, rng(6)).rows(0, 80)).toEqual(Int32Array.from(all.flatMap((rows) => [...rows])));
     expect(corpus(PRETRAINING, rng(7)).rows(0, 8)).not.toEqual(all[0]);
@@ -126,10 +135,15 @@ describe('rows of a corpus', () => {
   });
 
   test('settings that are no probabilities are refused', () => {
-    expect(() => corpus({ ...PRETRAINING, noise: 1.5 }, rng(1))).toThrow('corpus: noise = 1.5: must be a number at least 0 and at most 1');
-    expect(() => corpus({ ...PRETRAINING, wrong: NaN }, rng(1))).toThrow('corpus: wrong = NaN: must be a number at least 0 and at most 1');
+    expect(() => corpus({ ...PRETRAINING, noise: 1.5 }, rng(1))).toThrow(
+      'corpus: noise = 1.5: must be a number at least 0 and at most 1',
+    );
+    expect(() => corpus({ ...PRETRAINING, wrong: NaN }, rng(1))).toThrow(
+      'corpus: wrong = NaN: must be a number at least 0 and at most 1',
+    );
     expect(() => demonstrations({ think: 0.9, spread: 0.4, waffle: 0 }, rng(1))).toThrow(
-      'demonstrations: think = 0.9, spread = 0.4: would make VAR think with probability 1.100: choose a smaller spread');
+      'demonstrations: think = 0.9, spread = 0.4: would make VAR think with probability 1.100: choose a smaller spread',
+    );
   });
 });
 
@@ -153,7 +167,8 @@ describe('chatter', () => {
       followers.set(word, counts.set(next, (counts.get(next) ?? 0) + 1));
     });
     for (const [word, counts] of followers) {
-      const sorted = [...counts.values()].sort((a, b) => b - a), total = sorted.reduce((a, b) => a + b);
+      const sorted = [...counts.values()].sort((a, b) => b - a);
+      const total = sorted.reduce((a, b) => a + b);
       if (total < 500) continue;
       const usual = sorted.slice(0, 4).reduce((a, b) => a + b) / total;
       expect(usual, word).toBeGreaterThan(0.7 - 4 * Math.sqrt(0.7 * 0.3 / total));
@@ -162,14 +177,19 @@ describe('chatter', () => {
   });
 
   test('with noise 1 is 21 characters, each as likely', () => {
-    const n = 40_000, noisy = chatter(rng(9).stream(), n, 1);
-    for (const character of 'ghijklmnopqrstuvwxyz ') expect(errors(noisy.split(character).length - 1, n, 1 / 21), character).toBeLessThan(4);
+    const n = 40_000;
+    const noisy = chatter(rng(9).stream(), n, 1);
+    for (const character of 'ghijklmnopqrstuvwxyz ') {
+      expect(errors(noisy.split(character).length - 1, n, 1 / 21), character).toBeLessThan(4);
+    }
   });
 
   test('replaces characters in the share of `noise`', () => {
-    const n = 200_000, share = (text: string) => (text.split(' ').length - 1) / n;
+    const n = 200_000;
+    const share = (text: string) => (text.split(' ').length - 1) / n;
     const expected = 0.5 * share(plain) + 0.5 / 21;
-    expect(Math.abs(share(chatter(rng(10).stream(), n, 0.5)) - expected)).toBeLessThan(0.005);   // 4 standard errors of about .001
+    // 4 standard errors of about .001
+    expect(Math.abs(share(chatter(rng(10).stream(), n, 0.5)) - expected)).toBeLessThan(0.005);
   });
 
   test('has the length that was asked for', () => {
@@ -181,7 +201,8 @@ describe('chatter', () => {
 
 describe('demonstrations', () => {
   const batch = demonstrations({ think: 0.5, spread: 0, waffle: 0.3 }, rng(11)).rows(0, 4000);
-  const rows = rowsOf(batch.rows), problems = rows.map((row) => read(row)!);
+  const rows = rowsOf(batch.rows);
+  const problems = rows.map((row) => read(row)!);
 
   test('are right answers to training questions, padded with `.`', () => {
     expect(problems.filter(({ question }) => splitOf(question) !== 'train')).toEqual([]);
@@ -190,7 +211,8 @@ describe('demonstrations', () => {
   });
 
   test('think in half of the rows and waffle in 30% of the others', () => {
-    const think = problems.filter(({ style }) => style === 'think').length, waffle = problems.filter(({ style }) => style === 'waffle').length;
+    const think = problems.filter(({ style }) => style === 'think').length;
+    const waffle = problems.filter(({ style }) => style === 'waffle').length;
     expect(errors(think, rows.length, 0.5)).toBeLessThan(4);
     expect(errors(waffle, rows.length - think, 0.3)).toBeLessThan(4);
   });
@@ -198,7 +220,9 @@ describe('demonstrations', () => {
   test('count the response up to its first `.` and nothing else', () => {
     expect(batch.mask).toHaveLength(4000 * 23);
     rows.forEach((row, i) => {
-      const counted = [...batch.mask.subarray(i * 23, (i + 1) * 23)].map((m, target) => (m === 1 ? row[target + 1] : '')).join('');
+      const counted = [...batch.mask.subarray(i * 23, (i + 1) * 23)]
+        .map((m, target) => (m === 1 ? row[target + 1] : ''))
+        .join('');
       expect(counted).toBe(row.slice(12, row.indexOf('.') + 1));
     });
     expect(new Set(batch.mask)).toEqual(new Set([0, 1]));

@@ -5,7 +5,9 @@ import { corpus, decode, encode, evaluationSet, PROMPT, ROW, TASKS, verdict } fr
 import { read, solve } from './reader.ts';
 
 const questions = (prompts: Int32Array) =>
-  Array.from({ length: prompts.length / PROMPT }, (_, i) => decode(prompts.subarray(i * PROMPT, (i + 1) * PROMPT)).slice(1, 11));
+  Array.from({ length: prompts.length / PROMPT }, (_, i) =>
+    decode(prompts.subarray(i * PROMPT, (i + 1) * PROMPT)).slice(1, 11),
+  );
 
 describe('an evaluation set', () => {
   const sets = { test: evaluationSet('test', 200, 777), validation: evaluationSet('validation', 50, 778) };
@@ -14,7 +16,8 @@ describe('an evaluation set', () => {
     ['test', 200, 0],
     ['validation', 50, 1],
   ] as const)('%s: %i different questions of each task, all of the split', (split, perTask, remainder) => {
-    const set = sets[split], asked = questions(set.prompts);
+    const set = sets[split];
+    const asked = questions(set.prompts);
     expect(new Set(asked).size).toBe(10 * perTask);
     expect(set.names).toEqual(TASKS.map(({ name }) => name));
     asked.forEach((question, i) => {
@@ -28,19 +31,27 @@ describe('an evaluation set', () => {
   test('shares no question with a training stream', () => {
     const held = new Set([...questions(sets.test.prompts), ...questions(sets.validation.prompts)]);
     const rows = corpus({ density: 1, noise: 0, wrong: 0, think: 0, spread: 0, waffle: 0 }, rng(1)).rows(0, 20_000);
-    const asked = Array.from({ length: 20_000 }, (_, i) => read(decode(rows.subarray(i * ROW, (i + 1) * ROW)))!.question);
+    const asked = Array.from(
+      { length: 20_000 },
+      (_, i) => read(decode(rows.subarray(i * ROW, (i + 1) * ROW)))!.question,
+    );
     expect(asked.filter((question) => held.has(question))).toEqual([]);
   });
 
   test('depends on the seed alone, and a smaller one is the start of a larger one', () => {
     expect(evaluationSet('test', 200, 777)).toEqual(sets.test);
-    const small = questions(evaluationSet('test', 5, 777).prompts), large = questions(sets.test.prompts);
-    TASKS.forEach((_, task) => expect(small.slice(task * 5, task * 5 + 5)).toEqual(large.slice(task * 200, task * 200 + 5)));
+    const small = questions(evaluationSet('test', 5, 777).prompts);
+    const large = questions(sets.test.prompts);
+    TASKS.forEach((_, task) =>
+      expect(small.slice(task * 5, task * 5 + 5)).toEqual(large.slice(task * 200, task * 200 + 5)),
+    );
     expect(questions(evaluationSet('test', 5, 778).prompts)).not.toEqual(small);
   });
 
   test('is refused when a task runs out of questions', () => {
-    expect(() => evaluationSet('test', 300, 1)).toThrow('evaluation set: 300 test questions per task: BOO has only 258');
+    expect(() => evaluationSet('test', 300, 1)).toThrow(
+      'evaluation set: 300 test questions per task: BOO has only 258',
+    );
   });
 });
 

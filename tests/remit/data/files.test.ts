@@ -7,7 +7,8 @@ import { ConfigError, FormatError } from '../../../engine/errors.ts';
 import { readText, type TextOptions } from '../../../remit/data/files.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'remit-files-'));
-let folder = '', count = 0;
+let folder = '';
+let count = 0;
 beforeEach(() => mkdirSync(folder = join(root, String(count++))));
 afterAll(() => rmSync(root, { recursive: true }));
 
@@ -59,12 +60,17 @@ describe('readText', () => {
   });
 
   test('refuses a link out of the folder', () => {
-    const outside = put('secret.txt', 'text'), sibling = put('data-2/b.txt', 'text');
+    const outside = put('secret.txt', 'text');
+    const sibling = put('data-2/b.txt', 'text');
     put('data/a.txt', 'text');
     for (const target of [outside, sibling, dirname(sibling)]) {
       const link = join(folder, 'data/link.txt');
       symlinkSync(target, link);
-      refusal(join(folder, 'data'), ConfigError, `${link}: is a link to ${target}, outside the folder: copy the text in`);
+      refusal(
+        join(folder, 'data'),
+        ConfigError,
+        `${link}: is a link to ${target}, outside the folder: copy the text in`,
+      );
       rmSync(link);
     }
   });
@@ -83,21 +89,32 @@ describe('readText', () => {
     refusal(folder, ConfigError, `${folder}: no .txt or .jsonl file in this folder`);
   });
 
-  test.skipIf(process.platform === 'win32')('refuses a pipe without waiting for it (Windows has none among its files)', () => {
-    const path = join(folder, 'pipe.txt');
-    execFileSync('mkfifo', [path]);
-    refusal(path, ConfigError, `${path}: is not a regular file`);
-  });
+  test.skipIf(process.platform === 'win32')(
+    'refuses a pipe without waiting for it (Windows has none among its files)',
+    () => {
+      const path = join(folder, 'pipe.txt');
+      execFileSync('mkfifo', [path]);
+      refusal(path, ConfigError, `${path}: is not a regular file`);
+    },
+  );
 
   test('refuses more text than fits, counted over all files', () => {
     put('a.txt', '12345');
     put('b.txt', '123456');
-    refusal(folder, ConfigError, `${folder}: 11 bytes of text: at most 10 can be read: give a part of it`, { maxBytes: 10 });
+    refusal(folder, ConfigError, `${folder}: 11 bytes of text: at most 10 can be read: give a part of it`, {
+      maxBytes: 10,
+    });
     expect(readText(folder, { maxBytes: 11 })).toHaveLength(12);
   });
 
   test('refuses a file without text', () => {
-    for (const [name, contents] of [['a.txt', ''], ['b.txt', ' \n'], ['c.jsonl', '\n'], ['d.jsonl', '{"text":""}'], ['e.txt', '\uFEFF']] as const) {
+    for (const [name, contents] of [
+      ['a.txt', ''],
+      ['b.txt', ' \n'],
+      ['c.jsonl', '\n'],
+      ['d.jsonl', '{"text":""}'],
+      ['e.txt', '\uFEFF'],
+    ] as const) {
       const path = put(name, contents);
       refusal(path, FormatError, `${path}: is empty: there is no text to learn from`);
     }
@@ -105,7 +122,8 @@ describe('readText', () => {
 
   test('refuses bytes that are not UTF-8, and says which is the first', () => {
     const rest = 'is not UTF-8 text: convert it first, for example with iconv -t utf-8';
-    const bytes = (...parts: (string | number)[]) => Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : Buffer.of(part))));
+    const bytes = (...parts: (string | number)[]) =>
+      Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : Buffer.of(part))));
     for (const [contents, at] of [
       [bytes('a', 0xe9, 'b'), 'byte 2 (line 1) is 0x62'], // a character of three bytes began, and does not go on
       [bytes('é\n😀\n', 0xff), 'byte 8 (line 3) is 0xff'],
@@ -121,17 +139,27 @@ describe('readText', () => {
   });
 
   test('refuses UTF-16 and UTF-32 by their mark, and what holds NUL bytes', () => {
-    for (const [mark, name] of [[[0xff, 0xfe, 0x61, 0], 'UTF-16'], [[0xfe, 0xff, 0, 0x61], 'UTF-16'], [[0xff, 0xfe, 0, 0], 'UTF-32'], [[0, 0, 0xfe, 0xff], 'UTF-32']] as const) {
+    for (const [mark, name] of [
+      [[0xff, 0xfe, 0x61, 0], 'UTF-16'],
+      [[0xfe, 0xff, 0, 0x61], 'UTF-16'],
+      [[0xff, 0xfe, 0, 0], 'UTF-32'],
+      [[0, 0, 0xfe, 0xff], 'UTF-32'],
+    ] as const) {
       const path = put('a.txt', Uint8Array.from(mark));
       refusal(path, FormatError, `${path}: is ${name}: convert it first: iconv -f ${name} -t utf-8`);
     }
     const path = put('b.txt', Uint8Array.of(0x61, 0, 0x62, 0));
-    refusal(path, FormatError, `${path}: byte 1 is NUL: is no text: a binary file, or UTF-16 without a mark, which iconv -f utf-16le -t utf-8 converts`);
+    refusal(
+      path,
+      FormatError,
+      `${path}: byte 1 is NUL: is no text: a binary file, or UTF-16 without a mark, which iconv -f utf-16le -t utf-8 converts`,
+    );
   });
 
   test('names file, line and fault of a .jsonl file', () => {
     const first = '{"text":"fine"}\n\n';
-    const bad = (line: string) => put('a.jsonl', first + line), where = `${folder}/a.jsonl:3`;
+    const bad = (line: string) => put('a.jsonl', first + line);
+    const where = `${folder}/a.jsonl:3`;
     refusal(bad('[1]'), FormatError, `${where}: must be a JSON object with a field "text"`);
     refusal(bad('null'), FormatError, `${where}: must be a JSON object with a field "text"`);
     refusal(bad('{"title":"x","body":"y"}'), FormatError, `${where}: has no field "text": its fields are title, body`);
@@ -140,11 +168,17 @@ describe('readText', () => {
     refusal(bad('{"text":null}'), FormatError, `${where}: field "text" = null: must be a string`);
     expect(() => readText(bad('{"text":'))).toThrow(FormatError);
     expect(() => readText(bad('{"text":'))).toThrow(`data: ${where}: is not JSON: `);
-    expect(() => readText(put('a.jsonl', '{"text":"x"}'), { field: 'toString' })).toThrow('has no field "toString": its fields are text');
+    expect(() => readText(put('a.jsonl', '{"text":"x"}'), { field: 'toString' })).toThrow(
+      'has no field "toString": its fields are text',
+    );
   });
 
   test('refuses packed files, and those that Git LFS has not brought yet', () => {
-    for (const [name, begin] of [['gzip', [0x1f, 0x8b, 8]], ['zip', [0x50, 0x4b, 3, 4]], ['zstd', [0x28, 0xb5, 0x2f, 0xfd]]] as const) {
+    for (const [name, begin] of [
+      ['gzip', [0x1f, 0x8b, 8]],
+      ['zip', [0x50, 0x4b, 3, 4]],
+      ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
+    ] as const) {
       const path = put('a.txt', Uint8Array.from(begin));
       refusal(path, FormatError, `${path}: is a ${name} archive: unpack it first`);
     }
@@ -156,7 +190,11 @@ describe('readText', () => {
     const path = put('a.jsonl', '{"text":"one","text":"two"}');
     refusal(path, FormatError, `${path}:1: has "text" twice`);
     put('a.jsonl', '{"text":"a\\ud83d"}');
-    refusal(path, FormatError, `${path}:1: field "text": half of a surrogate pair (an escape such as \\ud83d alone): is no Unicode text`);
+    refusal(
+      path,
+      FormatError,
+      `${path}:1: field "text": half of a surrogate pair (an escape such as \\ud83d alone): is no Unicode text`,
+    );
     put('a.jsonl', `{"text":"x","deep":${'['.repeat(200_000)}${']'.repeat(200_000)}}`);
     refusal(path, FormatError, `${path}:1: is nested deeper than 100 levels`);
     put('a.jsonl', '{"text":"\\"text\\":1","body":"{\\"text\\":","t\\u0065xt2":"\\\\"}');
@@ -173,9 +211,26 @@ describe('readText', () => {
 
   test('passes over what is hidden, empty or no text in a folder, and names it', () => {
     const told: string[] = [];
-    for (const name of ['.git/a.txt', '.ipynb_checkpoints/b.txt', '._c.txt', 'notes.md', 'none.txt', 'c.txt', 'd/.e.txt']) put(name, name === 'none.txt' ? '' : name);
+    for (const name of [
+      '.git/a.txt',
+      '.ipynb_checkpoints/b.txt',
+      '._c.txt',
+      'notes.md',
+      'none.txt',
+      'c.txt',
+      'd/.e.txt',
+    ]) {
+      put(name, name === 'none.txt' ? '' : name);
+    }
     expect(readText(folder, { notice: (line) => told.push(line) })).toBe('c.txt');
-    const names = ['._c.txt (hidden)', '.git (hidden)', '.ipynb_checkpoints (hidden)', 'd/.e.txt (hidden)', 'none.txt (empty)', 'notes.md (neither .txt nor .jsonl)'];
+    const names = [
+      '._c.txt (hidden)',
+      '.git (hidden)',
+      '.ipynb_checkpoints (hidden)',
+      'd/.e.txt (hidden)',
+      'none.txt (empty)',
+      'notes.md (neither .txt nor .jsonl)',
+    ];
     expect(told).toEqual([`data: ${folder}: not read: ${names.join(', ')}`]);
     expect(readText(join(folder, '.git'))).toBe('.git/a.txt'); // what was named is read
     expect(readText(join(folder, 'd/.e.txt'))).toBe('d/.e.txt');
@@ -234,18 +289,27 @@ describe('readText', () => {
 
   test('control characters of a file name are escaped in messages', () => {
     const path = put('a\n\u001b[31m.csv', 'x');
-    expect(() => readText(path)).toThrow(new ConfigError(`data: ${folder}/a\\u000a\\u001b[31m.csv: must be a .txt file, a .jsonl file or a folder of those`));
+    expect(() => readText(path)).toThrow(
+      new ConfigError(
+        `data: ${folder}/a\\u000a\\u001b[31m.csv: must be a .txt file, a .jsonl file or a folder of those`,
+      ),
+    );
     expect(() => readText(path)).toThrow(/a\\u000a\\u001b\[31m/);
   });
 
-  test.each([['a.txt', (n: number) => 'x'.repeat(n)], ['a.jsonl', (n: number) => `{"text":"${'x'.repeat(n)}"}`]] as const)('one line of 50 MB in %s is read', (name, contents) => {
+  test.each([
+    ['a.txt', (n: number) => 'x'.repeat(n)],
+    ['a.jsonl', (n: number) => `{"text":"${'x'.repeat(n)}"}`],
+  ] as const)('one line of 50 MB in %s is read', (name, contents) => {
     expect(readText(put(name, contents(50e6)))).toHaveLength(50e6);
   });
 
   test('refuses options that it does not have', () => {
     const path = put('a.txt', 'x');
     expect(() => readText(path, 'body' as never)).toThrow(ConfigError);
-    expect(() => readText(path, { feild: 'x' } as never)).toThrow('readText: feild: no such option: did you mean field?');
+    expect(() => readText(path, { feild: 'x' } as never)).toThrow(
+      'readText: feild: no such option: did you mean field?',
+    );
     expect(() => readText('')).toThrow(ConfigError);
   });
 });

@@ -47,7 +47,8 @@ describe('tasks', () => {
   });
 
   test('LOK has each key once, VAR assigns one time in five', () => {
-    const stream = rng(2).stream(), n = 4000;
+    const stream = rng(2).stream();
+    const n = 4000;
     const draw = (task: number) => Array.from({ length: n }, () => TASKS[task]!.draw(stream).question);
     const keys = draw(7).map((question) => [...question.slice(2).replaceAll(/(.)./g, '$1')].sort().join(''));
     expect(new Set(keys)).toEqual(new Set(['abcd']));
@@ -57,8 +58,11 @@ describe('tasks', () => {
 
 describe('splits', () => {
   test('a tenth of the questions is for testing, a tenth for validation', () => {
-    const stream = rng(3).stream(), n = 20_000, count = { test: 0, validation: 0, train: 0 };
-    for (let i = 0; i < n; i++) count[splitOf(TASKS[8]!.draw(stream).question)]++;   // CMP: 1.6 million questions, hardly a repeat
+    const stream = rng(3).stream();
+    const n = 20_000;
+    const count = { test: 0, validation: 0, train: 0 };
+    // CMP: 1.6 million questions, hardly a repeat
+    for (let i = 0; i < n; i++) count[splitOf(TASKS[8]!.draw(stream).question)]++;
     expect(errors(count.test, n, 0.1)).toBeLessThan(4);
     expect(errors(count.validation, n, 0.1)).toBeLessThan(4);
     expect(errors(count.train, n, 0.8)).toBeLessThan(4);
@@ -78,8 +82,12 @@ describe('splits', () => {
   });
 
   test('training questions come from every task alike', () => {
-    const stream = rng(5).stream(), n = 10_000, drawn = Array.from({ length: n }, () => trainQuestion(stream));
-    expect(drawn.filter(({ task, question }) => question[0] !== TASKS[task]!.tag || splitOf(question) !== 'train')).toEqual([]);
+    const stream = rng(5).stream();
+    const n = 10_000;
+    const drawn = Array.from({ length: n }, () => trainQuestion(stream));
+    expect(
+      drawn.filter(({ task, question }) => question[0] !== TASKS[task]!.tag || splitOf(question) !== 'train'),
+    ).toEqual([]);
     const counts = TASKS.map((_, task) => drawn.filter((problem) => problem.task === task).length);
     for (const hits of counts) expect(errors(hits, n, 0.1)).toBeLessThan(4);
   });

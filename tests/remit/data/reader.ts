@@ -1,5 +1,5 @@
-// A second opinion on rows of the tiny world for the tests here: takes a row apart by its punctuation and works problems out by
-// itself, from the question's ten characters alone. It shares no code with the generators.
+// A second opinion on rows of the tiny world for the tests here: takes a row apart by its punctuation and works
+// problems out by itself, from the question's ten characters alone. It shares no code with the generators.
 
 export interface Read {
   readonly question: string;
@@ -14,7 +14,10 @@ export interface Read {
 
 const RESPONSE = /^(?:\[((?:[,;:!'"][0-9a-f]){4})|~([,;:!'"]{2,7}))?\]([0-9a-f])\.(.*)$/;
 
-/** undefined when the row holds no problem. Throws when what follows a question is not a response of one of the three styles. */
+/**
+ * undefined when the row holds no problem. Throws when what follows a question is not a response of one of the three
+ * styles.
+ */
 export function read(row: string): Read | undefined {
   if (row[11] !== '?') return undefined;
   const parts = RESPONSE.exec(row.slice(12));
@@ -46,7 +49,8 @@ export const QUESTIONS: Record<string, RegExp> = {
 
 /** The four states of a question, worked out anew. */
 export function solve(question: string): string {
-  const tag = question[0]!, start = question[1]!;
+  const tag = question[0]!;
+  const start = question[1]!;
   const pairs = [2, 4, 6, 8].map((i) => [question[i]!, question[i + 1]!] as const);
   if (tag === 'N') {
     const heaps = pairs.map(([letter, n]) => (letter === start ? Number(n) : 0));
@@ -54,7 +58,8 @@ export function solve(question: string): string {
   }
   if (tag === 'C') {
     const table = Object.fromEntries(pairs);
-    const walk = (state: string, left: number): string => (left === 0 ? '' : table[state]! + walk(table[state]!, left - 1));
+    const walk = (state: string, left: number): string =>
+      left === 0 ? '' : table[state]! + walk(table[state]!, left - 1);
     return walk(start, 4);
   }
   const ring = { S: '0123456789', M: '01234', K: '0123456', V: '012345', P: 'abcdef' }[tag];
@@ -81,4 +86,5 @@ export function solve(question: string): string {
 }
 
 /** How many standard errors the share of `hits` in n trials is away from p. */
-export const errors = (hits: number, n: number, p: number): number => Math.abs(hits - n * p) / Math.sqrt(n * p * (1 - p));
+export const errors = (hits: number, n: number, p: number): number =>
+  Math.abs(hits - n * p) / Math.sqrt(n * p * (1 - p));

@@ -9,7 +9,11 @@ import { errors } from './reader.ts';
 const positions = (n: number) => Int32Array.from({ length: n }, (_, i) => i);
 
 describe('a text corpus', () => {
-  const shape = fc.record({ context: fc.integer({ min: 1, max: 20 }), extra: fc.nat({ max: 200 }), validation: fc.constantFrom(0, 0.1, 0.25, 0.5) });
+  const shape = fc.record({
+    context: fc.integer({ min: 1, max: 20 }),
+    extra: fc.nat({ max: 200 }),
+    validation: fc.constantFrom(0, 0.1, 0.25, 0.5),
+  });
 
   test('trains on runs of the first part, validates on the last', () => {
     fc.assert(fc.property(shape, fc.nat(), ({ context, extra, validation }, seed) => {
@@ -20,14 +24,17 @@ describe('a text corpus', () => {
 
       const rows = text.rows(seed % 100, 3);
       expect(rows).toHaveLength(3 * (context + 1));
-      expect(rows.every((token, i) => token < text.trainTokens && (i % (context + 1) === 0 || token === rows[i - 1]! + 1))).toBe(true);
+      expect(
+        rows.every((token, i) => token < text.trainTokens && (i % (context + 1) === 0 || token === rows[i - 1]! + 1)),
+      ).toBe(true);
     }));
   });
 
   test('validation targets follow one another: none twice, none left out but a rest shorter than a row', () => {
     fc.assert(fc.property(shape, ({ context, extra }) => {
       const text = textCorpus(positions(4 * (context + 1) + extra), { context, validation: 0.5 }, rng(1));
-      const rows = text.validationRows(), targets = [...rows].filter((_, i) => i % (context + 1) > 0);
+      const rows = text.validationRows();
+      const targets = [...rows].filter((_, i) => i % (context + 1) > 0);
       expect(targets).toEqual(targets.map((_, i) => text.trainTokens + 1 + i));
       expect(rows.length % (context + 1)).toBe(0);
       expect(text.validationTokens - 1 - targets.length).toBeLessThan(context);
@@ -44,8 +51,10 @@ describe('a text corpus', () => {
   });
 
   test('gives any step without those before it', () => {
-    const settings = { context: 8, validation: 0.1 }, tokens = positions(1000);
-    const inOrder = textCorpus(tokens, settings, rng(3)), all = [0, 1, 2, 3].map((step) => inOrder.rows(step, 4));
+    const settings = { context: 8, validation: 0.1 };
+    const tokens = positions(1000);
+    const inOrder = textCorpus(tokens, settings, rng(3));
+    const all = [0, 1, 2, 3].map((step) => inOrder.rows(step, 4));
     expect(textCorpus(tokens, settings, rng(3)).rows(3, 4)).toEqual(all[3]);
     expect(textCorpus(tokens, settings, rng(3)).rows(0, 16)).toEqual(Int32Array.from(all.flatMap((rows) => [...rows])));
     expect(textCorpus(tokens, settings, rng(4)).rows(0, 4)).not.toEqual(all[0]);
@@ -54,11 +63,17 @@ describe('a text corpus', () => {
   test('a text of exactly one row each is enough, one token less is not', () => {
     expect(textCorpus(positions(10), { context: 4, validation: 0.5 }, rng(1)).rows(0, 1)).toEqual(positions(5));
     expect(() => textCorpus(positions(9), { context: 4, validation: 0.5 }, rng(1))).toThrow(
-      new ConfigError('data: text of 9 tokens: leaves 4 for training, and context 4 needs 5: give more text, or a context of at most 3'));
+      new ConfigError(
+        'data: text of 9 tokens: leaves 4 for training, and context 4 needs 5: give more text, or a context of at most 3',
+      ),
+    );
     expect(() => textCorpus(positions(1), { context: 4, validation: 0 }, rng(1))).toThrow(
       new ConfigError('data: text of 1 tokens: leaves 1 for training, and context 4 needs 5: give more text'));
     expect(() => textCorpus(positions(40), { context: 4, validation: 0.01 }, rng(1))).toThrow(
-      new ConfigError('data: text of 40 tokens: leaves 1 for validation, which needs 2: give more text or a larger share'));
+      new ConfigError(
+        'data: text of 40 tokens: leaves 1 for validation, which needs 2: give more text or a larger share',
+      ),
+    );
   });
 
   test('a validation part shorter than a row is one shorter row', () => {
@@ -69,7 +84,11 @@ describe('a text corpus', () => {
   });
 
   test('settings out of range are refused', () => {
-    expect(() => textCorpus(positions(9), { context: 0, validation: 0 }, rng(1))).toThrow('textCorpus: context = 0: must be a whole number of at least 1');
-    expect(() => textCorpus(positions(9), { context: 2, validation: 1 }, rng(1))).toThrow('textCorpus: validation = 1: must be a number at least 0 and below 1');
+    expect(() => textCorpus(positions(9), { context: 0, validation: 0 }, rng(1))).toThrow(
+      'textCorpus: context = 0: must be a whole number of at least 1',
+    );
+    expect(() => textCorpus(positions(9), { context: 2, validation: 1 }, rng(1))).toThrow(
+      'textCorpus: validation = 1: must be a number at least 0 and below 1',
+    );
   });
 });

@@ -1,5 +1,5 @@
-// Phase 4 on a task that can be learned in seconds: on policy the ratio is exactly 1 and the divergence begins at exactly 0; several updates
-// per batch move both; and every kind of advantage learns.
+// Phase 4 on a task that can be learned in seconds: on policy the ratio is exactly 1 and the divergence begins at
+// exactly 0; several updates per batch move both; and every kind of advantage learns.
 
 import { beforeAll, describe, expect, test } from 'vitest';
 import { CpuBackend } from '../../../engine/cpu/backend.ts';
@@ -20,7 +20,8 @@ import type { Task } from '../../../remit/rl/task.ts';
 
 beforeAll(() => useBackend(new CpuBackend()));
 
-const V = 70, STOP = 3;
+const V = 70;
+const STOP = 3;
 
 /** Right is an answer whose first token is even: half of what a fresh model says. */
 const even: Task = {
@@ -33,14 +34,20 @@ const configOf = (...flags: [string, string][]): Config => resolveConfig({ flags
   ['rl.steps', '4'], ['rl.warmup', '0'], ['rl.prompts', '4'], ['rl.samples', '8'], ['rl.rate', '5e-3'], ...flags,
 ] }).config;
 
-const fresh = (config: Config): Transformer => new Transformer({ ...config.model, vocabulary: V }, rng(config.seed).fold('init'));
+const fresh = (config: Config): Transformer =>
+  new Transformer({ ...config.model, vocabulary: V }, rng(config.seed).fold('init'));
 
 /** A step of RL, and what it measures beside loss and norm. */
 type RlRecord = StepRecord & Record<'reward' | 'kl' | 'clipFraction' | 'entropy' | 'length' | 'thinkRate', number>;
 
 async function learn(config: Config, base = fresh(config)) {
-  const records: RlRecord[] = [], saved: string[] = [];
-  const model = await rl(config, even, base, { ...quietRun, log: (record) => void records.push(record as RlRecord), save: async (phase) => void saved.push(phase) });
+  const records: RlRecord[] = [];
+  const saved: string[] = [];
+  const model = await rl(config, even, base, {
+    ...quietRun,
+    log: (record) => void records.push(record as RlRecord),
+    save: async (phase) => void saved.push(phase),
+  });
   return { model, base, records, saved };
 }
 
@@ -61,13 +68,38 @@ describe('one update per batch', () => {
   });
 
   test.each([1, 1.7])('the first record says what the samples say, at temperature %d', async (temperature) => {
-    const config = configOf(['rl.temperature', `${temperature}`]), { records, base } = await learn(config), { rl: { prompts, samples } } = config, B = prompts * samples;
-    const { rows, mask, rewards, lengths, first } = await rollout(base, even, { from: 0, prompts, samples, temperature, seed: rng(config.seed).fold('rollout').at(0) });
-    const tokens = nextTokens(rows, B, mask), T = tokens.inputs.shape[1]!, gains = advantages(rewards, samples, 'rloo');
-    const own = await noGrad(() => logProb(affine(base.forward(tokens.inputs), { factor: 1 / temperature }), tokens.targets)).read(), count = mask.reduce((n, m) => n + m, 0);
-    expect(records[0]).toMatchObject({ tokens: count, reward: meanOf(rewards), length: meanOf(lengths), thinkRate: meanOf(first.map((token) => +(token === encode('[')[0]!))), clipFraction: 0, kl: 0 });
+    const config = configOf(['rl.temperature', `${temperature}`]);
+    const { records, base } = await learn(config);
+    const { rl: { prompts, samples } } = config;
+    const B = prompts * samples;
+    const { rows, mask, rewards, lengths, first } = await rollout(base, even, {
+      from: 0,
+      prompts,
+      samples,
+      temperature,
+      seed: rng(config.seed).fold('rollout').at(0),
+    });
+    const tokens = nextTokens(rows, B, mask);
+    const T = tokens.inputs.shape[1]!;
+    const gains = advantages(rewards, samples, 'rloo');
+    const own = await noGrad(() =>
+      logProb(affine(base.forward(tokens.inputs), { factor: 1 / temperature }), tokens.targets),
+    ).read();
+    const count = mask.reduce((n, m) => n + m, 0);
+    expect(records[0]).toMatchObject({
+      tokens: count,
+      reward: meanOf(rewards),
+      length: meanOf(lengths),
+      thinkRate: meanOf(first.map((token) => +(token === encode('[')[0]!))),
+      clipFraction: 0,
+      kl: 0,
+    });
     expect(records[0]!.entropy).toBeCloseTo(-meanOf(own) * own.length / count, 5);
-    expect(records[0]!.loss).toBeCloseTo(-mask.reduce((total, m, i) => total + m * gains[Math.floor(i / T)]!, 0) / count, 5); // ratio 1: minus the mean advantage of a token
+    // ratio 1: minus the mean advantage of a token
+    expect(records[0]!.loss).toBeCloseTo(
+      -mask.reduce((total, m, i) => total + m * gains[Math.floor(i / T)]!, 0) / count,
+      5,
+    );
     expect(Array.from(own).every((x, i) => mask[i] === 1 || x === 0)).toBe(true);
   });
 });
@@ -81,26 +113,31 @@ describe('several updates per batch', () => {
   });
 
   test('begin on policy: three updates cut off what a clip of 1e-9 cuts, the first of them nothing', async () => {
-    const still = await learn(configOf(['rl.updates', '2'], ['rl.ratioClip', '1e-9'], ['rl.rate', '1e-30'])); // too small to move single precision
+    // too small to move single precision
+    const still = await learn(configOf(['rl.updates', '2'], ['rl.ratioClip', '1e-9'], ['rl.rate', '1e-30']));
     expect(still.records.map(({ clipFraction, kl }) => [clipFraction, kl])).toEqual([[0, 0], [0, 0], [0, 0], [0, 0]]);
     const moved = await learn(configOf(['rl.updates', '2'], ['rl.ratioClip', '1e-9']));
     expect(moved.records[0]!.clipFraction).toBeGreaterThan(0);
   });
 
   test('do so at another temperature too: old and new are scored alike', async () => {
-    const { records } = await learn(configOf(['rl.updates', '2'], ['rl.ratioClip', '1e-9'], ['rl.rate', '1e-30'], ['rl.temperature', '2.5']));
+    const { records } = await learn(
+      configOf(['rl.updates', '2'], ['rl.ratioClip', '1e-9'], ['rl.rate', '1e-30'], ['rl.temperature', '2.5']),
+    );
     expect(records.map(({ clipFraction, kl }) => [clipFraction, kl])).toEqual([[0, 0], [0, 0], [0, 0], [0, 0]]);
   });
 
   test('learn more from the same samples than one does', async () => {
-    const of = async (updates: number): Promise<number> => meanReward((await learn(configOf(['rl.updates', `${updates}`], ['rl.steps', '12']))).records.slice(-4));
+    const of = async (updates: number): Promise<number> =>
+      meanReward((await learn(configOf(['rl.updates', `${updates}`], ['rl.steps', '12']))).records.slice(-4));
     expect(await of(4)).toBeGreaterThan(await of(1));
   });
 });
 
 describe.each(['rloo', 'grpo', 'dr-grpo', 'reinforce'])('%s', (advantage) => {
   test('learns: from half of the answers right to nearly all, and again with the same bits', async () => {
-    const config = configOf(['rl.advantage', advantage], ['rl.steps', '40'], ['rl.rate', '1e-2']), { records, model, base, saved } = await learn(config);
+    const config = configOf(['rl.advantage', advantage], ['rl.steps', '40'], ['rl.rate', '1e-2']);
+    const { records, model, base, saved } = await learn(config);
     expect(meanReward(records.slice(0, 2))).toBeLessThan(0.75);
     expect(meanReward(records.slice(-5))).toBeGreaterThan(0.9);
     expect(saved).toEqual(['rl']);
@@ -112,7 +149,15 @@ describe.each(['rloo', 'grpo', 'dr-grpo', 'reinforce'])('%s', (advantage) => {
 });
 
 test('reinforce needs one sample per question only, and its baseline follows the rewards', async () => {
-  const { records } = await learn(configOf(['rl.advantage', 'reinforce'], ['rl.samples', '1'], ['rl.prompts', '32'], ['rl.klWeight', '0'], ['rl.steps', '3']));
+  const { records } = await learn(
+    configOf(
+      ['rl.advantage', 'reinforce'],
+      ['rl.samples', '1'],
+      ['rl.prompts', '32'],
+      ['rl.klWeight', '0'],
+      ['rl.steps', '3'],
+    ),
+  );
   expect(records[0]!.loss).toBeLessThanOrEqual(0); // the baseline is 0 at first, so no answer is worse than expected
   expect(records).toHaveLength(3);
 });
@@ -120,16 +165,25 @@ test('reinforce needs one sample per question only, and its baseline follows the
 test('answers that are all right, or all wrong, teach nothing: not a bit of the model changes', async () => {
   const config = configOf();
   for (const reward of [0, 1]) {
-    const base = fresh(config), model = await rl(config, { ...even, question: (n) => ({ ...even.question(n), reward: () => reward }) }, base, quietRun);
+    const base = fresh(config);
+    const model = await rl(
+      config,
+      { ...even, question: (n) => ({ ...even.question(n), reward: () => reward }) },
+      base,
+      quietRun,
+    );
     expect(await host(model)).toEqual(await host(base));
   }
 });
 
 test('every iteration asks new questions, and samples anew', async () => {
-  const asked: number[] = [], judged: string[] = [], config = configOf(['rl.prompts', '2'], ['rl.steps', '3']);
+  const asked: number[] = [];
+  const judged: string[] = [];
+  const config = configOf(['rl.prompts', '2'], ['rl.steps', '3']);
   const task: Task = { ...even, question: (n) => {
     asked.push(n);
-    return { prompt: Int32Array.of(1, 2, 3), reward: (row) => { judged.push(row.join()); return 0; } }; // one prompt, and nothing to learn from
+    // one prompt, and nothing to learn from
+    return { prompt: Int32Array.of(1, 2, 3), reward: (row) => { judged.push(row.join()); return 0; } };
   } };
   await rl(config, task, fresh(config), quietRun);
   expect(asked).toEqual([0, 1, 2, 3, 4, 5]);
@@ -139,13 +193,17 @@ test('every iteration asks new questions, and samples anew', async () => {
 });
 
 test('a heavier penalty keeps the model closer to where it began', async () => {
-  const last = async (klWeight: number): Promise<number> => (await learn(configOf(['rl.klWeight', `${klWeight}`], ['rl.steps', '30']))).records.at(-1)!.kl;
+  const last = async (klWeight: number): Promise<number> =>
+    (await learn(configOf(['rl.klWeight', `${klWeight}`], ['rl.steps', '30']))).records.at(-1)!.kl;
   expect(await last(5)).toBeLessThan(0.5 * (await last(0)));
 });
 
 test('a rate that breaks the model is told by the name of its setting', async () => {
-  const absurd = configOf(['rl.rate', '1'], ['rl.weightDecay', '10'], ['rl.updates', '40']); // an update multiplies each matrix by -9
+  // an update multiplies each matrix by -9
+  const absurd = configOf(['rl.rate', '1'], ['rl.weightDecay', '10'], ['rl.updates', '40']);
   const error: unknown = await learn(absurd).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(DivergedError);
-  expect((error as Error).message).toMatch(/^rl: (loss|gradNorm) is (NaN|Infinity|-Infinity) at step \d: lower rl.rate or rl.clip$/);
+  expect((error as Error).message).toMatch(
+    /^rl: (loss|gradNorm) is (NaN|Infinity|-Infinity) at step \d: lower rl.rate or rl.clip$/,
+  );
 });
