@@ -299,17 +299,7 @@ async function matmuls(gpu: WebGpuBackend, torch: Torch | undefined, small: bool
   const rows: Row[] = [];
   for (const [M, N, K, transA, transB] of small ? smallProducts : products) {
     const params = {
-      batch: 1,
-      M,
-      N,
-      K,
-      transA,
-      transB,
-      strideA: 0,
-      strideB: 0,
-      accumulate: 0,
-      addBias: 0,
-      addResidual: 0,
+      batch: 1, M, N, K, transA, transB, strideA: 0, strideB: 0, accumulate: 0, addBias: 0, addResidual: 0,
     };
     const operands = buffersOf(gpu, { a: normals(M * K, 1), b: normals(K * N, 2), out: M * N });
     const buffers = { ...operands, bias: operands.b!, residual: operands.b! };
@@ -393,17 +383,8 @@ async function memory(gpu: WebGpuBackend, small: boolean): Promise<Row[]> {
   const [count, C, V] = small ? [10, 64, 100] : [65536, 512, 32768];
   const flat = { d0: 1, d1: 1, d2: 1, d3: n, a0: 0, a1: 0, a2: 0, a3: 1, b0: 0, b1: 0, b2: 0, b3: 1 };
   const adamw = {
-    n,
-    nDecay: n,
-    rate: 1e-3,
-    beta1: 0.9,
-    beta2: 0.95,
-    rest1: 0.1,
-    rest2: 0.05,
-    epsilon: 1e-8,
-    weightDecay: 0.05,
-    correction1: 0.1,
-    correction2: 0.05,
+    n, nDecay: n, rate: 1e-3, beta1: 0.9, beta2: 0.95, rest1: 0.1, rest2: 0.05, epsilon: 1e-8, weightDecay: 0.05,
+    correction1: 0.1, correction2: 0.05,
   };
   const tokens = small ? 10 : 2048;
   const rows: Row[] = [];

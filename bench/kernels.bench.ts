@@ -172,17 +172,7 @@ const bytesOf = (buffers: Readonly<Record<string, HostArray>>): number =>
 
 function matmuls(M: number, N: number, K: number, transA: number, transB: number, isReal: boolean): Entry[] {
   const params = {
-    batch: 1,
-    M,
-    N,
-    K,
-    transA,
-    transB,
-    strideA: 0,
-    strideB: 0,
-    accumulate: 0,
-    addBias: 0,
-    addResidual: 0,
+    batch: 1, M, N, K, transA, transB, strideA: 0, strideB: 0, accumulate: 0, addBias: 0, addResidual: 0,
   };
   const operands = { a: normals(M * K, 1), b: normals(K * N, 2), out: floats(M * N) };
   const flops = 2 * M * N * K;
@@ -302,15 +292,7 @@ function adamw(n: number): Entry {
     correction: Float32Array.of(0.1, 0.05),
   };
   const params = {
-    n,
-    nDecay: n,
-    rate: 1e-3,
-    beta1: 0.9,
-    beta2: 0.95,
-    rest1: 0.1,
-    rest2: 0.05,
-    epsilon: 1e-8,
-    weightDecay: 0.05,
+    n, nDecay: n, rate: 1e-3, beta1: 0.9, beta2: 0.95, rest1: 0.1, rest2: 0.05, epsilon: 1e-8, weightDecay: 0.05,
   };
   const one = entry(`adamw ${n}`, adamwKernel, buffers, params, 14 * n);
   return { ...one, bytes: 28 * n }; // values, m and v are both read and written

@@ -159,13 +159,7 @@ function report(work: string, lines: readonly Line[]): void {
     const mine = [...best.values()].find(({ peer }) => peer.startsWith('remit-mini'));
     console.log(`\n${work}${shape === undefined ? '' : ` ${shape}`}`);
     for (const {
-      peer,
-      ms_median: median,
-      ms_min: min,
-      losses,
-      first_step_ms: first,
-      peak_rss_mb: rss,
-      sample,
+      peer, ms_median: median, ms_min: min, losses, first_step_ms: first, peak_rss_mb: rss, sample,
     } of best.values()) {
       const away =
         losses && mine?.losses && highest(mine.losses.map((loss, i) => Math.abs(loss - (losses[i] ?? loss))));

@@ -45,14 +45,7 @@ export class Tensor implements Spec {
       throw new ShapeError(`new Tensor: ${describe(options)}: make tensors with tensor() or variable()`);
     }
     const {
-      shape,
-      dtype,
-      range,
-      storage,
-      needsGrad = false,
-      node = null,
-      gradient = null,
-      arena = currentArena(),
+      shape, dtype, range, storage, needsGrad = false, node = null, gradient = null, arena = currentArena(),
     } = options;
     this.shape = shape;
     this.size = sizeOf(shape);

@@ -19,22 +19,8 @@ import * as softmax from './softmax/softmax.ts';
 import * as tokenWeights from './remit/token-weights.ts';
 
 export const kernels: readonly Kernel[] = [
-  activation,
-  attention,
-  copy,
-  crossEntropy,
-  elementwise,
-  embedding,
-  keepLargest,
-  matmul,
-  norm,
-  optim,
-  policyLoss,
-  random,
-  reduce,
-  rope,
-  softmax,
-  tokenWeights,
+  activation, attention, copy, crossEntropy, elementwise, embedding, keepLargest, matmul, norm, optim, policyLoss,
+  random, reduce, rope, softmax, tokenWeights,
 ].flatMap(kernelsOf);
 
 export const kernelsWithWasm: readonly Kernel[] = kernels.filter((kernel) => kernel.wasm);

@@ -72,18 +72,7 @@ export function checkConfig(config: TransformerConfig): void {
 
 /** How many numbers a model of this shape learns: to be known before memory is taken for what a file describes. */
 export function parameterCount({
-  vocabulary,
-  context,
-  width,
-  layers,
-  heads,
-  kvHeads,
-  hidden,
-  norm,
-  positions,
-  mlp,
-  bias,
-  tied,
+  vocabulary, context, width, layers, heads, kvHeads, hidden, norm, positions, mlp, bias, tied,
 }: TransformerConfig): number {
   const linear = (inputs: number, outputs: number): number => inputs * outputs + (bias ? outputs : 0);
   const gain = norm === 'layer' ? 2 * width : width;

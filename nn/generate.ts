@@ -6,14 +6,7 @@ import type { HostArray } from '../kernels/kernel.ts';
 import { sampleKernel } from '../kernels/random/random.ts';
 import { ConfigError, DivergedError } from '../engine/errors.ts';
 import {
-  anything,
-  checkArguments,
-  checkOptions,
-  optional,
-  real,
-  typedArray,
-  whole,
-  type Rules,
+  anything, checkArguments, checkOptions, optional, real, typedArray, whole, type Rules,
 } from '../engine/options.ts';
 import { slice } from '../engine/ops/shape.ts';
 import { anRng, type Rng } from '../engine/rng.ts';

@@ -6,14 +6,7 @@ import { adamwKernel, biasCorrectionKernel, gradientNormKernel } from '../kernel
 import { fillKernel } from '../kernels/copy/copy.ts';
 import type { Storage } from '../engine/backend.ts';
 import {
-  anything,
-  checkArguments,
-  checkOptions,
-  instance,
-  optional,
-  real,
-  whole,
-  type Rules,
+  anything, checkArguments, checkOptions, instance, optional, real, whole, type Rules,
 } from '../engine/options.ts';
 import { Parameters } from '../engine/parameters.ts';
 import { backend } from '../engine/runtime.ts';

@@ -4,15 +4,7 @@
 
 import { ConfigError } from '../engine/errors.ts';
 import {
-  checkArguments,
-  checkOptions,
-  checkValue,
-  choice,
-  anything,
-  optional,
-  real,
-  whole,
-  type Rules,
+  checkArguments, checkOptions, checkValue, choice, anything, optional, real, whole, type Rules,
 } from '../engine/options.ts';
 
 export type Schedule = (step: number) => number;

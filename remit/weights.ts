@@ -20,14 +20,7 @@ import { reshape } from '../engine/ops/shape.ts';
 import { tokenWeights, type TokenWeightsOptions } from '../engine/ops/token-weights.ts';
 import { sigmoid } from '../engine/ops/unary.ts';
 import {
-  anything,
-  checkArguments,
-  checkOptions,
-  instance,
-  optional,
-  real,
-  toggle,
-  type Rules,
+  anything, checkArguments, checkOptions, instance, optional, real, toggle, type Rules,
 } from '../engine/options.ts';
 import { noGrad } from '../engine/runtime.ts';
 import { Tensor } from '../engine/tensor.ts';

@@ -9,15 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const sources = [
-  'index.ts',
-  'node.ts',
-  'kernels',
-  'engine',
-  'nn',
-  'optim',
-  'remit',
-  'package.json',
-  'tsconfig.json',
+  'index.ts', 'node.ts', 'kernels', 'engine', 'nn', 'optim', 'remit', 'package.json', 'tsconfig.json',
   'tsconfig.build.json',
 ];
 

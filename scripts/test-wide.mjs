@@ -9,13 +9,8 @@ import { fetchNode } from './wide-node.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const tests = [
-  'tests/kernels',
-  'tests/golden.test.ts',
-  'tests/ops.gradient.test.ts',
-  'tests/ops.values.test.ts',
-  'tests/kernels.parity.test.ts',
-  'tests/determinism.test.ts',
-  'tests/engine/threads.test.ts',
+  'tests/kernels', 'tests/golden.test.ts', 'tests/ops.gradient.test.ts', 'tests/ops.values.test.ts',
+  'tests/kernels.parity.test.ts', 'tests/determinism.test.ts', 'tests/engine/threads.test.ts',
   'tests/engine/width.test.ts',
 ];
 

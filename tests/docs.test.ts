@@ -222,11 +222,7 @@ describe('the checks find what is wrong:', () => {
       `${fence}ts file=engine/ops/yours.ts`, fence, '`engine/ops/yours.ts`',
     ].join('\n');
     expect(missing('docs/a.md', text)).toEqual([
-      '01-nothing.md',
-      'engine/nothing.ts',
-      'tests/nothing.test.ts',
-      'kernels/nothing.ts',
-      'kernels/none/',
+      '01-nothing.md', 'engine/nothing.ts', 'tests/nothing.test.ts', 'kernels/nothing.ts', 'kernels/none/',
       'engine/nothing/',
     ]);
   });

@@ -46,15 +46,7 @@ const device = await createDevice('cpu', { threads: 1 });
 const model = newModel(config, V);
 
 const anyItems = [
-  "'x'",
-  '[it]',
-  'its text',
-  'with null',
-  'with text',
-  'with NaN',
-  'with a list',
-  'with 1n',
-  'of BigInt',
+  "'x'", '[it]', 'its text', 'with null', 'with text', 'with NaN', 'with a list', 'with 1n', 'of BigInt',
 ];
 const unset = ['seed', 'device']; // of a config, what has a default
 const anyReal = ['-1', '1.5', '2**53'];
@@ -597,18 +589,7 @@ const calls: Record<string, readonly RightCall[]> = {
 
 /** Numbers of a step, which the engine made: what it says of a step that it left out is no number. */
 const json = [
-  'null',
-  'a promise',
-  'an async function',
-  'NaN',
-  'Infinity',
-  '-1',
-  '1.5',
-  '2**53',
-  'its text',
-  '[it]',
-  '{}',
-  'true',
+  'null', 'a promise', 'an async function', 'NaN', 'Infinity', '-1', '1.5', '2**53', 'its text', '[it]', '{}', 'true',
 ];
 const anyNumber = ['NaN', 'Infinity', '-1', '1.5', '2**53'];
 const recorded = { loss: anyNumber, rate: anyNumber, gradNorm: anyNumber, phase: ['itx'] };

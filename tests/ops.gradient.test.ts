@@ -11,17 +11,7 @@ import { useBackend } from '../engine/runtime.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { copyKernel } from '../kernels/copy/copy.ts';
 import {
-  allSizes,
-  caseOf,
-  drawnSizes,
-  everyOp,
-  everyVariant,
-  fillAll,
-  isOp,
-  upload,
-  variantsOf,
-  type AnyOp,
-  type Case,
+  allSizes, caseOf, drawnSizes, everyOp, everyVariant, fillAll, isOp, upload, variantsOf, type AnyOp, type Case,
 } from './support/fill.ts';
 import { checkGradient, checkSlots, type TensorFunction } from './support/gradient.ts';
 
@@ -102,17 +92,7 @@ describe('one tensor fed in twice', () => {
 
   test('covers every op that takes two real tensors', () => {
     expect([...new Set(pairs.map(({ cases }) => cases[0]!.op.def.name))].sort()).toEqual([
-      'add',
-      'concat',
-      'div',
-      'layerNorm',
-      'linear',
-      'matmul',
-      'maximum',
-      'minimum',
-      'mul',
-      'sub',
-      'tokenWeights',
+      'add', 'concat', 'div', 'layerNorm', 'linear', 'matmul', 'maximum', 'minimum', 'mul', 'sub', 'tokenWeights',
     ]);
   });
 

@@ -34,11 +34,7 @@ test('no source spreads data into arguments', () => {
 
 test('the reader of sources sees a spread', () => {
   const bad = [
-    'Math.max(...x)',
-    'a.push(...b.map(f))',
-    'Math.min(0, ...x)',
-    'String.fromCharCode(...bytes)',
-    'f.apply(null, x)',
+    'Math.max(...x)', 'a.push(...b.map(f))', 'Math.min(0, ...x)', 'String.fromCharCode(...bytes)', 'f.apply(null, x)',
   ];
   expect(bad.map((line) => spreads(line).length)).toEqual([1, 1, 1, 1, 1]);
   expect(spreads('[...x]\n// Math.max(...x)\nf({ ...x })\nMath.max(a, b)')).toEqual([]);

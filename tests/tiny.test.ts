@@ -3,25 +3,8 @@
 
 import { beforeAll, expect, test } from 'vitest';
 import {
-  AdamW,
-  backward,
-  createDevice,
-  generate,
-  newModel,
-  ops,
-  Parameters,
-  pretrain,
-  quietRun,
-  resolveConfig,
-  rng,
-  ShapeError,
-  step,
-  StepError,
-  tensor,
-  tinyWorldTokenizer,
-  variable,
-  world,
-  type StepRecord,
+  AdamW, backward, createDevice, generate, newModel, ops, Parameters, pretrain, quietRun, resolveConfig, rng,
+  ShapeError, step, StepError, tensor, tinyWorldTokenizer, variable, world, type StepRecord,
 } from '../index.ts';
 
 beforeAll(async () => {

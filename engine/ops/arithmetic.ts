@@ -2,11 +2,7 @@
 // Kernels: kernels/elementwise. Read after: op.ts.
 
 import {
-  affineKernel,
-  binaryKernels,
-  clampBackwardKernel,
-  clampKernel,
-  type BinaryName,
+  affineKernel, binaryKernels, clampBackwardKernel, clampKernel, type BinaryName,
 } from '../../kernels/elementwise/elementwise.ts';
 import { ConfigError, ShapeError } from '../errors.ts';
 import { awayFrom0, Call, defineOp, normal, run, type Cases, type Op } from '../op.ts';

@@ -25,14 +25,9 @@ export interface Gpu {
 
 /** What a device may use beyond the defaults of WebGPU, as much of it as the adapter offers. */
 const LIMITS = [
-  'maxBufferSize',
-  'maxStorageBufferBindingSize',
-  'maxStorageBuffersPerShaderStage',
-  'maxComputeInvocationsPerWorkgroup',
-  'maxComputeWorkgroupSizeX',
-  'maxComputeWorkgroupSizeY',
-  'maxComputeWorkgroupSizeZ',
-  'maxComputeWorkgroupStorageSize',
+  'maxBufferSize', 'maxStorageBufferBindingSize', 'maxStorageBuffersPerShaderStage',
+  'maxComputeInvocationsPerWorkgroup', 'maxComputeWorkgroupSizeX', 'maxComputeWorkgroupSizeY',
+  'maxComputeWorkgroupSizeZ', 'maxComputeWorkgroupStorageSize',
 ] as const;
 const FEATURES = ['timestamp-query', 'shader-f16', 'subgroups'] as const;
 // experimental, and it rounds: only when asked for

@@ -4,25 +4,12 @@
 
 import { defineKernel, type Kernel } from '../kernel.ts';
 import {
-  affineWgsl,
-  binaryFlatWgsl,
-  binaryWgsl,
-  clampBackwardWgsl,
-  clampWgsl,
-  unaryBackwardWgsl,
-  unaryWgsl,
+  affineWgsl, binaryFlatWgsl, binaryWgsl, clampBackwardWgsl, clampWgsl, unaryBackwardWgsl, unaryWgsl,
 } from '../generated.ts';
 import { ceilDiv, flatGrid } from '../wgsl.ts';
 import {
-  affineWasm,
-  binaryWasm,
-  clampBackwardWasm,
-  clampWasm,
-  unaryBackwardWasm,
-  unaryWasm,
-  type BinaryLanes,
-  type DerivativeLanes,
-  type UnaryLanes,
+  affineWasm, binaryWasm, clampBackwardWasm, clampWasm, unaryBackwardWasm, unaryWasm, type BinaryLanes,
+  type DerivativeLanes, type UnaryLanes,
 } from './elementwise.wasm.ts';
 
 /**
@@ -170,18 +157,7 @@ export const binaryKernels = eachOf(binary, (name, { f, wgsl, lanes }: Binary) =
 
 /** Whether both operands lie without gaps and repeat, if at all, as a whole: what binary-flat.wgsl needs. */
 export function isFlat({
-  d0,
-  d1,
-  d2,
-  d3,
-  a0,
-  a1,
-  a2,
-  a3,
-  b0,
-  b1,
-  b2,
-  b3,
+  d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3,
 }: Readonly<Record<BinaryParam, number>>): boolean {
   const sizes = [d3, d2, d1, d0];
   return isWhole(sizes, [a3, a2, a1, a0]) && isWhole(sizes, [b3, b2, b1, b0]);

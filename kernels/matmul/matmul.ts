@@ -4,14 +4,8 @@
 
 import { defineKernel } from '../kernel.ts';
 import {
-  matmulBlockedWgsl,
-  matmulGemvWgsl,
-  matmulLargeWgsl,
-  matmulNaiveWgsl,
-  matmulSplitWgsl,
-  matmulSubgroupMatrixWgsl,
-  matmulSubgroupWgsl,
-  matmulTiledWgsl,
+  matmulBlockedWgsl, matmulGemvWgsl, matmulLargeWgsl, matmulNaiveWgsl, matmulSplitWgsl, matmulSubgroupMatrixWgsl,
+  matmulSubgroupWgsl, matmulTiledWgsl,
 } from '../generated.ts';
 import { bySubgroup, ceilDiv, type Grid } from '../wgsl.ts';
 import { matmulWasm } from './matmul.wasm.ts';

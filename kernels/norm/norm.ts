@@ -86,13 +86,7 @@ export const layerNormKernel = defineKernel({
 export const layerNormBackwardKernel = defineKernel({
   name: 'layerNormBackward',
   bindings: {
-    x: 'read',
-    weight: 'read',
-    mean: 'read',
-    rstd: 'read',
-    dOut: 'read',
-    dx: 'write',
-    dWeight: 'readwrite',
+    x: 'read', weight: 'read', mean: 'read', rstd: 'read', dOut: 'read', dx: 'write', dWeight: 'readwrite',
     dBias: 'readwrite',
   },
   params: ['rows', 'C', 'accumulateWeight', 'accumulateBias'],

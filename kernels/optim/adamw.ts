@@ -68,12 +68,7 @@ export const biasCorrectionKernel = defineKernel({
 export const adamwKernel = defineKernel({
   name: 'adamw',
   bindings: {
-    values: 'readwrite',
-    m: 'readwrite',
-    v: 'readwrite',
-    gradients: 'read',
-    norm: 'read',
-    correction: 'read',
+    values: 'readwrite', m: 'readwrite', v: 'readwrite', gradients: 'read', norm: 'read', correction: 'read',
   },
   params: ['n', 'nDecay', 'rate', 'beta1', 'beta2', 'rest1', 'rest2', 'epsilon', 'weightDecay'],
   reference(

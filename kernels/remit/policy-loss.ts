@@ -22,14 +22,8 @@ const MOST = 80;
 export const policyLossKernel = defineKernel({
   name: 'policyLoss',
   bindings: {
-    logProb: 'read',
-    old: 'read',
-    reference: 'read',
-    advantage: 'read',
-    targets: 'read',
-    losses: 'write',
-    dLogProb: 'write',
-    diagnostics: 'write',
+    logProb: 'read', old: 'read', reference: 'read', advantage: 'read', targets: 'read', losses: 'write',
+    dLogProb: 'write', diagnostics: 'write',
   },
   params: ['rows', 'T', 'clip', 'klWeight', 'factor'],
   reference(

@@ -6,20 +6,7 @@
 // program.ts.
 
 import {
-  expr,
-  i32,
-  int,
-  lower,
-  memory,
-  pairOf,
-  unsigned,
-  upper,
-  v128,
-  type Code,
-  type Expr,
-  type I32,
-  type Int,
-  type Local,
+  expr, i32, int, lower, memory, pairOf, unsigned, upper, v128, type Code, type Expr, type I32, type Int, type Local,
   type Type,
 } from './instructions.ts';
 import { op } from './opcodes.ts';

@@ -5,19 +5,7 @@
 
 import type { FunctionBuilder } from './assembler.ts';
 import {
-  f32,
-  i32,
-  i32x4,
-  lower,
-  pairOf,
-  upper,
-  v128,
-  type Expr,
-  type Float,
-  type I32,
-  type Int,
-  type Local,
-  type Vector,
+  f32, i32, i32x4, lower, pairOf, upper, v128, type Expr, type Float, type I32, type Int, type Local, type Vector,
 } from './instructions.ts';
 import { exp, log } from './math.ts';
 

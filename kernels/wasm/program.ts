@@ -135,11 +135,7 @@ const BLOCK = 1024; // floats: a unit of an elementwise kernel
  * numbers.
  */
 export function elementwise<const B extends string, const F extends string = never>({
-  name,
-  buffers,
-  floats = [],
-  cost,
-  body,
+  name, buffers, floats = [], cost, body,
 }: {
   readonly name: string;
   readonly buffers: readonly B[];

@@ -54,20 +54,7 @@ export interface Session {
 /** Runs `body` in a run folder; resolves to the exit code. Throws ConfigError when the folder is not for this run. */
 export async function inRunFolder(session: Session, body: (folder: RunFolder) => Promise<void>): Promise<number> {
   const {
-    config,
-    device,
-    model,
-    tokenizer,
-    out,
-    name,
-    resume,
-    reference,
-    data,
-    patience,
-    plan,
-    phases,
-    sources = {},
-    check,
+    config, device, model, tokenizer, out, name, resume, reference, data, patience, plan, phases, sources = {}, check,
   } = session;
   const progress = new Progress();
   const notice = (text: string): void => {

@@ -31,14 +31,7 @@ const QUESTION = '^S1+1-1-4-4?';
 
 /** Resolves to the exit code; what was found is on stdout. */
 export async function trainWorld({
-  resolved,
-  plan,
-  init,
-  reference,
-  out,
-  resume,
-  check,
-  device: chosen,
+  resolved, plan, init, reference, out, resume, check, device: chosen,
 }: TrainOptions): Promise<number> {
   const device = await openDevice(chosen ?? resolved.config.device);
   const { model: start, tokenizer, config, source } = startFrom(init, resolved, tinyWorldTokenizer);

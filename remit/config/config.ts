@@ -4,17 +4,7 @@
 import { describe } from '../../engine/describe.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import {
-  anything,
-  checkArguments,
-  checkOptions,
-  checkValue,
-  having,
-  isOptions,
-  list,
-  optional,
-  string,
-  such,
-  type Rules,
+  anything, checkArguments, checkOptions, checkValue, having, isOptions, list, optional, string, such, type Rules,
 } from '../../engine/options.ts';
 import { type Layer, layerFromText, layerFromTree, show } from './layers.ts';
 import { didYouMean } from '../../engine/nearest.ts';

@@ -6,14 +6,7 @@ import { anything, callable, checkArguments, having, whole } from '../../engine/
 import { anRng, type Rng } from '../../engine/rng.ts';
 import { PROMPT, ROW, STOP } from './alphabet.ts';
 import {
-  checkSettings,
-  corpusRules,
-  document,
-  drawStyle,
-  prompt,
-  response,
-  styleRules,
-  type CorpusSettings,
+  checkSettings, corpusRules, document, drawStyle, prompt, response, styleRules, type CorpusSettings,
   type StyleSettings,
 } from './documents.ts';
 import { trainQuestion } from './questions.ts';

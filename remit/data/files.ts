@@ -8,14 +8,7 @@ import { extname, join, relative, sep } from 'node:path';
 import { ConfigError, FormatError, oneLine } from '../../engine/errors.ts';
 import { parseJson } from '../../engine/json.ts';
 import {
-  anything,
-  callable,
-  checkArguments,
-  checkOptions,
-  optional,
-  text as someText,
-  whole,
-  type Rules,
+  anything, callable, checkArguments, checkOptions, optional, text as someText, whole, type Rules,
 } from '../../engine/options.ts';
 import { attempt, readTextFile } from './read.ts';
 

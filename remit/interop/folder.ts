@@ -1,16 +1,7 @@
 // Model folders on disk: writing one so that it is there whole or not at all, and reading one, ours or made elsewhere.
 // The contents are made and understood in huggingface.ts.
 import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  writeSync,
+  closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ConfigError, FormatError, RemitError } from '../../engine/errors.ts';

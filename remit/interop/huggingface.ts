@@ -4,15 +4,7 @@
 // modeling_llama.py. Read after: llama-config.ts.
 import { ConfigError, FormatError } from '../../engine/errors.ts';
 import {
-  callable,
-  checkArguments,
-  checkValue,
-  having,
-  isOptions,
-  optional,
-  string,
-  such,
-  typedArray,
+  callable, checkArguments, checkValue, having, isOptions, optional, string, such, typedArray,
 } from '../../engine/options.ts';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../../engine/safetensors.ts';
 import { sameShape, show, type Shape } from '../../engine/shape.ts';
@@ -63,16 +55,8 @@ export interface Companions {
 }
 
 const COMPANIONS = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'vocab.json',
-  'merges.txt',
-  'tokenizer.model',
-  'chat_template.jinja',
-  'chat_template.json',
-  'generation_config.json',
+  'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json', 'vocab.json', 'merges.txt',
+  'tokenizer.model', 'chat_template.jinja', 'chat_template.json', 'generation_config.json',
 ];
 
 /** The companions of the model in such files, ours or made elsewhere. */

@@ -58,14 +58,7 @@ export interface TrainLoop {
  * settings.diverged 'skip' when that went on for too long.
  */
 export async function trainLoop({
-  phase,
-  section,
-  settings,
-  model,
-  run,
-  updates = 1,
-  memory = {},
-  body,
+  phase, section, settings, model, run, updates = 1, memory = {}, body,
 }: TrainLoop): Promise<void> {
   const { steps, rate: peak, floor, warmup, schedule: kind } = settings;
   const rate = schedule({ kind, peak, steps, warmup, floor: floor * peak });

@@ -5,16 +5,7 @@
 import { ConfigError } from '../../engine/errors.ts';
 import { highest } from '../../engine/extremes.ts';
 import {
-  anything,
-  callable,
-  checkArguments,
-  checkOptions,
-  checkValue,
-  having,
-  real,
-  typedArray,
-  whole,
-  type Rules,
+  anything, callable, checkArguments, checkOptions, checkValue, having, real, typedArray, whole, type Rules,
 } from '../../engine/options.ts';
 import { anRng, type Rng } from '../../engine/rng.ts';
 import { generate } from '../../nn/generate.ts';

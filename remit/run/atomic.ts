@@ -2,15 +2,7 @@
 // write beside it, flush to the disk, rename over. Used by: checkpoint.ts, folder.ts.
 
 import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
+  closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { RemitError } from '../../engine/errors.ts';
@@ -84,12 +76,7 @@ function flushFolder(path: string): void {
  */
 // the last is that of node --permission
 const NO_FSYNC: ReadonlySet<string | undefined> = new Set([
-  'EINVAL',
-  'ENOTSUP',
-  'EOPNOTSUPP',
-  'ENOSYS',
-  'EPERM',
-  'ERR_ACCESS_DENIED',
+  'EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EPERM', 'ERR_ACCESS_DENIED',
 ]);
 
 let tell: ((text: string) => void) | undefined = (text) => void process.stderr.write(`${text}\n`);

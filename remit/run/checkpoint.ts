@@ -10,16 +10,7 @@ import type { HostTensor } from '../../engine/parameters.ts';
 import { readSafetensors, writeSafetensors, type TensorToWrite } from '../../engine/safetensors.ts';
 import { parameterCount, type TransformerConfig } from '../../nn/config.ts';
 import {
-  anything,
-  checkArguments,
-  checkOptions,
-  having,
-  optional,
-  real,
-  string,
-  text,
-  whole,
-  type Rules,
+  anything, checkArguments, checkOptions, having, optional, real, string, text, whole, type Rules,
 } from '../../engine/options.ts';
 import { aTransformer, type Transformer } from '../../nn/transformer.ts';
 import { schema } from '../config/schema.ts';

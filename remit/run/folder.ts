@@ -14,20 +14,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, FormatError, RemitError } from '../../engine/errors.ts';
 import {
-  anything,
-  callable,
-  checkArguments,
-  checkOptions,
-  having,
-  isOptions,
-  list,
-  optional,
-  real,
-  such,
-  text,
-  whole,
-  type Rule,
-  type Rules,
+  anything, callable, checkArguments, checkOptions, having, isOptions, list, optional, real, such, text, whole,
+  type Rule, type Rules,
 } from '../../engine/options.ts';
 import { aTransformer, type Transformer } from '../../nn/transformer.ts';
 import { checkConfig, type Config } from '../config/config.ts';

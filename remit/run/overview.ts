@@ -56,13 +56,7 @@ function overview(path: string): Overview | undefined {
     return ofRun(path);
   } catch {
     const nothing = {
-      stage: '',
-      seed: undefined,
-      steps: 0,
-      ofSteps: undefined,
-      scores: undefined,
-      bits: undefined,
-      loss: undefined,
+      stage: '', seed: undefined, steps: 0, ofSteps: undefined, scores: undefined, bits: undefined, loss: undefined,
     };
     return { path, kind: 'run', ...nothing, date: lastWritten(path), state: 'damaged' };
   }

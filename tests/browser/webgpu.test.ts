@@ -3,21 +3,8 @@
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
-  AdamW,
-  backward,
-  createDevice,
-  generate,
-  newModel,
-  noGrad,
-  ops,
-  resolveConfig,
-  rng,
-  schedule,
-  step,
-  tensor,
-  Transformer,
-  world,
-  type Tensor,
+  AdamW, backward, createDevice, generate, newModel, noGrad, ops, resolveConfig, rng, schedule, step, tensor,
+  Transformer, world, type Tensor,
 } from '../../index.ts';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import { useBackend } from '../../engine/runtime.ts';

@@ -17,10 +17,7 @@ describe('parseJson', () => {
 
   test('a repeated key is found wherever it is, and however it is written', () => {
     for (const text of [
-      '{"a":1,"a":1}',
-      '{"a":1,"\\u0061":2}',
-      '[{"b":{"a":[],"c":"}","a" :{}}}]',
-      '{"x":"\\\\","a":1,"a":2}',
+      '{"a":1,"a":1}', '{"a":1,"\\u0061":2}', '[{"b":{"a":[],"c":"}","a" :{}}}]', '{"x":"\\\\","a":1,"a":2}',
       '{"x":"\\"","a":1,"a":2}',
     ]) {
       expect(() => parseJson(text, fail)).toThrow(new FormatError('has "a" twice'));

@@ -5,21 +5,8 @@ import { describe as group, expect, test } from 'vitest';
 import { describe } from '../../engine/describe.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import {
-  anything,
-  callable,
-  checkArguments,
-  checkOptions,
-  checkValue,
-  choice,
-  having,
-  instance,
-  list,
-  optional,
-  real,
-  text,
-  toggle,
-  typedArray,
-  whole,
+  anything, callable, checkArguments, checkOptions, checkValue, choice, having, instance, list, optional, real, text,
+  toggle, typedArray, whole,
 } from '../../engine/options.ts';
 
 interface Brew {
@@ -166,14 +153,7 @@ test('any value has a description of one line', () => {
       'x'.repeat(99),
     ].map(describe),
   ).toEqual([
-    'something that cannot be shown',
-    'something that cannot be shown',
-    'Symbol(s)',
-    'a function',
-    'a Map',
-    'a Float32Array of 3',
-    '["NaN","undefined","1"]',
-    '"a\\nb"',
-    `"${'x'.repeat(36)}...`,
+    'something that cannot be shown', 'something that cannot be shown', 'Symbol(s)', 'a function', 'a Map',
+    'a Float32Array of 3', '["NaN","undefined","1"]', '"a\\nb"', `"${'x'.repeat(36)}...`,
   ]);
 });

@@ -73,20 +73,8 @@ describe('memory', () => {
   test('300 training steps leave the heap where it was', async () => {
     const model = new Transformer(
       {
-        vocabulary: 11,
-        context: 8,
-        width: 8,
-        layers: 1,
-        heads: 2,
-        kvHeads: 1,
-        hidden: 12,
-        norm: 'rms',
-        positions: 'rotary',
-        rotaryBase: 100,
-        mlp: 'swiglu',
-        bias: false,
-        tied: false,
-        epsilon: 1e-5,
+        vocabulary: 11, context: 8, width: 8, layers: 1, heads: 2, kvHeads: 1, hidden: 12, norm: 'rms',
+        positions: 'rotary', rotaryBase: 100, mlp: 'swiglu', bias: false, tied: false, epsilon: 1e-5,
       },
       rng(1),
     );

@@ -72,17 +72,7 @@ describe('the number of threads', () => {
 describe('the other threads', () => {
   const n = 256;
   const sizes = {
-    batch: 1,
-    M: n,
-    N: n,
-    K: n,
-    transA: 0,
-    transB: 0,
-    strideA: 0,
-    strideB: 0,
-    accumulate: 0,
-    addBias: 0,
-    addResidual: 0,
+    batch: 1, M: n, N: n, K: n, transA: 0, transB: 0, strideA: 0, strideB: 0, accumulate: 0, addBias: 0, addResidual: 0,
   };
 
   test('may end at any time: what follows is computed alone', async () => {

@@ -3,12 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import {
-  abilitiesOf,
-  adapterKey,
-  adapterKind,
-  chooseVariant,
-  shapeKey,
-  Variants,
+  abilitiesOf, adapterKey, adapterKind, chooseVariant, shapeKey, Variants,
 } from '../../engine/webgpu/variants.ts';
 import { attentionForwardKernel } from '../../kernels/attention/attention.ts';
 import { affineKernel, binaryKernels } from '../../kernels/elementwise/elementwise.ts';

@@ -19,10 +19,7 @@ type Weights = ReadonlyMap<string, { readonly shape: readonly number[]; readonly
 /** Logits of one sequence, a vector over the vocabulary for every token. */
 export function plainLlama(config: PlainConfig, weights: Weights, tokens: readonly number[]): Vector[] {
   const {
-    hidden_size: width,
-    num_attention_heads: heads,
-    num_key_value_heads: kvHeads,
-    rms_norm_eps: epsilon,
+    hidden_size: width, num_attention_heads: heads, num_key_value_heads: kvHeads, rms_norm_eps: epsilon,
     rope_theta: base,
   } = config;
   const size = width / heads; // of a head

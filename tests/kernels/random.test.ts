@@ -64,14 +64,7 @@ interface Draw {
  */
 async function draw(what: Draw): Promise<number[]> {
   const {
-    logits,
-    rows: B = 1,
-    before = [0],
-    first = before.length,
-    temperature = 1,
-    topK = 0,
-    force = -1,
-    stop = -1,
+    logits, rows: B = 1, before = [0], first = before.length, temperature = 1, topK = 0, force = -1, stop = -1,
     seed = 1,
   } = what;
   const V = logits.length;

@@ -18,30 +18,10 @@ const MARK = 77777;
  * not.
  */
 const mayOverflow = new Set([
-  'swigluBackward',
-  'geluBackward',
-  'squareBackward',
-  'tanhBackward',
-  'crossEntropy',
-  'logProb',
-  'logProbBackward',
-  'matmul',
-  'rmsNorm',
-  'rmsNormBackward',
-  'layerNorm',
-  'layerNormBackward',
-  'adamw',
-  'policyLoss',
-  'sum',
-  'softmaxBackward',
-  'logSoftmax',
-  'logSoftmaxBackward',
-  'tokenWeights',
-  'tokenWeightsBackward',
-  'rope',
-  'attentionForward',
-  'attentionBackward',
-  'attentionCached',
+  'swigluBackward', 'geluBackward', 'squareBackward', 'tanhBackward', 'crossEntropy', 'logProb', 'logProbBackward',
+  'matmul', 'rmsNorm', 'rmsNormBackward', 'layerNorm', 'layerNormBackward', 'adamw', 'policyLoss', 'sum',
+  'softmaxBackward', 'logSoftmax', 'logSoftmaxBackward', 'tokenWeights', 'tokenWeightsBackward', 'rope',
+  'attentionForward', 'attentionBackward', 'attentionCached',
 ]);
 
 /**

@@ -204,15 +204,7 @@ describe('matmul', () => {
     N: number,
     K: number,
     {
-      batch = 1,
-      transA = 0,
-      transB = 0,
-      accumulate = 0,
-      addBias = 0,
-      addResidual = 0,
-      shareA = 0,
-      shareB = 0,
-      seed = 1,
+      batch = 1, transA = 0, transB = 0, accumulate = 0, addBias = 0, addResidual = 0, shareA = 0, shareB = 0, seed = 1,
     } = {},
   ): number =>
     compare(matmulKernel as unknown as Kernel, {
@@ -352,16 +344,7 @@ describe('matmul', () => {
     const [M, N, K] = [700, 16, 256];
     const backend = new CpuBackend();
     const params = {
-      batch: 1,
-      N,
-      K,
-      transA: 0,
-      transB: 0,
-      strideA: 0,
-      strideB: 0,
-      accumulate: 0,
-      addBias: 0,
-      addResidual: 0,
+      batch: 1, N, K, transA: 0, transB: 0, strideA: 0, strideB: 0, accumulate: 0, addBias: 0, addResidual: 0,
     };
     const [a, b, all] = [backend.alloc(M * K, 'f32'), backend.alloc(K * N, 'f32'), backend.alloc(M * N, 'f32')];
     backend.write(a, normals(3, 'a', M * K));

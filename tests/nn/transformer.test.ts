@@ -56,18 +56,12 @@ describe('size', () => {
     expect(
       new Transformer({ ...llama, layers: 1 }).parameters.entries().map(({ name, shape }) => `${name} [${shape}]`),
     ).toEqual([
-      'model.embed_tokens.weight [13,16]',
-      'model.layers.0.input_layernorm.weight [16]',
-      'model.layers.0.self_attn.q_proj.weight [16,16]',
-      'model.layers.0.self_attn.k_proj.weight [16,16]',
-      'model.layers.0.self_attn.v_proj.weight [16,16]',
-      'model.layers.0.self_attn.o_proj.weight [16,16]',
-      'model.layers.0.post_attention_layernorm.weight [16]',
-      'model.layers.0.mlp.gate_proj.weight [24,16]',
-      'model.layers.0.mlp.up_proj.weight [24,16]',
-      'model.layers.0.mlp.down_proj.weight [16,24]',
-      'model.norm.weight [16]',
-      'lm_head.weight [13,16]',
+      'model.embed_tokens.weight [13,16]', 'model.layers.0.input_layernorm.weight [16]',
+      'model.layers.0.self_attn.q_proj.weight [16,16]', 'model.layers.0.self_attn.k_proj.weight [16,16]',
+      'model.layers.0.self_attn.v_proj.weight [16,16]', 'model.layers.0.self_attn.o_proj.weight [16,16]',
+      'model.layers.0.post_attention_layernorm.weight [16]', 'model.layers.0.mlp.gate_proj.weight [24,16]',
+      'model.layers.0.mlp.up_proj.weight [24,16]', 'model.layers.0.mlp.down_proj.weight [16,24]',
+      'model.norm.weight [16]', 'lm_head.weight [13,16]',
     ]);
   });
 });
@@ -184,13 +178,8 @@ describe.each(shapes)('%s', (_, config) => {
 
 describe('refused, in one line:', () => {
   const ranges = {
-    vocabulary: 'from 1 to 2147483647',
-    context: 'from 2 to 1048576',
-    width: 'from 2 to 8192',
-    layers: 'from 1 to 128',
-    heads: 'from 1 to 256',
-    kvHeads: 'from 1 to 256',
-    hidden: 'from 1 to 65536',
+    vocabulary: 'from 1 to 2147483647', context: 'from 2 to 1048576', width: 'from 2 to 8192', layers: 'from 1 to 128',
+    heads: 'from 1 to 256', kvHeads: 'from 1 to 256', hidden: 'from 1 to 65536',
   };
   const sizes = Object.entries(ranges).flatMap(([key, range]) =>
     [0, 1.5, -2, NaN].map(

@@ -5,12 +5,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import {
-  attention,
-  attentionCached,
-  attentionInSmallOps,
-  rope,
-  rotaryTable,
-  type KeyValueCache,
+  attention, attentionCached, attentionInSmallOps, rope, rotaryTable, type KeyValueCache,
 } from '../../engine/ops/attention.ts';
 import { slice } from '../../engine/ops/shape.ts';
 import { withBackend } from '../../engine/runtime.ts';

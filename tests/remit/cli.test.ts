@@ -19,36 +19,10 @@ import { temporaryFolder } from '../support/temporary.ts';
 
 const scratch = temporaryFolder();
 const small = [
-  '--set',
-  'model.width=8',
-  '--set',
-  'model.layers=1',
-  '--set',
-  'model.heads=2',
-  '--pretrain.warmup',
-  '0',
-  '--pretrain.steps',
-  '3',
-  '--midtrain.steps',
-  '2',
-  '--pretrain.batch',
-  '4',
-  '--midtrain.batch',
-  '4',
-  '--evaluate.questions',
-  '1',
-  '--sft.steps',
-  '2',
-  '--sft.batch',
-  '4',
-  '--rl.steps',
-  '2',
-  '--rl.warmup',
-  '1',
-  '--rl.prompts',
-  '3',
-  '--rl.samples',
-  '2',
+  '--set', 'model.width=8', '--set', 'model.layers=1', '--set', 'model.heads=2', '--pretrain.warmup', '0',
+  '--pretrain.steps', '3', '--midtrain.steps', '2', '--pretrain.batch', '4', '--midtrain.batch', '4',
+  '--evaluate.questions', '1', '--sft.steps', '2', '--sft.batch', '4', '--rl.steps', '2', '--rl.warmup', '1',
+  '--rl.prompts', '3', '--rl.samples', '2',
 ];
 const STAGES = ['pretrain', 'midtrain', 'sft', 'rl', 'remit', 'remit-sft', 'remit-rl'];
 const [runA, runB] = [join(scratch, 'a'), join(scratch, 'b')];
@@ -85,12 +59,7 @@ describe('a run', () => {
       ),
     );
     expect(readdirSync(runA).sort()).toEqual([
-      'checkpoints',
-      'config.json',
-      'env.json',
-      'evaluation.json',
-      'metrics.jsonl',
-      'timing.jsonl',
+      'checkpoints', 'config.json', 'env.json', 'evaluation.json', 'metrics.jsonl', 'timing.jsonl',
     ]);
     expect(readdirSync(join(runA, 'checkpoints')).sort()).toEqual(STAGES.map((stage) => `${stage}.safetensors`).sort());
   });
@@ -113,14 +82,7 @@ describe('a run', () => {
       expect(keys(stage)).toEqual(['reward', 'kl', 'clipFraction', 'entropy', 'length', 'thinkRate']);
     }
     expect(keys('remit')).toEqual([
-      'nextToken',
-      'gap',
-      'weightMean',
-      'weightDeviation',
-      'weightLowest',
-      'weightHighest',
-      'weightsLow',
-      'weightsHigh',
+      'nextToken', 'gap', 'weightMean', 'weightDeviation', 'weightLowest', 'weightHighest', 'weightsLow', 'weightsHigh',
     ]);
   });
 
@@ -163,13 +125,7 @@ describe('a run', () => {
       word.startsWith('--') ? word : join(runA, 'checkpoints', `${word}.safetensors`),
     );
     const { code, stdout } = await inProcess([
-      'train',
-      phase,
-      '--config',
-      join(runA, 'config.json'),
-      ...models,
-      '--out',
-      out,
+      'train', phase, '--config', join(runA, 'config.json'), ...models, '--out', out,
     ]);
     expect(code).toBe(0);
     expect(stdout.split('\n')[1]).toMatch(new RegExp(`^task group( +start +${phase}){4}$`));
@@ -213,11 +169,7 @@ describe('a run', () => {
     const first = ['remit less midtrain', 'remit-sft less sft', 'remit-rl less rl'];
     expect(await turns(0)).toEqual(ordinary);
     expect(await turns(2)).toEqual([
-      ...ordinary,
-      ...first,
-      'remit2 less midtrain',
-      'remit2-sft less sft',
-      'remit2-rl less rl',
+      ...ordinary, ...first, 'remit2 less midtrain', 'remit2-sft less sft', 'remit2-rl less rl',
     ]);
   });
 
@@ -326,17 +278,7 @@ describe('a run', () => {
     const out = join(scratch, 'text');
     writeFileSync(text, 'the cat sat on the mat. '.repeat(200));
     const outcome = await inProcess([
-      'train',
-      '--data',
-      text,
-      '--preset',
-      'tiny',
-      '--pretrain.steps',
-      '20',
-      '--pretrain.warmup',
-      '0',
-      '--out',
-      out,
+      'train', '--data', text, '--preset', 'tiny', '--pretrain.steps', '20', '--pretrain.warmup', '0', '--out', out,
     ]);
     expect(outcome.code).toBe(0);
     const [before, after] = /^validation: ([\d.]+) -> ([\d.]+) bits per byte\n$/
@@ -363,17 +305,7 @@ describe('a run', () => {
     const further = join(scratch, 'further');
     writeFileSync(short, 'the dog. and so on. '); // 18 bytes to train on and 2 to validate on
     const more = [
-      'train',
-      'pretrain',
-      '--data',
-      short,
-      '--init',
-      out,
-      '--pretrain.steps',
-      '2',
-      '--pretrain.warmup',
-      '0',
-      '--out',
+      'train', 'pretrain', '--data', short, '--init', out, '--pretrain.steps', '2', '--pretrain.warmup', '0', '--out',
       further,
     ];
     const room = readCheckpoint(join(out, 'checkpoints/pretrain.safetensors')).config.context;

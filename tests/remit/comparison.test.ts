@@ -12,13 +12,9 @@ const stage = (name: string, cued: number, samp: number, free: number, thinkRate
 });
 
 const stages = [
-  stage('pretrain', 0.4, 0.25, 0.36, 0.35),
-  stage('midtrain', 0.58, 0.35, 0.42, 0.344),
-  stage('sft', 0.64, 0.422, 0.64, 0.5),
-  stage('rl', 0.62, 0.53, 0.62, 0.9),
-  stage('remit', 0.6, 0.349, 0.42, 0.44),
-  stage('remit-sft', 0.65, 0.43, 0.65, 0.49),
-  stage('remit-rl', 1, 0, 0.61, 0.92),
+  stage('pretrain', 0.4, 0.25, 0.36, 0.35), stage('midtrain', 0.58, 0.35, 0.42, 0.344),
+  stage('sft', 0.64, 0.422, 0.64, 0.5), stage('rl', 0.62, 0.53, 0.62, 0.9), stage('remit', 0.6, 0.349, 0.42, 0.44),
+  stage('remit-sft', 0.65, 0.43, 0.65, 0.49), stage('remit-rl', 1, 0, 0.61, 0.92),
   stage('remit2', 0.61, 0.36, 0.5, 0.45),
 ];
 
@@ -40,15 +36,12 @@ test.each([
 test('every stage in percent, in order; behind those of the flywheel, the difference in points', () => {
   expect(comparison(stages, remit(), 80).split('\n').slice(0, 10)).toEqual([
     '          cued sampled greedy thinks                cued sampled greedy thinks',
-    'pretrain  40.0    25.0   36.0   35.0',
-    'midtrain  58.0    35.0   42.0   34.4',
-    'sft       64.0    42.2   64.0   50.0',
-    'rl        62.0    53.0   62.0   90.0',
+    'pretrain  40.0    25.0   36.0   35.0', 'midtrain  58.0    35.0   42.0   34.4',
+    'sft       64.0    42.2   64.0   50.0', 'rl        62.0    53.0   62.0   90.0',
     'remit     60.0    34.9   42.0   44.0  less midtrain +2.0    -0.1   +0.0   +9.6',
     'remit-sft 65.0    43.0   65.0   49.0  less sft      +1.0    +0.8   +1.0   -1.0',
     'remit-rl 100.0     0.0   61.0   92.0  less rl      +38.0   -53.0   -1.0   +2.0',
-    'remit2    61.0    36.0   50.0   45.0  less midtrain +3.0    +1.0   +8.0  +10.6',
-    '',
+    'remit2    61.0    36.0   50.0   45.0  less midtrain +3.0    +1.0   +8.0  +10.6', '',
   ]);
 });
 

@@ -19,26 +19,11 @@ describe('what comes out', () => {
     expect(config).toMatchObject({
       seed: 0,
       model: {
-        context: 24,
-        width: 64,
-        layers: 2,
-        heads: 4,
-        kvHeads: 4,
-        hidden: 176,
-        rotaryBase: 100,
-        epsilon: 1e-5,
-        tied: false,
-        bias: false,
+        context: 24, width: 64, layers: 2, heads: 4, kvHeads: 4, hidden: 176, rotaryBase: 100, epsilon: 1e-5,
+        tied: false, bias: false,
       },
       pretrain: {
-        steps: 1200,
-        batch: 32,
-        rate: 5e-3,
-        warmup: 50,
-        schedule: 'constant',
-        weightDecay: 0.05,
-        clip: 1,
-        beta1: 0.9,
+        steps: 1200, batch: 32, rate: 5e-3, warmup: 50, schedule: 'constant', weightDecay: 0.05, clip: 1, beta1: 0.9,
         beta2: 0.95,
       },
       midtrain: { steps: 300, batch: 32, rate: 5e-3, warmup: 0, schedule: 'linear', floor: 0 },
@@ -59,49 +44,18 @@ describe('what comes out', () => {
       demonstrations: { think: 0.5, spread: 0, waffle: 0.3 },
     });
     expect(config.rl).toEqual({
-      steps: 100,
-      rate: 6e-4,
-      warmup: 5,
-      schedule: 'constant',
-      floor: 0,
-      weightDecay: 0,
-      clip: 1,
-      beta1: 0.9,
-      beta2: 0.95,
-      diverged: 'stop',
-      prompts: 16,
-      samples: 8,
-      temperature: 1,
-      advantage: 'rloo',
-      updates: 1,
-      ratioClip: 0.2,
-      klWeight: 0.02,
+      steps: 100, rate: 6e-4, warmup: 5, schedule: 'constant', floor: 0, weightDecay: 0, clip: 1, beta1: 0.9,
+      beta2: 0.95, diverged: 'stop', prompts: 16, samples: 8, temperature: 1, advantage: 'rloo', updates: 1,
+      ratioClip: 0.2, klWeight: 0.02,
     });
     expect(config.remit).toEqual({
-      arm: 'remit',
-      epsilon: 0.2,
-      scale: 1,
-      centre: true,
-      detach: true,
-      distil: 0.5,
-      keep: 0.6,
-      iterations: 1,
+      arm: 'remit', epsilon: 0.2, scale: 1, centre: true, detach: true, distil: 0.5, keep: 0.6, iterations: 1,
     });
     expect(config.pretrain.corpus).toEqual({
-      density: 0.8,
-      noise: 0.1,
-      wrong: 0.2,
-      think: 0.35,
-      spread: 0,
-      waffle: 0.3,
+      density: 0.8, noise: 0.1, wrong: 0.2, think: 0.35, spread: 0, waffle: 0.3,
     });
     expect(config.midtrain.corpus).toEqual({
-      density: 0.95,
-      noise: 0.05,
-      wrong: 0.1,
-      think: 0.35,
-      spread: 0.1,
-      waffle: 0.3,
+      density: 0.95, noise: 0.05, wrong: 0.1, think: 0.35, spread: 0.1, waffle: 0.3,
     });
   });
 
@@ -136,12 +90,7 @@ describe('what comes out', () => {
     const own = resolveConfig(flags(['data.path', 'book.txt']));
     expect(own.preset).toBe('text');
     expect(own.config.model).toMatchObject({
-      context: 128,
-      width: 128,
-      layers: 4,
-      heads: 4,
-      hidden: 352,
-      rotaryBase: 10_000,
+      context: 128, width: 128, layers: 4, heads: 4, hidden: 352, rotaryBase: 10_000,
     });
     expect(own.config.pretrain).toMatchObject({ batch: 16, steps: 1200, rate: 3e-3, schedule: 'cosine' });
     expect(resolveConfig({ preset: 'tiny', ...flags(['data.path', 'book.txt']) }).config.model.width).toBe(64);
@@ -151,11 +100,7 @@ describe('what comes out', () => {
     expect(resolveConfig(flags(['model.heads', '8'])).config.model).toMatchObject({ heads: 8, kvHeads: 8 });
     expect(resolveConfig(flags(['model.kvHeads', '2'])).config.model).toMatchObject({ heads: 4, kvHeads: 2 });
     expect(resolveConfig({ preset: 'gpt2-tiny' }).config.model).toMatchObject({
-      norm: 'layer',
-      positions: 'learned',
-      mlp: 'gelu',
-      bias: true,
-      hidden: 256,
+      norm: 'layer', positions: 'learned', mlp: 'gelu', bias: true, hidden: 256,
     });
   });
 

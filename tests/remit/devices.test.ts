@@ -22,14 +22,7 @@ function trainOnce(device: string, env: Record<string, string> = {}): Outcome & 
   const out = join(scratch, `run-${++runs}`);
   const sizes = ['model.width=8', 'model.layers=1', 'model.heads=2'].flatMap((size) => ['--set', size]);
   const steps = [
-    '--pretrain.steps',
-    '1',
-    '--pretrain.warmup',
-    '0',
-    '--pretrain.batch',
-    '2',
-    '--evaluate.questions',
-    '1',
+    '--pretrain.steps', '1', '--pretrain.warmup', '0', '--pretrain.batch', '2', '--evaluate.questions', '1',
   ];
   return { ...remitMini(['train', 'pretrain', ...sizes, ...steps, '--device', device, '--out', out], { env }), out };
 }

@@ -2,15 +2,7 @@
 // folders should be, disks that cannot flush. What was written is never made less by a command that ends well.
 
 import fs, {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
+  cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync,
 } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
@@ -35,17 +27,7 @@ beforeAll(async () => {
   expect(
     (
       await inProcess([
-        'train',
-        'sft',
-        ...shape,
-        '--sft.steps',
-        '2',
-        '--sft.batch',
-        '4',
-        '--init',
-        base,
-        '--out',
-        tuned,
+        'train', 'sft', ...shape, '--sft.steps', '2', '--sft.batch', '4', '--init', base, '--out', tuned,
       ])
     ).code,
   ).toBe(0);
@@ -103,15 +85,7 @@ describe('a run knows what it is for', () => {
 describe('your own text is known by its contents', () => {
   const here = join(scratch, 'own');
   const data = [
-    '--model.width',
-    '8',
-    '--model.layers',
-    '1',
-    '--model.heads',
-    '2',
-    '--model.context',
-    '16',
-    ...pretraining,
+    '--model.width', '8', '--model.layers', '1', '--model.heads', '2', '--model.context', '16', ...pretraining,
   ];
   beforeAll(() => {
     mkdirSync(join(here, 'sub'), { recursive: true });

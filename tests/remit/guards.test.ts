@@ -220,15 +220,7 @@ describe('when it does not end', () => {
     model.parameters.load(values, 'test');
     await writeCheckpoint(path, model, tinyWorldTokenizer, { phase: 'pretrain', step: 1, seed: 0, configHash: '' });
     const { code, stderr } = await inProcess([
-      'train',
-      'midtrain',
-      '--init',
-      path,
-      '--device',
-      'cpu',
-      '--out',
-      join(scratch, 'huge'),
-      '--evaluate.questions',
+      'train', 'midtrain', '--init', path, '--device', 'cpu', '--out', join(scratch, 'huge'), '--evaluate.questions',
       '1',
     ]);
     expect(code).toBe(EXIT.diverged);

@@ -101,15 +101,7 @@ describe('an exported model', () => {
   });
 
   const sizes = {
-    vocabulary: 256,
-    context: 24,
-    width: 4,
-    layers: 1,
-    heads: 1,
-    kvHeads: 1,
-    hidden: 3,
-    rotaryBase: 100,
-    tied: false,
+    vocabulary: 256, context: 24, width: 4, layers: 1, heads: 1, kvHeads: 1, hidden: 3, rotaryBase: 100, tied: false,
     epsilon: 1e-5,
   };
   const shape = { ...sizes, norm: 'rms', positions: 'rotary', mlp: 'swiglu', bias: false } as const;
@@ -117,11 +109,7 @@ describe('an exported model', () => {
   test('of the tiny world says where texts begin and end', async () => {
     const files = await exportHuggingFace(new Transformer(shape, rng(1)), tinyWorldTokenizer);
     expect([...files.keys()].sort()).toEqual([
-      'config.json',
-      'generation_config.json',
-      'model.safetensors',
-      'tokenizer.json',
-      'tokenizer_config.json',
+      'config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json',
     ]);
     const stop = tinyWorldTokenizer.encode('.')[0];
     expect(parsed(files, 'generation_config.json')).toEqual({
@@ -131,10 +119,7 @@ describe('an exported model', () => {
     });
     expect(parsed(files, 'config.json')).toMatchObject({ bos_token_id: 0, eos_token_id: stop });
     expect(parsed(files, 'tokenizer_config.json')).toEqual({
-      tokenizer_class: 'PreTrainedTokenizerFast',
-      model_max_length: 24,
-      bos_token: '^',
-      eos_token: '.',
+      tokenizer_class: 'PreTrainedTokenizerFast', model_max_length: 24, bos_token: '^', eos_token: '.',
       clean_up_tokenization_spaces: false,
     });
     expect(importHuggingFace((name) => bytes(files, name), 'x').tokenizer!.encode('^S1+1')).toEqual(

@@ -110,29 +110,13 @@ describe('config.json', () => {
   });
 
   const required = {
-    model_type: 'llama',
-    vocab_size: 5,
-    hidden_size: 8,
-    intermediate_size: 3,
-    num_hidden_layers: 1,
+    model_type: 'llama', vocab_size: 5, hidden_size: 8, intermediate_size: 3, num_hidden_layers: 1,
     num_attention_heads: 4,
   };
   test('absent fields get the defaults of transformers', () => {
     expect(fromLlamaConfig(required, 'x')).toEqual({
-      vocabulary: 5,
-      context: 2048,
-      width: 8,
-      layers: 1,
-      heads: 4,
-      kvHeads: 4,
-      hidden: 3,
-      norm: 'rms',
-      positions: 'rotary',
-      rotaryBase: 10000,
-      mlp: 'swiglu',
-      bias: false,
-      tied: false,
-      epsilon: 1e-6,
+      vocabulary: 5, context: 2048, width: 8, layers: 1, heads: 4, kvHeads: 4, hidden: 3, norm: 'rms',
+      positions: 'rotary', rotaryBase: 10000, mlp: 'swiglu', bias: false, tied: false, epsilon: 1e-6,
     });
   });
 
@@ -444,11 +428,7 @@ describe('what a folder holds besides shape and weights', () => {
     const model = { config, parameters: { toHost: () => Promise.resolve(tensors) } };
     const written = await exportHuggingFace(model as never, undefined, companionsOf(get, 'x'));
     for (const name of [
-      'tokenizer.json',
-      'tokenizer_config.json',
-      'special_tokens_map.json',
-      'generation_config.json',
-      'tokenizer.model',
+      'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'generation_config.json', 'tokenizer.model',
     ]) {
       expect(written.get(name)).toEqual(files[name]);
     }

@@ -195,16 +195,7 @@ describe('the whole pipeline', () => {
   test('tells of every stage in order, each once it is saved', async () => {
     const { run, told } = await everything(['remit.iterations', '2']);
     expect(told.map(([name]) => name)).toEqual([
-      'pretrain',
-      'midtrain',
-      'sft',
-      'rl',
-      'remit',
-      'remit-sft',
-      'remit-rl',
-      'remit2',
-      'remit2-sft',
-      'remit2-rl',
+      'pretrain', 'midtrain', 'sft', 'rl', 'remit', 'remit-sft', 'remit-rl', 'remit2', 'remit2-sft', 'remit2-rl',
     ]);
     expect(run.saved).toEqual(told);
     expect(new Set(run.records.map(({ phase }) => phase))).toEqual(new Set(told.map(([name]) => name)));

@@ -12,41 +12,15 @@ import { temporaryFolder } from '../support/temporary.ts';
 const scratch = temporaryFolder();
 const run = join(scratch, 'run');
 const small = [
-  '--model.width',
-  '8',
-  '--model.layers',
-  '1',
-  '--model.heads',
-  '2',
-  '--pretrain.warmup',
-  '0',
-  '--pretrain.batch',
-  '2',
-  '--evaluate.questions',
-  '1',
+  '--model.width', '8', '--model.layers', '1', '--model.heads', '2', '--pretrain.warmup', '0', '--pretrain.batch', '2',
+  '--evaluate.questions', '1',
 ];
 const later = [
-  '--midtrain.steps',
-  '1',
-  '--sft.steps',
-  '1',
-  '--rl.steps',
-  '1',
-  '--rl.warmup',
-  '0',
-  '--rl.prompts',
-  '2',
-  '--rl.samples',
-  '2',
+  '--midtrain.steps', '1', '--sft.steps', '1', '--rl.steps', '1', '--rl.warmup', '0', '--rl.prompts', '2',
+  '--rl.samples', '2',
 ];
 const train = (steps: number, out: string): string[] => [
-  'train',
-  'pretrain',
-  ...small,
-  '--pretrain.steps',
-  `${steps}`,
-  '--out',
-  out,
+  'train', 'pretrain', ...small, '--pretrain.steps', `${steps}`, '--out', out,
 ];
 const FOREVER = 1_000_000;
 let program: string;
@@ -146,22 +120,8 @@ describe('signals', () => {
     const out = join(scratch, 'stopped-study');
     const cell = join(out, 'seed-1/vanilla');
     const study = [
-      'study',
-      '--preset',
-      'tiny',
-      ...small,
-      ...later,
-      '--pretrain.steps',
-      `${FOREVER}`,
-      '--seeds',
-      '1',
-      '--arms',
-      'vanilla',
-      '--light',
-      '--jobs',
-      '1',
-      '--out',
-      out,
+      'study', '--preset', 'tiny', ...small, ...later, '--pretrain.steps', `${FOREVER}`, '--seeds', '1', '--arms',
+      'vanilla', '--light', '--jobs', '1', '--out', out,
     ];
     const ended = await signalled(study, () => lines(join(out, 'seed-1/base')) + lines(cell) > 3, ['SIGINT', 'SIGINT']);
     expect(ended).toMatchObject({ code: 130, signal: null });
@@ -273,24 +233,8 @@ describe('places', () => {
     cpSync(join(program, '../../../..'), home, { recursive: true });
     symlinkSync(join(dirname(dirname(dirname(import.meta.dirname))), 'node_modules'), join(home, 'node_modules'));
     const study = [
-      'study',
-      '--preset',
-      'tiny',
-      ...small,
-      ...later,
-      '--pretrain.steps',
-      '2',
-      '--seeds',
-      '1',
-      '--arms',
-      'vanilla',
-      '--light',
-      '--jobs',
-      '1',
-      '--iterations',
-      '1',
-      '--out',
-      'st',
+      'study', '--preset', 'tiny', ...small, ...later, '--pretrain.steps', '2', '--seeds', '1', '--arms', 'vanilla',
+      '--light', '--jobs', '1', '--iterations', '1', '--out', 'st',
     ];
     mkdirSync(folder, { recursive: true });
     writeFileSync(

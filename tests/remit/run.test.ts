@@ -103,12 +103,7 @@ describe('a run folder', () => {
     ).toEqual([1, 2, 3]);
     expect(JSON.parse(read('evaluation.json'))).toEqual({ cued: 0.5 });
     expect(readdirSync(run.path).sort()).toEqual([
-      'checkpoints',
-      'config.json',
-      'env.json',
-      'evaluation.json',
-      'metrics.jsonl',
-      'timing.jsonl',
+      'checkpoints', 'config.json', 'env.json', 'evaluation.json', 'metrics.jsonl', 'timing.jsonl',
     ]);
     expect(readdirSync(join(run.path, 'checkpoints'))).toEqual(['pretrain.safetensors']);
     const { place } = readCheckpoint(run.checkpoint('pretrain'));
@@ -287,11 +282,7 @@ test('an atomic write that fails leaves the old file and no other', () => {
 describe('progress', () => {
   /** Everything that ten steps, one every `seconds`, write. */
   function show({
-    seconds,
-    isTTY,
-    columns = 80,
-    colors = false,
-    env = {},
+    seconds, isTTY, columns = 80, colors = false, env = {},
   }: {
     seconds: number;
     isTTY: boolean;

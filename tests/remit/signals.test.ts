@@ -90,17 +90,8 @@ describe.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s', (signal, code)
     async () => {
       const folder = join(scratch, `${signal}-evaluate`);
       const long = [
-        'train',
-        'pretrain',
-        ...settings,
-        '--model.width',
-        '64',
-        '--pretrain.steps',
-        '3',
-        '--evaluate.questions',
-        '100',
-        '--out',
-        folder,
+        'train', 'pretrain', ...settings, '--model.width', '64', '--pretrain.steps', '3', '--evaluate.questions', '100',
+        '--out', folder,
       ];
       const ended = await interrupted(long, signal, () =>
         existsSync(join(folder, 'checkpoints', 'pretrain.safetensors')),

@@ -23,15 +23,7 @@ describe('control characters', () => {
 
 test('a shell reads a quoted word as it was', () => {
   const words = [
-    'plain',
-    'two words',
-    "it's",
-    '$HOME `x` "y" \\n',
-    'a\nb\tc',
-    "\u001b[1m'\\",
-    '#%23?ä',
-    '\u202e\u0085',
-    '',
+    'plain', 'two words', "it's", '$HOME `x` "y" \\n', 'a\nb\tc', "\u001b[1m'\\", '#%23?ä', '\u202e\u0085', '',
   ];
   expect(
     execFileSync('bash', ['-c', `printf '%s\\0' ${words.map(quoted).join(' ')}`], {
@@ -49,26 +41,12 @@ describe('layout', () => {
 
   test('fills paragraphs, and hangs what an item means below it', () => {
     expect(layout(text, 40).split('\n')).toEqual([
-      'A paragraph of words that goes on.',
-      '',
-      '  --one <n>   a meaning of several words',
-      '              that goes on',
-      '  --two       short',
-      '',
-      'Things:',
-      '  last  meaning',
+      'A paragraph of words that goes on.', '', '  --one <n>   a meaning of several words',
+      '              that goes on', '  --two       short', '', 'Things:', '  last  meaning',
     ]);
     expect(layout(text, 34).split('\n')).toEqual([
-      'A paragraph of words that goes on.',
-      '',
-      '  --one <n>',
-      '      a meaning of several words',
-      '      that goes on',
-      '  --two',
-      '      short',
-      '',
-      'Things:',
-      '  last  meaning',
+      'A paragraph of words that goes on.', '', '  --one <n>', '      a meaning of several words', '      that goes on',
+      '  --two', '      short', '', 'Things:', '  last  meaning',
     ]);
   });
 
@@ -114,15 +92,9 @@ describe('a report in Markdown', () => {
 
   test('a table that is too wide comes in parts, none of which begins with a column that belongs to the one before', () => {
     expect(fitMarkdown(report, 40).split('\n').slice(5)).toEqual([
-      'arm      cued       less vanilla',
-      '-------  ---------  -----------------',
-      'vanilla   1.0 ±0.1',
-      'remit.2  10.0 ±0.1  +1.0 [-0.1, +2.1]',
-      '',
-      'arm      sampled   less vanilla',
-      '-------  --------  -----------------',
-      'vanilla  2.0 ±0.1',
-      'remit.2  2.0 ±0.1  +0.0 [-0.1, +0.1]',
+      'arm      cued       less vanilla', '-------  ---------  -----------------', 'vanilla   1.0 ±0.1',
+      'remit.2  10.0 ±0.1  +1.0 [-0.1, +2.1]', '', 'arm      sampled   less vanilla',
+      '-------  --------  -----------------', 'vanilla  2.0 ±0.1', 'remit.2  2.0 ±0.1  +0.0 [-0.1, +0.1]',
     ]);
   });
 });

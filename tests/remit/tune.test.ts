@@ -97,15 +97,7 @@ describe('the command', () => {
     typeof gpu === 'string' ? undefined : (gpu.device.destroy(), gpu),
   );
   const small = [
-    '--set',
-    'model.width=8',
-    '--set',
-    'model.layers=1',
-    '--set',
-    'model.heads=2',
-    '--pretrain.batch',
-    '2',
-    '--device',
+    '--set', 'model.width=8', '--set', 'model.layers=1', '--set', 'model.heads=2', '--pretrain.batch', '2', '--device',
     'webgpu',
   ];
 
@@ -133,15 +125,7 @@ describe('the command', () => {
     damage('{');
     const out = join(scratch, 'run');
     const train = [
-      ...small,
-      '--pretrain.steps',
-      '1',
-      '--pretrain.warmup',
-      '0',
-      '--evaluate.questions',
-      '1',
-      '--out',
-      out,
+      ...small, '--pretrain.steps', '1', '--pretrain.warmup', '0', '--evaluate.questions', '1', '--out', out,
     ];
     const trained = remitMini(['train', 'pretrain', ...train]);
     expect(trained.code).toBe(0);
@@ -168,17 +152,7 @@ describe('the command', () => {
         kernel,
         { a, b, bias: b, residual: b, out },
         {
-          batch: 1,
-          M: 1,
-          N: 1,
-          K,
-          transA: 0,
-          transB,
-          strideA: 0,
-          strideB: 0,
-          accumulate: 0,
-          addBias: 0,
-          addResidual: 0,
+          batch: 1, M: 1, N: 1, K, transA: 0, transB, strideA: 0, strideB: 0, accumulate: 0, addBias: 0, addResidual: 0,
         },
       );
       found.push((await device.read(out))[0]!);

@@ -20,22 +20,8 @@ const at = (name: string): string => join(runs, name);
 const shape = ['--model.width', '8', '--model.layers', '1', '--model.heads', '2'];
 const pretraining = ['--pretrain.steps', '3', '--pretrain.warmup', '0', '--pretrain.batch', '2'];
 const others = [
-  '--midtrain.steps',
-  '2',
-  '--midtrain.batch',
-  '2',
-  '--sft.steps',
-  '2',
-  '--sft.batch',
-  '2',
-  '--rl.steps',
-  '2',
-  '--rl.warmup',
-  '0',
-  '--rl.prompts',
-  '2',
-  '--rl.samples',
-  '2',
+  '--midtrain.steps', '2', '--midtrain.batch', '2', '--sft.steps', '2', '--sft.batch', '2', '--rl.steps', '2',
+  '--rl.warmup', '0', '--rl.prompts', '2', '--rl.samples', '2',
 ];
 const train = async (...args: string[]): Promise<void> => {
   const { code, stderr } = await inProcess(['train', ...args]);

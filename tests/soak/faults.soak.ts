@@ -51,17 +51,7 @@ test.each([...Object.entries(phases), ['text', []] as const])(
 test('a study: every call of its own, beside those of its cells', { timeout: 3_600_000 }, async () => {
   const own = join(scratch, 'study');
   const command = [
-    'study',
-    ...short,
-    '--arms',
-    'vanilla,remit.2',
-    '--seeds',
-    '1',
-    '--iterations',
-    '1',
-    '--light',
-    '--jobs',
-    '2',
+    'study', ...short, '--arms', 'vanilla,remit.2', '--seeds', '1', '--iterations', '1', '--light', '--jobs', '2',
   ];
   mkdirSync(own);
   report('study', await injectFaults({ run, command, goOn: [], scratch: own, stride }));

@@ -17,19 +17,8 @@ const reports = ['report.md', 'report.json', 'report.csv'];
 
 function study(out: string, seed: number): ChildProcess {
   const settings = [
-    '--preset',
-    'short',
-    '--set',
-    'checkpoint.seconds=1',
-    '--arms',
-    'vanilla,remit.2',
-    '--iterations',
-    '1',
-    '--light',
-    '--seeds',
-    `${seed}`,
-    '--jobs',
-    '2',
+    '--preset', 'short', '--set', 'checkpoint.seconds=1', '--arms', 'vanilla,remit.2', '--iterations', '1', '--light',
+    '--seeds', `${seed}`, '--jobs', '2',
   ];
   return spawn(process.execPath, [program, 'study', '--out', out, ...settings], {
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -14,14 +14,7 @@ const [what, at, folder] = process.env.REMIT_FAULT.split(':');
 const root = resolve(folder);
 const isCell = process.argv.includes('--cell');
 const changing = [
-  'openSync',
-  'writeFileSync',
-  'writeSync',
-  'fsyncSync',
-  'ftruncateSync',
-  'closeSync',
-  'renameSync',
-  'rmSync',
+  'openSync', 'writeFileSync', 'writeSync', 'fsyncSync', 'ftruncateSync', 'closeSync', 'renameSync', 'rmSync',
   'mkdirSync',
 ];
 const reading = ['readFileSync', 'readSync', 'readdirSync'];

@@ -139,11 +139,7 @@ export interface Suite {
  * Resolves to the number of faults.
  */
 export async function injectFaults({
-  run,
-  command,
-  goOn = ['--resume'],
-  scratch,
-  stride,
+  run, command, goOn = ['--resume'], scratch, stride,
 }: Suite): Promise<Record<Kind, number>> {
   const whole = join(scratch, 'whole');
   const calls: Record<string, number> = {};

@@ -11,15 +11,7 @@ import { step } from '../../engine/step.ts';
 import { backward } from '../../engine/tape.ts';
 import { tensor, variable } from '../../engine/tensor.ts';
 import {
-  caseOf,
-  fillAll,
-  largest,
-  upload,
-  variantsOf,
-  type AnyOp,
-  type Case,
-  type HostInput,
-  type Sizes,
+  caseOf, fillAll, largest, upload, variantsOf, type AnyOp, type Case, type HostInput, type Sizes,
 } from './fill.ts';
 
 const DRAWS = 4; // sizes per variant: the largest, then some at random

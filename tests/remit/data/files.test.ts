@@ -212,23 +212,13 @@ describe('readText', () => {
   test('passes over what is hidden, empty or no text in a folder, and names it', () => {
     const told: string[] = [];
     for (const name of [
-      '.git/a.txt',
-      '.ipynb_checkpoints/b.txt',
-      '._c.txt',
-      'notes.md',
-      'none.txt',
-      'c.txt',
-      'd/.e.txt',
+      '.git/a.txt', '.ipynb_checkpoints/b.txt', '._c.txt', 'notes.md', 'none.txt', 'c.txt', 'd/.e.txt',
     ]) {
       put(name, name === 'none.txt' ? '' : name);
     }
     expect(readText(folder, { notice: (line) => told.push(line) })).toBe('c.txt');
     const names = [
-      '._c.txt (hidden)',
-      '.git (hidden)',
-      '.ipynb_checkpoints (hidden)',
-      'd/.e.txt (hidden)',
-      'none.txt (empty)',
+      '._c.txt (hidden)', '.git (hidden)', '.ipynb_checkpoints (hidden)', 'd/.e.txt (hidden)', 'none.txt (empty)',
       'notes.md (neither .txt nor .jsonl)',
     ];
     expect(told).toEqual([`data: ${folder}: not read: ${names.join(', ')}`]);

@@ -148,11 +148,7 @@ describe('on disk', () => {
 
 describe('a model folder', () => {
   const config = {
-    model_type: 'llama',
-    vocab_size: 5,
-    hidden_size: 4,
-    intermediate_size: 3,
-    num_hidden_layers: 1,
+    model_type: 'llama', vocab_size: 5, hidden_size: 4, intermediate_size: 3, num_hidden_layers: 1,
     num_attention_heads: 2,
   };
 

@@ -3,11 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { ConfigError, FormatError } from '../../../engine/errors.ts';
 import { CHARACTERS } from '../../../remit/data/alphabet.ts';
 import {
-  byteTokenizer,
-  characterTokenizer,
-  tinyWorldTokenizer,
-  tokenizerFromJSON,
-  type Tokenizer,
+  byteTokenizer, characterTokenizer, tinyWorldTokenizer, tokenizerFromJSON, type Tokenizer,
 } from '../../../remit/data/tokenizer.ts';
 
 /** The file as anyone reads it back. */

@@ -23,20 +23,8 @@ const P = 3;
  */
 function markov(chain: Readonly<Record<number, readonly number[]>>): Transformer {
   const model = new Transformer({
-    vocabulary: V,
-    context: 16,
-    width: V,
-    layers: 1,
-    heads: 2,
-    kvHeads: 2,
-    hidden: 4,
-    norm: 'rms',
-    positions: 'rotary',
-    rotaryBase: 100,
-    mlp: 'swiglu',
-    bias: false,
-    tied: false,
-    epsilon: 1e-5,
+    vocabulary: V, context: 16, width: V, layers: 1, heads: 2, kvHeads: 2, hidden: 4, norm: 'rms', positions: 'rotary',
+    rotaryBase: 100, mlp: 'swiglu', bias: false, tied: false, epsilon: 1e-5,
   });
   const values = new Map(
     model.parameters

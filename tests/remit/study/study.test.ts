@@ -16,36 +16,10 @@ import { temporaryFolder } from '../../support/temporary.ts';
 
 const scratch = temporaryFolder();
 const small = [
-  '--set',
-  'model.width=8',
-  '--set',
-  'model.layers=1',
-  '--set',
-  'model.heads=2',
-  '--pretrain.warmup',
-  '0',
-  '--rl.warmup',
-  '0',
-  '--pretrain.steps',
-  '8',
-  '--midtrain.steps',
-  '10',
-  '--sft.steps',
-  '2',
-  '--rl.steps',
-  '2',
-  '--rl.prompts',
-  '2',
-  '--rl.samples',
-  '2',
-  '--pretrain.batch',
-  '4',
-  '--midtrain.batch',
-  '4',
-  '--sft.batch',
-  '4',
-  '--evaluate.questions',
-  '1',
+  '--set', 'model.width=8', '--set', 'model.layers=1', '--set', 'model.heads=2', '--pretrain.warmup', '0',
+  '--rl.warmup', '0', '--pretrain.steps', '8', '--midtrain.steps', '10', '--sft.steps', '2', '--rl.steps', '2',
+  '--rl.prompts', '2', '--rl.samples', '2', '--pretrain.batch', '4', '--midtrain.batch', '4', '--sft.batch', '4',
+  '--evaluate.questions', '1',
 ];
 
 describe('the plan', () => {
@@ -56,18 +30,8 @@ describe('the plan', () => {
     expect(cells).toHaveLength(2 * 12);
     expect(new Set(cells.map(({ name }) => name)).size).toBe(24);
     expect(cells.filter(({ seed }) => seed === 1).map(({ name }) => name.slice(7))).toEqual([
-      'base',
-      'vanilla',
-      'remit.2',
-      'remit.2-turn2',
-      'remit.5',
-      'remit.5-turn2',
-      'shuffled.2',
-      'sft-guided.2',
-      'kd.5',
-      'rho.6',
-      'vanilla+33%',
-      'analysis',
+      'base', 'vanilla', 'remit.2', 'remit.2-turn2', 'remit.5', 'remit.5-turn2', 'shuffled.2', 'sft-guided.2', 'kd.5',
+      'rho.6', 'vanilla+33%', 'analysis',
     ]);
   });
 
@@ -138,18 +102,7 @@ test.each<[string[], string]>([
 
 describe('a study', () => {
   const study = (out: string): string[] => [
-    'study',
-    ...small,
-    '--arms',
-    'remit.2',
-    '--seeds',
-    '1-2',
-    '--iterations',
-    '1',
-    '--light',
-    '--jobs',
-    '2',
-    '--out',
+    'study', ...small, '--arms', 'remit.2', '--seeds', '1-2', '--iterations', '1', '--light', '--jobs', '2', '--out',
     out,
   ];
   const [whole, killed] = [join(scratch, 'whole'), join(scratch, 'killed')];
