@@ -231,7 +231,7 @@ describe('places', () => {
     const home = join(folder, 'package');
     const script = join(folder, 'mine.mjs');
     cpSync(join(program, '../../../..'), home, { recursive: true });
-    symlinkSync(join(dirname(dirname(dirname(import.meta.dirname))), 'node_modules'), join(home, 'node_modules'));
+    symlinkSync(join(dirname(dirname(import.meta.dirname)), 'node_modules'), join(home, 'node_modules'));
     const study = [
       'study', '--preset', 'tiny', ...small, ...later, '--pretrain.steps', '2', '--seeds', '1', '--arms', 'vanilla',
       '--light', '--jobs', '1', '--iterations', '1', '--out', 'st',
