@@ -1,0 +1,31 @@
+// The form of the sources: how long lines are. The rest of it is oxlint's: .oxlintrc.json.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+
+const root = join(import.meta.dirname, '..');
+const folders = ['engine', 'kernels', 'nn', 'optim', 'remit', 'bench', 'tests', 'scripts'];
+const made = ['kernels/generated.ts']; // by scripts/embed-wgsl.mjs
+
+const files = folders.flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.(ts|mjs|wgsl)$/.test(name))
+    .map((name) => join(folder, name).replaceAll('\\', '/')),
+).filter((name) => !made.includes(name));
+
+/** `file:line` of every line with more than this many characters. */
+function linesOver(columns: number): string[] {
+  return files.flatMap((name) =>
+    readFileSync(join(root, name), 'utf8')
+      .split('\n')
+      .flatMap((line, i) => ([...line].length > columns ? [`${name}:${i + 1}`] : [])),
+  );
+}
+
+test('no line has over 140 columns, and one in two hundred at most has over 120', () => {
+  const lines = files.reduce((total, name) => total + readFileSync(join(root, name), 'utf8').split('\n').length, 0);
+  expect(files.length).toBeGreaterThan(200);
+  expect(linesOver(140)).toEqual([]);
+  expect(linesOver(120).length / lines).toBeLessThan(0.005);
+});
