@@ -90,7 +90,7 @@ describe('memory', () => {
     for (let i = 0; i < 3; i++) await train(i);
     const before = top();
     for (let i = 3; i < 303; i++) await (await train(i)).loss.item();
-    expect(top() - before).toBe(PROBE * 4); // the first probe itself
+    expect(top() - before).toBeLessThanOrEqual(PROBE * 4); // the first probe itself, unless it was collected
   });
 
   test('free() gives the memory back', async () => {
