@@ -25,9 +25,8 @@ test(
   { timeout: 300_000 },
   async () => {
     await together(
-      Array.from({ length: 24 }, (_, i) => i + 1),
+      [1, 2, 4, 7, 11, 16, 20, 24], // calls that write, among them those that make folders
       async (call) => {
-        // among them those that make folders
         const out = join(scratch, `gone-${call}`);
         const { code, stderr } = await run(
           ['study', ...short, '--seeds', '1', '--light', '--jobs', '1', '--out', out],
