@@ -29,7 +29,7 @@ import { ladder, matmulKernel } from '../kernels/matmul/matmul.ts';
 import { rmsNormKernel } from '../kernels/norm/norm.ts';
 import { adamwKernel, gradientNormKernel } from '../kernels/optim/adamw.ts';
 import { generate } from '../nn/generate.ts';
-import { timeMatmul, type MatmulParams } from '../remit/cli/tune-matmul.ts';
+import { timeMatmul, type MatmulParams } from '../remit/app/cli/tune-matmul.ts';
 import { checkCase } from '../tests/support/check-case.ts';
 import { everyCase } from '../tests/webgpu/cases.ts';
 import { benchArguments } from './arguments.ts';

@@ -2,11 +2,11 @@
 
 import { ConfigError } from '../engine/errors.ts';
 import { didYouMean } from '../engine/nearest.ts';
-import { exitCode } from '../remit/cli/exit.ts';
-import { layout } from '../remit/cli/layout.ts';
-import { report } from '../remit/cli/main.ts';
-import { outliveReaders } from '../remit/cli/streams.ts';
-import { columns, print } from '../remit/cli/terminal.ts';
+import { exitCode } from '../remit/app/cli/exit.ts';
+import { layout } from '../remit/app/cli/layout.ts';
+import { report } from '../remit/app/cli/main.ts';
+import { outliveReaders } from '../remit/app/cli/streams.ts';
+import { columns, print } from '../remit/app/cli/terminal.ts';
 
 interface Bench {
   readonly help: string;

@@ -23,7 +23,7 @@ import { matmulKernel } from '../kernels/matmul/matmul.ts';
 import { generate } from '../nn/generate.ts';
 import { Transformer } from '../nn/transformer.ts';
 import { AdamW } from '../optim/adamw.ts';
-import { wholeNumber } from '../remit/cli/arguments.ts';
+import { wholeNumber } from '../remit/app/cli/arguments.ts';
 import { benchArguments } from './arguments.ts';
 
 /** What the peers' lib/common.mjs offers. */

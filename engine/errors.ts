@@ -1,5 +1,5 @@
 // The errors that a user can meet. Each message is one line: where: what was given: what is wrong (and the way out, if
-// there is one). The command line turns the class into an exit code; see remit/cli/main.ts.
+// there is one). The command line turns the class into an exit code; see remit/app/cli/main.ts.
 
 /** Anything we say on purpose. Its message is for people; its stack is not shown. */
 export class RemitError extends Error {

@@ -1,7 +1,7 @@
 // JSON that came from a file: what JSON.parse lets pass in silence is refused here.
 // A key used twice in one object has two values, of which JSON.parse takes the last; other programs take the first. And
 // a value that is nested some thousand levels deep ends whoever looks at it by recursion, such as JSON.stringify.
-// Used by: safetensors.ts, remit/data/decode.ts.
+// Used by: safetensors.ts, remit/text/decode.ts.
 
 const DEEPEST = 100; // files of ours nest 4 levels, config.json of others perhaps 6
 

@@ -1,5 +1,5 @@
 // What a caller may hand over, said once: a rule per value, and the check of an options object against its rules.
-// Settings of runs are made from the same rules: see remit/config/schema.ts. Read after: errors.ts, describe.ts.
+// Settings of runs are made from the same rules: see remit/settings/schema.ts. Read after: errors.ts, describe.ts.
 
 import { describe } from './describe.ts';
 import { ConfigError } from './errors.ts';

@@ -3,7 +3,7 @@
 //   rng(seed).fold('dropout').at(step).uniform(index)
 // A Stream is for code that just wants the next number, like a generator of sentences: it counts for itself.
 // The block function, also used by the kernels, is kernels/random/threefry.ts.
-// Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). Read next: remit/data/corpus.ts,
+// Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). Read next: remit/worlds/tiny/corpus.ts,
 // which lives off this.
 
 import { threefry2x32 } from '../kernels/random/threefry.ts';

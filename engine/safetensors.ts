@@ -1,8 +1,8 @@
 // Safetensors: named arrays in one file. Eight bytes of header length, a JSON header, then the raw little-endian data.
 // A file from elsewhere is untrusted, so reading is strict: whatever the header claims is checked before a byte is
 // used. The format has no checksum; a caller that wants one puts it into the metadata.
-// Source: the format description in huggingface/safetensors, README.md. Used by: remit/run/checkpoint.ts,
-// remit/interop/.
+// Source: the format description in huggingface/safetensors, README.md. Used by: remit/app/run/checkpoint.ts,
+// remit/app/interop/.
 import { anything, checkArguments, string, typedArray } from './options.ts';
 import { FormatError } from './errors.ts';
 import { parseJson } from './json.ts';

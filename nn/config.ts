@@ -29,7 +29,7 @@ export interface TransformerConfig {
   readonly epsilon: number;
 }
 
-/** What each may be; remit/config/schema.ts makes its settings of these. */
+/** What each may be; remit/settings/schema.ts makes its settings of these. */
 export const modelRules = {
   vocabulary: whole({ min: 1, max: 2 ** 31 - 1 }),
   context: whole({ min: 2, max: 1_048_576 }),

@@ -1,6 +1,6 @@
 // Batched generation with a key-value cache: greedy, by temperature, from the top k; an optional forced first token and
 // a stop token. Tokens stay on the device until the end: a rollout is read back once.
-// Read after: transformer.ts, kernels/random. Used by: remit/phases/evaluate.ts and, for rollouts, remit/rl.
+// Read after: transformer.ts, kernels/random. Used by: remit/worlds/tiny/evaluate.ts and, for rollouts, remit/rl.
 
 import type { HostArray } from '../kernels/kernel.ts';
 import { sampleKernel } from '../kernels/random/random.ts';

@@ -23,7 +23,7 @@ export interface AdamWOptions {
   readonly clip: number;
 }
 
-/** What each may be, and is unless given; remit/config/schema.ts makes its settings of these. */
+/** What each may be, and is unless given; remit/settings/schema.ts makes its settings of these. */
 export const adamwRules = {
   beta1: optional(real({ from: 0, below: 1 }), 0.9),
   beta2: optional(real({ from: 0, below: 1 }), 0.95),

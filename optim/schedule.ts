@@ -23,7 +23,7 @@ export interface ScheduleOptions {
   readonly decayShare?: number;
 }
 
-/** What each may be, and is unless given; remit/config/schema.ts makes its settings of these. */
+/** What each may be, and is unless given; remit/settings/schema.ts makes its settings of these. */
 export const scheduleRules = {
   kind: choice('constant', 'linear', 'cosine', 'wsd'),
   peak: real({ above: 0 }),

@@ -23,7 +23,7 @@ import type { Rng } from '../engine/rng.ts';
 import { noGrad } from '../engine/runtime.ts';
 import { tensor, type Tensor } from '../engine/tensor.ts';
 import type { Transformer } from '../nn/transformer.ts';
-import type { Config } from './config/config.ts';
+import type { Config } from './settings/resolve.ts';
 import type { NextTokenBatch } from './phases/next-token.ts';
 import { remitLoss } from './weights.ts';
 

@@ -44,7 +44,7 @@ export interface WeightedLoss {
   readonly logProb: Tensor;
 }
 
-/** What each may be, and is unless given; remit/config/schema.ts makes its settings of these. */
+/** What each may be, and is unless given; remit/settings/schema.ts makes its settings of these. */
 export const remitRules = {
   epsilon: optional(real({ above: 0, to: 1 }), 0.2),
   scale: optional(real({ above: 0, to: 1000 }), 1),

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The program `remit-mini`. It looks at Node's version before it loads anything that an old Node could not read.
-// Read next: main.ts, streams.ts.
+// Read next: ../app/cli/main.ts, streams.ts.
 
 const [major, minor] = process.versions.node.split('.').map(Number) as [number, number];
 
@@ -17,9 +17,9 @@ if (major > 20 || (major === 20 && minor >= 19)) {
 }
 
 async function start(): Promise<void> {
-  const { outliveReaders } = await import('./streams.ts');
-  const { main, report } = await import('./main.ts');
-  const { exitCode } = await import('./exit.ts');
+  const { outliveReaders } = await import('../app/cli/streams.ts');
+  const { main, report } = await import('../app/cli/main.ts');
+  const { exitCode } = await import('../app/cli/exit.ts');
   outliveReaders();
   process.on('uncaughtException', (error) => { // also of a promise that nobody waits for
     report(error);

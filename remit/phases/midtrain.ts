@@ -9,8 +9,8 @@ import { anything, checkArguments, having, optional, text } from '../../engine/o
 import { rng } from '../../engine/rng.ts';
 import { aTransformer, type Transformer } from '../../nn/transformer.ts';
 import { armLoss } from '../arms.ts';
-import { checkConfig, type Config } from '../config/config.ts';
-import { rowsRule, type Corpus } from '../data/corpus.ts';
+import { checkConfig, type Config } from '../settings/resolve.ts';
+import { rowsRule, type Corpus } from '../worlds/tiny/corpus.ts';
 import { nextTokenLoop } from './next-token.ts';
 import { aRun, type Run } from './run.ts';
 

@@ -7,7 +7,7 @@ import { checkValue, having, optional, typedArray } from '../../engine/options.t
 import { step } from '../../engine/step.ts';
 import { backward } from '../../engine/tape.ts';
 import { tensor, type Tensor } from '../../engine/tensor.ts';
-import type { PhaseConfig } from '../config/config.ts';
+import type { PhaseConfig } from '../settings/resolve.ts';
 import { trainLoop, type Apply, type TrainLoop } from './train-loop.ts';
 
 export interface NextTokenBatch {

@@ -1,13 +1,13 @@
 // Phase 1: pre-training. Next-token prediction on the noisy corpus, at a constant rate after warm-up.
-// Settings: config.pretrain. Read next: next-token.ts and train-loop.ts (the loop itself), midtrain.ts, evaluate.ts.
+// Settings: config.pretrain. Read next: next-token.ts and train-loop.ts (the loop itself), midtrain.ts, ../worlds/tiny/evaluate.ts.
 
 import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
 import { anything, checkArguments } from '../../engine/options.ts';
 import { rng } from '../../engine/rng.ts';
 import { modelRules } from '../../nn/config.ts';
 import { aTransformer, Transformer } from '../../nn/transformer.ts';
-import { checkConfig, type Config } from '../config/config.ts';
-import { rowsRule, type Corpus } from '../data/corpus.ts';
+import { checkConfig, type Config } from '../settings/resolve.ts';
+import { rowsRule, type Corpus } from '../worlds/tiny/corpus.ts';
 import { nextTokenLoop } from './next-token.ts';
 import { aRun, type Run } from './run.ts';
 

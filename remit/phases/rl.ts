@@ -3,7 +3,7 @@
 // What is left out of larger systems: no value model, no reward model, no replay; several updates per batch are
 // possible (rl.updates). Settings: config.rl. Sources: RLOO, arXiv 2402.14740; the clipped loss, arXiv 1707.06347; k3,
 // arXiv 2402.03300. Read after: sft.ts, ../rl/rollout.ts, ../rl/advantage.ts, engine/ops/policy-loss.ts. Read next:
-// remit.ts.
+// pipeline.ts.
 
 import { affine } from '../../engine/ops/arithmetic.ts';
 import { logProb } from '../../engine/ops/cross-entropy.ts';
@@ -15,9 +15,9 @@ import { step } from '../../engine/step.ts';
 import { backward } from '../../engine/tape.ts';
 import { tensor, type Tensor } from '../../engine/tensor.ts';
 import { aTransformer, type Transformer } from '../../nn/transformer.ts';
-import { checkConfig, type Config } from '../config/config.ts';
-import { THINK } from '../data/alphabet.ts';
-import { encode } from '../data/world.ts';
+import { checkConfig, type Config } from '../settings/resolve.ts';
+import { THINK } from '../worlds/tiny/alphabet.ts';
+import { encode } from '../worlds/tiny/index.ts';
 import { advantages } from '../rl/advantage.ts';
 import { rollout, type Rollouts } from '../rl/rollout.ts';
 import { taskRule, type Task } from '../rl/task.ts';

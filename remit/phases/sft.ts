@@ -4,8 +4,8 @@
 import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
 import { anything, checkArguments, optional, text } from '../../engine/options.ts';
 import { aTransformer, type Transformer } from '../../nn/transformer.ts';
-import { checkConfig, type Config } from '../config/config.ts';
-import { rowsRule, type Demonstrations } from '../data/corpus.ts';
+import { checkConfig, type Config } from '../settings/resolve.ts';
+import { rowsRule, type Demonstrations } from '../worlds/tiny/corpus.ts';
 import { nextTokenLoop } from './next-token.ts';
 import { aRun, type Run } from './run.ts';
 

@@ -9,7 +9,7 @@ import type { Tensor } from '../../engine/tensor.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import { AdamW } from '../../optim/adamw.ts';
 import { schedule } from '../../optim/schedule.ts';
-import type { OptimiserConfig } from '../config/config.ts';
+import type { OptimiserConfig } from '../settings/resolve.ts';
 import type { PhaseState, Run } from './run.ts';
 
 // among what a phase remembers

@@ -4,9 +4,9 @@
 
 import { anything, checkArguments, having } from '../../engine/options.ts';
 import { rng } from '../../engine/rng.ts';
-import { checkConfig, type Config } from '../config/config.ts';
-import { rowsRule } from '../data/corpus.ts';
-import { corpus, demonstrations, type Corpus, type Demonstrations } from '../data/world.ts';
+import { checkConfig, type Config } from '../settings/resolve.ts';
+import { rowsRule } from '../worlds/tiny/corpus.ts';
+import { corpus, demonstrations, type Corpus, type Demonstrations } from '../worlds/tiny/index.ts';
 import { taskRule, worldTask, type Task } from '../rl/task.ts';
 
 export interface World {

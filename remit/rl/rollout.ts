@@ -41,7 +41,7 @@ export interface RolloutOptions {
   readonly seed: Rng;
 }
 
-/** What each may be; remit/config/schema.ts makes its settings of these. */
+/** What each may be; remit/settings/schema.ts makes its settings of these. */
 export const rolloutRules = {
   from: whole({ min: 0 }),
   prompts: whole({ min: 1, max: 4096 }),

@@ -3,10 +3,10 @@
 
 import { callable, checkArguments, checkValue, having, whole } from '../../engine/options.ts';
 import { anRng, type Rng } from '../../engine/rng.ts';
-import { STOP } from '../data/alphabet.ts';
-import { prompt } from '../data/documents.ts';
-import { tinyWorldTokenizer } from '../data/tokenizer.ts';
-import { encode, instance, RESPONSE, TASKS, verdict } from '../data/world.ts';
+import { STOP } from '../worlds/tiny/alphabet.ts';
+import { prompt } from '../worlds/tiny/documents.ts';
+import { tinyWorldTokenizer } from '../worlds/tiny/tokenizer.ts';
+import { encode, instance, RESPONSE, TASKS, verdict } from '../worlds/tiny/index.ts';
 
 export interface Question {
   /** [P] i32; every question of a task is of one length. */

@@ -12,7 +12,7 @@ import { tensor, type Tensor } from '../../engine/tensor.ts';
 import type { TransformerConfig } from '../../nn/config.ts';
 import { Transformer } from '../../nn/transformer.ts';
 import { newModel } from '../../remit/phases/pretrain.ts';
-import { resolveConfig } from '../../remit/config/config.ts';
+import { resolveConfig } from '../../remit/settings/resolve.ts';
 import { gpt2, llama, shapes } from './shapes.ts';
 
 beforeAll(() => useBackend(new CpuBackend()));

@@ -1,9 +1,9 @@
 // What `remit-mini train` ends with: which stage stands beside which, the differences, and the sentence about one seed.
 
 import { describe, expect, test } from 'vitest';
-import { comparison, counterpart } from '../../remit/cli/comparison.ts';
-import type { Stage } from '../../remit/cli/table.ts';
-import { resolveConfig } from '../../remit/config/config.ts';
+import { comparison, counterpart } from '../../remit/app/cli/comparison.ts';
+import type { Stage } from '../../remit/app/cli/table.ts';
+import { resolveConfig } from '../../remit/settings/resolve.ts';
 
 const remit = (...flags: [string, string][]) => resolveConfig({ flags }).config.remit;
 const stage = (name: string, cued: number, samp: number, free: number, thinkRate: number): Stage => ({

@@ -3,11 +3,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ConfigError } from '../../engine/errors.ts';
-import { resolveConfig, type Sources } from '../../remit/config/config.ts';
-import { printConfig, settingsHelp } from '../../remit/config/help.ts';
+import { resolveConfig, type Sources } from '../../remit/settings/resolve.ts';
+import { printConfig, settingsHelp } from '../../remit/app/cli/settings-help.ts';
 import { distance, nearest } from '../../engine/nearest.ts';
-import { presetNames, presets } from '../../remit/config/presets.ts';
-import { settings } from '../../remit/config/schema.ts';
+import { presetNames, presets } from '../../remit/settings/presets.ts';
+import { settings } from '../../remit/settings/schema.ts';
 
 const flags = (...pairs: [string, string][]): Sources => ({ flags: pairs });
 const file = (values: unknown): Sources => ({ file: { path: 'my.json', values } });

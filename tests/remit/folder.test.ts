@@ -8,10 +8,10 @@ import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ConfigError, RemitError } from '../../engine/errors.ts';
-import { Progress } from '../../remit/run/progress.ts';
-import { makeFolder, writeAtomically } from '../../remit/run/atomic.ts';
-import { claimFolder } from '../../remit/run/claim.ts';
-import { isLocked, lock } from '../../remit/run/lock.ts';
+import { Progress } from '../../remit/app/run/progress.ts';
+import { makeFolder, writeAtomically } from '../../remit/app/run/atomic.ts';
+import { claimFolder } from '../../remit/app/run/claim.ts';
+import { isLocked, lock } from '../../remit/app/run/lock.ts';
 import { inProcess, remitMini } from '../support/command-line.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 

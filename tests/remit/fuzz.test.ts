@@ -12,18 +12,14 @@ import { readSafetensors, writeSafetensors, type TensorToWrite } from '../../eng
 import { parameterCount } from '../../nn/config.ts';
 import { Transformer } from '../../nn/transformer.ts';
 import { AdamW } from '../../optim/adamw.ts';
-import { resolveConfig } from '../../remit/config/config.ts';
-import { readText } from '../../remit/data/files.ts';
-import {
-  byteTokenizer,
-  characterTokenizer,
-  tinyWorldTokenizer,
-  tokenizerFromJSON,
-} from '../../remit/data/tokenizer.ts';
-import { exportHuggingFace, importHuggingFace } from '../../remit/interop/huggingface.ts';
-import { parseCheckpoint, sha256, writeCheckpoint } from '../../remit/run/checkpoint.ts';
-import { readSpans } from '../../remit/run/lines.ts';
-import { openModel } from '../../remit/run/model.ts';
+import { resolveConfig } from '../../remit/settings/resolve.ts';
+import { readText } from '../../remit/text/files.ts';
+import { byteTokenizer, characterTokenizer, tokenizerFromJSON } from '../../remit/text/tokenizer.ts';
+import { tinyWorldTokenizer } from '../../remit/worlds/tiny/tokenizer.ts';
+import { exportHuggingFace, importHuggingFace } from '../../remit/app/interop/huggingface.ts';
+import { parseCheckpoint, sha256, writeCheckpoint } from '../../remit/app/run/checkpoint.ts';
+import { readSpans } from '../../remit/app/run/lines.ts';
+import { openModel } from '../../remit/app/run/model.ts';
 import { mutatedBytes, mutatedJson } from '../support/mutate.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 

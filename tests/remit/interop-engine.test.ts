@@ -9,8 +9,9 @@ import { readSafetensors } from '../../engine/safetensors.ts';
 import { step } from '../../engine/step.ts';
 import { tensor } from '../../engine/tensor.ts';
 import { Transformer, type TransformerConfig } from '../../nn/transformer.ts';
-import { byteTokenizer, tinyWorldTokenizer } from '../../remit/data/tokenizer.ts';
-import { exportHuggingFace, importHuggingFace, type Files } from '../../remit/interop/huggingface.ts';
+import { byteTokenizer } from '../../remit/text/tokenizer.ts';
+import { tinyWorldTokenizer } from '../../remit/worlds/tiny/tokenizer.ts';
+import { exportHuggingFace, importHuggingFace, type Files } from '../../remit/app/interop/huggingface.ts';
 import { golden } from '../golden/golden.ts';
 import { plainLlama, type PlainConfig } from '../golden/plain-llama.ts';
 

@@ -2,9 +2,9 @@
 
 import { describe, expect, test } from 'vitest';
 import { ConfigError } from '../../engine/errors.ts';
-import { resolveConfig, type Sources } from '../../remit/config/config.ts';
-import { checkRead, type Reader, type Reading } from '../../remit/config/reads.ts';
-import { settings } from '../../remit/config/schema.ts';
+import { resolveConfig, type Sources } from '../../remit/settings/resolve.ts';
+import { checkRead, type Reader, type Reading } from '../../remit/settings/reads.ts';
+import { settings } from '../../remit/settings/schema.ts';
 
 const flag = (name: string, value: string, preset = 'tiny'): Sources => ({ preset, flags: [[name, value]] });
 const check = (sources: Sources, reading: Reading) => () => checkRead(resolveConfig(sources), reading);

@@ -4,9 +4,9 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { layout, wrap } from '../../remit/cli/layout.ts';
-import { fitMarkdown } from '../../remit/cli/markdown.ts';
-import { columns, print, printable, quoted, say } from '../../remit/cli/terminal.ts';
+import { layout, wrap } from '../../remit/app/cli/layout.ts';
+import { fitMarkdown } from '../../remit/app/cli/markdown.ts';
+import { columns, print, printable, quoted, say } from '../../remit/app/cli/terminal.ts';
 
 describe('control characters', () => {
   test('are shown as their codes; tabs, newlines and letters of any script stay', () => {
@@ -139,7 +139,7 @@ describe('on its way out', () => {
   });
 
   test('there is one way: no command writes to stdout or stderr by itself', () => {
-    const folder = new URL('../../remit/cli/', import.meta.url);
+    const folder = new URL('../../remit/app/cli/', import.meta.url);
     const own = ['terminal.ts', 'streams.ts', 'bin.ts'];
     const direct = readdirSync(folder).filter(
       (name) =>

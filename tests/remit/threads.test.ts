@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ConfigError } from '../../engine/errors.ts';
-import { chosenThreads, takeThreads } from '../../remit/cli/threads.ts';
+import { chosenThreads, takeThreads } from '../../remit/app/cli/threads.ts';
 
 test('--threads is taken from anywhere before --, and remembered', () => {
   expect(takeThreads('train', ['--seed', '2'])).toEqual(['--seed', '2']);

@@ -8,9 +8,9 @@ import type { Storage } from '../../engine/backend.ts';
 import { openGpu } from '../../engine/webgpu/adapter.ts';
 import { sourceOf } from '../../engine/webgpu/pipelines.ts';
 import { ladder, matmulKernel } from '../../kernels/matmul/matmul.ts';
-import { openDevice } from '../../remit/cli/device.ts';
-import { readTuning, tuningPath, writeTuning } from '../../remit/cli/tune-cache.ts';
-import { winnerOf } from '../../remit/cli/tune.ts';
+import { openDevice } from '../../remit/app/cli/device.ts';
+import { readTuning, tuningPath, writeTuning } from '../../remit/app/cli/tune-cache.ts';
+import { winnerOf } from '../../remit/app/cli/tune.ts';
 import { inProcess, remitMini } from '../support/command-line.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 

@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { readSafetensors, writeSafetensors, type TensorToWrite } from '../../engine/safetensors.ts';
-import { EXIT } from '../../remit/cli/exit.ts';
-import { runsTable } from '../../remit/cli/runs.ts';
-import { sha256 } from '../../remit/run/checkpoint.ts';
-import { lock } from '../../remit/run/lock.ts';
-import type { Overview } from '../../remit/run/overview.ts';
+import { EXIT } from '../../remit/app/cli/exit.ts';
+import { runsTable } from '../../remit/app/cli/runs.ts';
+import { sha256 } from '../../remit/app/run/checkpoint.ts';
+import { lock } from '../../remit/app/run/lock.ts';
+import type { Overview } from '../../remit/app/run/overview.ts';
 import { inProcess } from '../support/command-line.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 

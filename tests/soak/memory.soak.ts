@@ -9,7 +9,7 @@ import { runInNewContext } from 'node:vm';
 import { afterAll, expect, test } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import { useBackend } from '../../engine/runtime.ts';
-import { resolveConfig } from '../../remit/config/config.ts';
+import { resolveConfig } from '../../remit/settings/resolve.ts';
 import { newModel, pretrain } from '../../remit/phases/pretrain.ts';
 import { rl } from '../../remit/phases/rl.ts';
 import { quietRun, type Run } from '../../remit/phases/run.ts';

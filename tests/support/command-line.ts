@@ -4,7 +4,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { vi } from 'vitest';
-import { main } from '../../remit/cli/main.ts';
+import { main } from '../../remit/app/cli/main.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const program = ['--import', import.meta.resolve('tsx'), join(root, 'remit/cli/bin.ts')];

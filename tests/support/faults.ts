@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect } from 'vitest';
-import { readCheckpoint } from '../../remit/run/checkpoint.ts';
+import { readCheckpoint } from '../../remit/app/run/checkpoint.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const injector = fileURLToPath(new URL('fault.mjs', import.meta.url));

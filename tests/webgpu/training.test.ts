@@ -12,8 +12,8 @@ import { backward } from '../../engine/tape.ts';
 import { Transformer, type TransformerConfig } from '../../nn/transformer.ts';
 import { AdamW } from '../../optim/adamw.ts';
 import { nextTokens } from '../../remit/phases/next-token.ts';
-import { corpus } from '../../remit/data/world.ts';
-import { resolveConfig } from '../../remit/config/config.ts';
+import { corpus } from '../../remit/worlds/tiny/index.ts';
+import { resolveConfig } from '../../remit/settings/resolve.ts';
 import { llama } from '../nn/shapes.ts';
 import { describeGpu, gpu } from '../support/gpu.ts';
 

@@ -7,7 +7,7 @@ import { ConfigError } from '../../../engine/errors.ts';
 import { rng } from '../../../engine/rng.ts';
 import { useBackend } from '../../../engine/runtime.ts';
 import { Transformer } from '../../../nn/transformer.ts';
-import { decode, encode, instance, PROMPT, RESPONSE, ROW, splitOf, TASKS } from '../../../remit/data/world.ts';
+import { decode, encode, instance, PROMPT, RESPONSE, ROW, splitOf, TASKS } from '../../../remit/worlds/tiny/index.ts';
 import { rollout } from '../../../remit/rl/rollout.ts';
 import { worldTask, type Task } from '../../../remit/rl/task.ts';
 

@@ -1,0 +1,54 @@
+// `remit-mini evaluate`: tests a trained model on held-out questions of the tiny world. Read next:
+// remit/worlds/tiny/evaluate.ts.
+
+import { ConfigError } from '../../../engine/errors.ts';
+import { chosenDevice, deviceFlag, readArguments, required, wholeNumber, type Flags } from './arguments.ts';
+import { EXIT } from './exit.ts';
+import { print } from './terminal.ts';
+
+export const help = `remit-mini evaluate --model <path> [flags]
+
+Tests a model of the tiny world on questions that no training row holds, and prints the scores per task.
+
+  --model <path>               a run folder, a checkpoint, or a Hugging Face folder
+  --questions <n>              per task, 1 to 200 (default 200)
+  --split <test | validation>  which questions (default test)
+  --seed <n>                   seeds the samples; the questions are always the same (default 0)
+  --device <name>              auto, cpu or webgpu: what computes; auto is a GPU if there is one, else the CPU (default auto)
+  --threads <n>                threads of the CPU; one per core by default; results do not depend on it
+  --json                       print JSON instead of a table
+`;
+
+const flags: Flags = {
+  model: { type: 'string' },
+  questions: { type: 'string' },
+  split: { type: 'string' },
+  seed: { type: 'string' },
+  json: { type: 'boolean' },
+  ...deviceFlag,
+};
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const args = readArguments('evaluate', argv, flags);
+  const path = required('evaluate', args, 'model', 'give a run folder, a checkpoint, or a Hugging Face folder');
+  const questions = wholeNumber('evaluate', args, 'questions', { min: 1, max: 200, fallback: 200 });
+  const device = chosenDevice('evaluate', args);
+  const seed = wholeNumber('evaluate', args, 'seed', { min: 0, max: 0xffff_ffff, fallback: 0 });
+  const split = args.text('split') ?? 'test';
+  if (split !== 'test' && split !== 'validation') {
+    throw new ConfigError(`evaluate: --split ${split}: must be test or validation`);
+  }
+
+  const [{ evaluate }, { evaluationTable }, { loadModel }, { checkWorldModel }] = await Promise.all([
+    import('../../worlds/tiny/evaluate.ts'), import('./table.ts'), import('./load-model.ts'), import('./world-model.ts'),
+  ]);
+  const { model, tokenizer, source } = await loadModel(path, device);
+  checkWorldModel(`evaluate: ${source}`, model, tokenizer);
+  const evaluation = await evaluate(model, { questions, split, seed });
+  print(
+    args.has('json')
+      ? JSON.stringify({ source, questions, split, seed, ...evaluation }, null, 2)
+      : evaluationTable([{ name: split, evaluation }]),
+  );
+  return EXIT.ok;
+}

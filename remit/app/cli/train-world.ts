@@ -1,0 +1,111 @@
+// Training on the tiny world: the whole pipeline with the flywheel, or one phase of it; after each phase, a test on
+// held-out questions. Read next: remit/phases/pipeline.ts, the pipeline; comparison.ts and table.ts, what is printed.
+
+import { ConfigError } from '../../../engine/errors.ts';
+import type { Transformer } from '../../../nn/transformer.ts';
+import { tinyWorldTokenizer } from '../../worlds/tiny/tokenizer.ts';
+import { evaluate } from '../../worlds/tiny/evaluate.ts';
+import { midtrain } from '../../phases/midtrain.ts';
+import { pretrain } from '../../phases/pretrain.ts';
+import { remit } from '../../phases/pipeline.ts';
+import { rl } from '../../phases/rl.ts';
+import { sft } from '../../phases/sft.ts';
+import { worldOf } from '../../phases/world.ts';
+import { storedStages } from '../run/evaluation.ts';
+import { openModel } from '../run/model.ts';
+import { phasesOf, type Plan } from '../run/plan.ts';
+import type { RunFolder } from '../run/folder.ts';
+import { answersTable, ask, type Answers } from './answers.ts';
+import { comparison } from './comparison.ts';
+import { openDevice } from './device.ts';
+import { startFrom } from './init.ts';
+import { command } from './program.ts';
+import { inRunFolder } from './session.ts';
+import { evaluationTable, type Stage } from './table.ts';
+import { columns, print, say } from './terminal.ts';
+import type { TrainOptions } from './train.ts';
+import { checkWorldModel } from './world-model.ts';
+
+/** One that may be tried on a model. */
+const QUESTION = '^S1+1-1-4-4?';
+
+/** Resolves to the exit code; what was found is on stdout. */
+export async function trainWorld({
+  resolved, plan, init, reference, out, resume, check, device: chosen,
+}: TrainOptions): Promise<number> {
+  const device = await openDevice(chosen ?? resolved.config.device);
+  const { model: start, tokenizer, config, source } = startFrom(init, resolved, tinyWorldTokenizer);
+  if (init !== undefined) checkWorldModel(`train: --init ${init}`, start, tokenizer);
+  const guide = reference === undefined ? undefined : openReference(reference, start);
+
+  const session = {
+    config,
+    device,
+    model: start,
+    reference: guide?.model,
+    tokenizer,
+    out,
+    resume,
+    name: resolved.preset,
+    check,
+    plan,
+    phases: phasesOf(plan, config.remit.iterations),
+    sources: { init: source, reference: guide?.source },
+  };
+  return inRunFolder(session, async (folder) => {
+    const world = worldOf(config);
+    const stages: Stage[] = [];
+    const answers: Answers[] = [];
+    const before = storedStages(folder.path);
+    const test = async (name: string, model: Transformer): Promise<void> => {
+      stages.push({ name, evaluation: await evaluate(model, { ...config.evaluate, seed: config.seed }) });
+      if (check === undefined) answers.push(await ask(name, model, config.evaluate));
+      // of a run that was further: not lost on the way there
+      const rest = before.filter((stage) => stages.every((own) => own.name !== stage.name));
+      folder.report('evaluation', { ...config.evaluate, stages: [...stages, ...rest] });
+    };
+    if (plan === 'everything') {
+      await remit(config, world, start, folder, test);
+      if (check === undefined) tell(comparison(stages, config.remit, columns()));
+      return;
+    }
+    if (init !== undefined) await test('start', start);
+    await test(plan, await onePhase(plan, folder));
+    if (check === undefined) tell(evaluationTable(stages));
+
+    function tell(scores: string): void {
+      print(`${scores}\n\n${answersTable(answers, config.evaluate.split)}`);
+      say(`next: ${command('sample', '--model', folder.path, '--prompt', QUESTION)}`);
+    }
+
+    function onePhase(phase: Exclude<Plan, 'everything' | 'text'>, run: RunFolder): Promise<Transformer> {
+      switch (phase) {
+        case 'pretrain':
+          return pretrain(config, world.pretrain, start, run);
+        case 'midtrain':
+          return midtrain(config, world.midtrain, start, run);
+        case 'sft':
+          return sft(config, world.demonstrations, start, run);
+        case 'rl':
+          return rl(config, world.questions, start, run);
+        case 'remit':
+          return midtrain(config, world.midtrain, start, run, { phase, reference: guide!.model });
+        default:
+          return phase satisfies never;
+      }
+    }
+  });
+}
+
+/** Throws ConfigError when the model at `path` does not speak of the same tokens as `start`. */
+function openReference(path: string, start: Transformer): { readonly model: Transformer; readonly source: string } {
+  const { model, tokenizer, source } = openModel(path);
+  checkWorldModel(`train: --reference ${path}`, model, tokenizer);
+  const [theirs, ours] = [model.config.vocabulary, start.config.vocabulary];
+  if (theirs !== ours) {
+    throw new ConfigError(
+      `train: --reference ${path}: its vocabulary has ${theirs} tokens, that of the model ${ours}: must be the same`,
+    );
+  }
+  return { model, source };
+}

@@ -1,0 +1,23 @@
+// Whether a model can answer the questions of the tiny world at all. Used by: evaluate.ts, train-world.ts.
+
+import { ConfigError } from '../../../engine/errors.ts';
+import type { Transformer } from '../../../nn/transformer.ts';
+import { type Tokenizer } from '../../text/tokenizer.ts';
+import { tinyWorldTokenizer } from '../../worlds/tiny/tokenizer.ts';
+import { ROW } from '../../worlds/tiny/index.ts';
+
+/**
+ * Throws ConfigError, beginning with `where`, unless the model reads and writes the tiny world's characters and holds
+ * one of its rows.
+ */
+export function checkWorldModel(where: string, model: Transformer, tokenizer: Tokenizer | undefined): void {
+  const { context } = model.config;
+  if (JSON.stringify(tokenizer) !== JSON.stringify(tinyWorldTokenizer)) {
+    throw new ConfigError(
+      `${where}: its tokenizer is ${tokenizer === undefined ? 'unknown' : `another (${tokenizer.name})`}: the tiny world needs its own ${tinyWorldTokenizer.vocabulary} characters`,
+    );
+  }
+  if (context < ROW) {
+    throw new ConfigError(`${where}: its context is ${context} tokens: rows of the tiny world have ${ROW}`);
+  }
+}

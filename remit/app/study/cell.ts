@@ -1,0 +1,181 @@
+// What one cell of a study does, given the models of the cells before it. Everything follows from the configuration, so
+// a cell that is done again writes the same bytes. Read after: plan.ts. Read next: analysis.ts, report.ts.
+
+import { highest, lowest } from '../../../engine/extremes.ts';
+import { rng } from '../../../engine/rng.ts';
+import type { Transformer } from '../../../nn/transformer.ts';
+import { referenceOf } from '../../arms.ts';
+import { type Config, resolveConfig } from '../../settings/resolve.ts';
+import { corpus } from '../../worlds/tiny/index.ts';
+import { tinyWorldTokenizer } from '../../worlds/tiny/tokenizer.ts';
+import { accuracy, evaluate, type Evaluation } from '../../worlds/tiny/evaluate.ts';
+import { midtrain } from '../../phases/midtrain.ts';
+import { newModel, pretrain } from '../../phases/pretrain.ts';
+import { postTrain } from '../../phases/pipeline.ts';
+import type { Run, StepRecord } from '../../phases/run.ts';
+import { worldOf } from '../../phases/world.ts';
+import { nearness, passAtK, weightsByClass, type ClassWeights, type Nearness } from './analysis.ts';
+import { ANALYSED, guideOf, type Cell } from './plan.ts';
+
+/** Shares between 0 and 1 on 500 validation questions. */
+export interface CurvePoint { readonly step: number; readonly cued: number; readonly samp: number }
+
+/** What a cell leaves behind: its result.json. */
+export interface CellResult {
+  readonly name: string;
+  readonly seed: number;
+  /** Test scores of the stages it trained. */
+  readonly stages: readonly { readonly name: string; readonly evaluation: Evaluation }[];
+  /** Learning curve of mid-training. */
+  readonly curve?: readonly CurvePoint[];
+  /** Over the steps of mid-training: means, and the extremes of all weights. */
+  readonly weights?: Readonly<Record<(typeof WEIGHT_KEYS)[number] | 'weightLowest' | 'weightHighest', number>>;
+  readonly analysis?: Analysis;
+}
+
+export interface Analysis {
+  /** Weights of the ReMiT of epsilon 0.2 at its first step, by token class. */
+  readonly classes: ClassWeights;
+  /**
+   * How near the vanilla pipeline's base model is to its RL model, along training. `step` counts on from pre-training
+   * to mid-training.
+   */
+  readonly dynamics: readonly (Nearness & { readonly phase: 'pretrain' | 'midtrain'; readonly step: number })[];
+  /** By arm and stage: pass@k. */
+  readonly pass: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+/** The folder of a cell as the cell sees it. */
+export interface CellFolder extends Run {
+  /** A model that an earlier cell trained. */
+  open(cell: string, stage: string): Transformer;
+  /** Keeps a model as it was after a step. */
+  snapshot(phase: string, step: number, model: Transformer): Promise<void>;
+  openSnapshot(cell: string, phase: string, step: number): Transformer;
+  /** Numbers that survive the end of the process, by key. */
+  readonly curve: Map<number, CurvePoint>;
+  saveCurve(): void;
+  /** Steps of a stage of this cell, as they were logged. */
+  steps(phase: string): readonly StepRecord[];
+}
+
+/** Points of a learning curve, and questions per task at each. */
+export const CURVE_POINTS = 10;
+export const CURVE_QUESTIONS = 50;
+
+const PRETRAIN_SNAPSHOTS = 8;
+const WEIGHT_KEYS = ['weightMean', 'weightDeviation', 'weightsHigh', 'weightsLow', 'gap'] as const;
+
+/** The configuration of a cell: the study's, with the cell's seed and the settings of its arm. */
+export function configOf({ seed, work }: Cell, study: Config): Config {
+  const arm = typeof work === 'object' ? work.arm : undefined;
+  const set = {
+    seed,
+    'remit.arm': arm?.method,
+    'midtrain.steps': Math.round(study.midtrain.steps * (arm?.steps ?? 1)),
+    ...Object.fromEntries(Object.entries(arm?.settings ?? {}).map(([key, value]) => [`remit.${key}`, value])),
+  };
+  const flags = Object.entries(set)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => [name, String(value)] as const);
+  return resolveConfig({ file: { path: 'study.json', values: study }, flags }).config;
+}
+
+/** The phases that a cell may go through: an arm's post-training may be left out, so that it is not there. */
+export function phasesOfCell({ work }: Cell): string[] {
+  if (work === 'base') return ['pretrain'];
+  return work === 'analysis' ? [] : ['midtrain', 'sft', 'rl'];
+}
+
+/** Does a cell's work. `light`: without a learning curve. */
+export async function runCell(
+  cell: Cell,
+  config: Config,
+  folder: CellFolder,
+  { light = false }: { readonly light?: boolean } = {},
+): Promise<CellResult> {
+  const { name, seed, work } = cell;
+  const world = worldOf(config);
+  const stages: { name: string; evaluation: Evaluation }[] = [];
+  const test = async (stage: string, model: Transformer): Promise<void> => {
+    stages.push({ name: stage, evaluation: await evaluate(model, { ...config.evaluate, seed }) });
+  };
+  if (work === 'base') {
+    const every = Math.max(1, Math.floor(config.pretrain.steps / PRETRAIN_SNAPSHOTS));
+    folder.watch = async (phase, step, model) => {
+      if (!light && step % every === 0) await folder.snapshot(phase, step, model);
+    };
+    await test(
+      'pretrain',
+      await pretrain(config, world.pretrain, newModel(config, tinyWorldTokenizer.vocabulary), folder),
+    );
+    return { name, seed, stages };
+  }
+  if (work === 'analysis') return { name, seed, stages, analysis: await analyse(cell, config, folder) };
+
+  const { arm, turn } = work;
+  const at = (other: string): string => `seed-${seed}/${other}`;
+  const every = Math.max(1, Math.floor(config.midtrain.steps / CURVE_POINTS));
+  folder.watch = async (phase, step, model) => {
+    if (light || phase !== 'midtrain' || step % every !== 0) return;
+    const look = { questions: CURVE_QUESTIONS, split: 'validation', seed } as const;
+    folder.curve.set(step, {
+      step,
+      cued: await accuracy(model, 'cued', look),
+      samp: await accuracy(model, 'samp', look),
+    });
+    folder.saveCurve();
+    if (arm.name === 'vanilla') await folder.snapshot(phase, step, model);
+  };
+  const guide =
+    referenceOf[arm.method] === 'none'
+      ? undefined
+      : { phase: 'midtrain', reference: folder.open(at(guideOf(arm, turn)), referenceOf[arm.method]) };
+  const model = await midtrain(config, world.midtrain, folder.open(at('base'), 'pretrain'), folder, guide);
+  await test('midtrain', model);
+  if (arm.postTrained) await postTrain(config, world, model, folder, test);
+  const weights = meanWeights(folder.steps('midtrain'));
+  const curve = [...folder.curve.values()].sort((a, b) => a.step - b.step);
+  return { name, seed, stages, ...(curve.length > 0 && { curve }), ...(weights && { weights }) };
+}
+
+function meanWeights(steps: readonly StepRecord[]): CellResult['weights'] | undefined {
+  if (steps[0]?.weightMean === undefined) return undefined;
+  const all = (key: string): number[] => steps.map((record) => Number(record[key]));
+  const mean = (key: string): number => all(key).reduce((total, x) => total + x, 0) / steps.length;
+  const means = Object.fromEntries(WEIGHT_KEYS.map((key) => [key, mean(key)])) as Record<
+    (typeof WEIGHT_KEYS)[number],
+    number
+  >;
+  return { ...means, weightLowest: lowest(all('weightLowest')), weightHighest: highest(all('weightHighest')) };
+}
+
+async function analyse({ seed, needs }: Cell, config: Config, folder: CellFolder): Promise<Analysis> {
+  const at = (other: string): string => `seed-${seed}/${other}`;
+  const reference = folder.open(at('vanilla'), 'rl');
+  const classes = await weightsByClass(folder.open(at('base'), 'pretrain'), reference, 0.2);
+
+  const rows = corpus(config.midtrain.corpus, rng(seed).fold('dynamics')).rows(0, 256);
+  const dynamics: Analysis['dynamics'][number][] = [];
+  for (const [cell, phase, points] of [
+    ['base', 'pretrain', PRETRAIN_SNAPSHOTS],
+    ['vanilla', 'midtrain', CURVE_POINTS],
+  ] as const) {
+    const { steps } = config[phase];
+    const every = Math.max(1, Math.floor(steps / points));
+    const before = phase === 'midtrain' ? config.pretrain.steps : 0;
+    for (let step = every; step <= steps; step += every) {
+      dynamics.push({
+        phase,
+        step: before + step,
+        ...(await nearness(folder.openSnapshot(at(cell), phase, step), reference, rows)),
+      });
+    }
+  }
+
+  const pass: Record<string, Record<string, number>> = {};
+  for (const arm of ANALYSED.filter((name) => needs.includes(at(name)))) {
+    for (const stage of ['midtrain', 'rl']) pass[`${arm} ${stage}`] = await passAtK(folder.open(at(arm), stage), seed);
+  }
+  return { classes, dynamics, pass };
+}

@@ -1,0 +1,128 @@
+// The folder of a study: study.json (its configuration), a run folder per cell (seed-3/remit.2), logs/, and the report.
+// Read after: plan.ts, ../run/folder.ts.
+
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError, FormatError } from '../../../engine/errors.ts';
+import type { Transformer } from '../../../nn/transformer.ts';
+import { type Config, resolveConfig } from '../../settings/resolve.ts';
+import { settings } from '../../settings/schema.ts';
+import { tinyWorldTokenizer } from '../../worlds/tiny/tokenizer.ts';
+import type { StepRecord } from '../../phases/run.ts';
+import { isNobodys, makeFolder, sweep, writeAtomically } from '../run/atomic.ts';
+import { writeCheckpoint } from '../run/checkpoint.ts';
+import type { RunFolder } from '../run/folder.ts';
+import { openModel } from '../run/model.ts';
+import type { CellFolder, CellResult, CurvePoint } from './cell.ts';
+import type { Cell } from './plan.ts';
+
+export class StudyFolder {
+  readonly path: string;
+  /** Of every cell, before its seed and its arm's settings. */
+  readonly config: Config;
+
+  private constructor(path: string, config: Config) {
+    this.path = path;
+    this.config = config;
+  }
+
+  /**
+   * Makes the folder, or goes on with it. Throws ConfigError when it holds something else, or a study with another
+   * configuration.
+   */
+  static claim(path: string, config: Config): StudyFolder {
+    const file = join(path, 'study.json');
+    if (existsSync(file)) {
+      const there = StudyFolder.open(path);
+      const differing = [...settings.keys()].filter(
+        (name) => name !== 'seed' && valueAt(there.config, name) !== valueAt(config, name),
+      );
+      if (differing.length === 0) {
+        sweep(path);
+        return there;
+      }
+      const shown = differing
+        .slice(0, 3)
+        .map((name) => `${name} = ${valueAt(there.config, name)} there, ${valueAt(config, name)} now`);
+      throw new ConfigError(
+        `study: ${path}: holds a study with another configuration (${shown.join('; ')}): choose another --out`,
+      );
+    }
+    if (existsSync(path) && !readdirSync(path).every(isNobodys)) {
+      throw new ConfigError(`study: ${path}: exists, is not empty and holds no study: choose another --out`);
+    }
+    mkdirSync(path, { recursive: true });
+    sweep(path);
+    writeAtomically(file, `${JSON.stringify(config, null, 2)}\n`);
+    return new StudyFolder(path, config);
+  }
+
+  /** A study that is there. Throws ConfigError. */
+  static open(path: string): StudyFolder {
+    const file = join(path, 'study.json');
+    if (!existsSync(file)) throw new ConfigError(`study: ${path}: holds no study: there is no study.json`);
+    return new StudyFolder(path, resolveConfig({ file: { path: file, values: parse(file) } }).config);
+  }
+
+  cell({ name }: Pick<Cell, 'name'>): string {
+    return join(this.path, name);
+  }
+
+  /** Where a cell's process writes what it has to say. */
+  log({ name }: Pick<Cell, 'name'>): string {
+    return join(this.path, 'logs', `${name.replace('/', '-')}.log`);
+  }
+
+  isDone(cell: Pick<Cell, 'name'>): boolean {
+    return existsSync(join(this.cell(cell), 'result.json'));
+  }
+
+  result(cell: Pick<Cell, 'name'>): CellResult {
+    return parse(join(this.cell(cell), 'result.json')) as CellResult;
+  }
+
+  /** The run folder of a cell, with what its work needs beside. */
+  equip(run: RunFolder, seed: number): RunFolder & CellFolder {
+    const curveFile = join(run.path, 'curve.json');
+    const points = existsSync(curveFile) ? (parse(curveFile) as CurvePoint[]) : [];
+    const curve = new Map(points.map((point) => [point.step, point]));
+    const snapshotOf = (cell: string, phase: string, step: number): string =>
+      join(cell, 'snapshots', `${phase}-${step}.safetensors`);
+    const snapshots = join(run.path, 'snapshots');
+    makeFolder(snapshots);
+    sweep(snapshots);
+    return Object.assign(run, {
+      curve,
+      saveCurve: () => writeAtomically(curveFile, `${JSON.stringify([...curve.values()])}\n`),
+      open: (cell: string, stage: string) =>
+        openModel(join(this.path, cell, 'checkpoints', `${stage}.safetensors`)).model,
+      openSnapshot: (cell: string, phase: string, step: number) =>
+        openModel(snapshotOf(join(this.path, cell), phase, step)).model,
+      snapshot: (phase: string, step: number, model: Transformer) =>
+        writeCheckpoint(snapshotOf(run.path, phase, step), model, tinyWorldTokenizer, {
+          phase,
+          step,
+          seed,
+          configHash: 'snapshot',
+        }),
+      steps: (phase: string) =>
+        readFileSync(join(run.path, 'metrics.jsonl'), 'utf8')
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line) as StepRecord)
+          .filter((record) => record.phase === phase),
+    });
+  }
+}
+
+function parse(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new FormatError(`study: ${path}: cannot be read: ${(error as Error).message.split('\n')[0]}`);
+  }
+}
+
+function valueAt(tree: unknown, name: string): unknown {
+  return name.split('.').reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], tree);
+}

@@ -1,0 +1,38 @@
+// Which questions may be trained on. A question belongs to one split for ever, by its checksum: a tenth of all
+// questions is for testing, a tenth for choosing settings, the rest for training. Every generator asks here, so nothing
+// leaks. Read next: documents.ts (what is written about a question), evaluation-set.ts (what is asked).
+
+import { callable, checkArguments, checkValue, choice, having, string } from '../../../engine/options.ts';
+import { aStream, type Stream } from '../../../engine/rng.ts';
+import { crc32 } from './crc32.ts';
+import { TASKS, type Problem, type Task } from './tasks.ts';
+
+export type Split = 'test' | 'validation' | 'train';
+
+const instanceArguments = {
+  task: having('a task of TASKS', { draw: callable() }),
+  stream: aStream,
+  split: choice('test', 'validation', 'train'),
+};
+
+/** The split of a question of ten characters (without `^` and `?`). */
+export function splitOf(question: string): Split {
+  const remainder = crc32(checkValue('splitOf: question', question, string)) % 10;
+  return remainder === 0 ? 'test' : remainder === 1 ? 'validation' : 'train';
+}
+
+/** A problem of this task from this split: drawn again until it is. */
+export function instance(task: Task, stream: Stream, split: Split): Problem {
+  checkArguments('instance', arguments, instanceArguments);
+  for (;;) {
+    const problem = task.draw(stream);
+    if (splitOf(problem.question) === split) return problem;
+  }
+}
+
+/** A training problem of a random task, with the task's place in TASKS. */
+export function trainQuestion(stream: Stream): Problem & { readonly task: number } {
+  checkValue('trainQuestion: stream', stream, aStream);
+  const task = stream.int(TASKS.length);
+  return { task, ...instance(TASKS[task]!, stream, 'train') };
+}

@@ -1,0 +1,223 @@
+// The study's arithmetic, by hand: intervals, speed-ups, claims, expected ranges, pass@k, and what a token of a
+// document is.
+
+import { beforeAll, describe, expect, test } from 'vitest';
+import { CpuBackend } from '../../../../engine/cpu/backend.ts';
+import { rng } from '../../../../engine/rng.ts';
+import { useBackend } from '../../../../engine/runtime.ts';
+import { resolveConfig } from '../../../../remit/settings/resolve.ts';
+import { corpus, instance, TASKS } from '../../../../remit/worlds/tiny/index.ts';
+import { newModel } from '../../../../remit/phases/pretrain.ts';
+import { labelled, nearness, passOf, weightsByClass } from '../../../../remit/app/study/analysis.ts';
+import { MARGIN, outcome, type Expected } from '../../../../remit/app/study/claims.ts';
+import { check, DEFAULT } from '../../../../remit/app/study/expected.ts';
+import { interval, median, quantile, verdict } from '../../../../remit/app/study/statistics.ts';
+import { speedUp } from '../../../../remit/app/study/summary.ts';
+import { lineChart } from '../../../../remit/app/study/svg.ts';
+
+beforeAll(() => useBackend(new CpuBackend()));
+
+describe('intervals', () => {
+  test.each([
+    [1, 12.7062],
+    [4, 2.7764],
+    [7, 2.3646],
+    [9, 2.2622],
+    [10, 2.2281],
+    [15, 2.1314],
+    [30, 2.0423],
+    [120, 1.9799],
+  ])('t with %i degrees of freedom', (freedom, t) => {
+    expect(quantile(freedom)).toBeCloseTo(t, 3); // a printed table
+  });
+
+  test('of four values', () => {
+    const { n, mean, deviation, half } = interval([1, 2, 3, 6]);
+    expect([n, mean]).toEqual([4, 3]);
+    expect(deviation).toBeCloseTo(Math.sqrt(14 / 3), 12);
+    expect(half).toBeCloseTo((3.1824 * Math.sqrt(14 / 3)) / 2, 12);
+  });
+
+  test('of one value there is none, and nothing is concluded', () => {
+    const one = interval([5]);
+    expect([one.mean, one.half]).toEqual([5, NaN]);
+    expect(verdict(one)).toBe('unresolved');
+  });
+
+  test('say above, below or unresolved', () => {
+    expect(
+      [
+        [1, 1.1, 0.9],
+        [-1, -1.1, -0.9],
+        [1, -1, 0.5],
+      ].map((values) => verdict(interval(values))),
+    ).toEqual(['above', 'below', 'unresolved']);
+  });
+
+  test('cover the truth 95 times in 100', () => {
+    const covered = Array.from({ length: 4000 }, (_, i) =>
+      interval([...rng(i).normals(8)].map((x) => 3 + 2 * x)),
+    ).filter(({ mean, half }) => Math.abs(mean - 3) <= half).length;
+    expect(Math.abs(covered / 4000 - 0.95)).toBeLessThan(4 * Math.sqrt(0.95 * 0.05 / 4000));
+  });
+
+  test('medians', () => expect([median([3, 1, 2]), median([4, 1, 2, 3]), median([7])]).toEqual([2, 2.5, 7]));
+});
+
+test('a speed-up is read between the points of a curve', () => {
+  const curve = (...values: number[]) => values.map((samp, i) => ({ step: 10 * (i + 1), samp, cued: 0 }));
+  const vanilla = curve(0.1, 0.2, 0.4);
+  expect(speedUp(vanilla, vanilla, 'samp')).toBe(1);
+  // 0.4 is three quarters of the way from 10 to 20
+  expect(speedUp(curve(0.1, 0.5, 0.6), vanilla, 'samp')).toBeCloseTo(30 / 17.5, 12);
+  expect(speedUp(curve(0.4, 0.5, 0.6), vanilla, 'samp')).toBe(3);                      // there at the first point
+  expect(speedUp(curve(0.1, 0.2, 0.3), vanilla, 'samp')).toBe(0);                      // never
+});
+
+test('pass@k: one minus the chance that all k drawn samples are wrong', () => {
+  expect(passOf(0, 16, 4)).toBe(0);
+  expect(passOf(16, 16, 1)).toBe(1);
+  expect(passOf(4, 16, 1)).toBeCloseTo(0.25, 12);
+  expect(passOf(1, 4, 2)).toBeCloseTo(1 - 3 / 6, 12);    // C(3,2) / C(4,2)
+  expect(passOf(3, 16, 14)).toBe(1);                     // only 13 are wrong
+});
+
+describe('what a token is', () => {
+  const draw = (style: 'think' | 'direct' | 'waffle', wrong: number, i: number) => {
+    const stream = rng(i).stream();
+    const problem = instance(TASKS[i % 10]!, stream, 'validation');
+    return { problem, ...labelled(stream, problem, style, wrong) };
+  };
+  const count = (labels: readonly string[], label: string): number => labels.filter((one) => one === label).length;
+
+  test('a right document that thinks', () => {
+    for (let i = 0; i < 20; i++) {
+      const { text, labels, problem } = draw('think', 0, i);
+      expect(labels).toHaveLength(24);
+      expect(labels.slice(0, 12).every((label) => label === 'question')).toBe(true);
+      expect([text[12], labels[12]]).toEqual(['[', 'style: think']);
+      expect([14, 16, 18, 20].map((place) => [text[place], labels[place]])).toEqual(
+        [...problem.states].map((state) => [state, 'state: right']),
+      );
+      expect(labels.slice(21)).toEqual(['answer mark', 'answer: right, after thinking', 'stop']);
+      expect(count(labels, 'filler')).toBe(4);
+    }
+  });
+
+  test('a wrong one shows exactly one corrupted state and a wrong answer', () => {
+    for (let i = 0; i < 20; i++) {
+      const { labels } = draw('think', 1, i);
+      expect([
+        count(labels, 'state: corrupted'),
+        count(labels, 'state: right'),
+        count(labels, 'answer: wrong, after thinking'),
+      ]).toEqual([1, 3, 1]);
+    }
+  });
+
+  test('short ones end in chatter', () => {
+    const direct = draw('direct', 1, 3);
+    const waffle = draw('waffle', 0, 4);
+    expect(direct.labels.slice(12, 16)).toEqual(['style: direct', 'answer: wrong, without', 'stop', 'chatter']);
+    expect(count(direct.labels, 'chatter')).toBe(9);
+    expect(waffle.labels[12]).toBe('style: waffle');
+    expect(count(waffle.labels, 'filler')).toBe(waffle.text.lastIndexOf(']') - 13);
+    expect(count(waffle.labels, 'answer: right, without')).toBe(1);
+  });
+});
+
+test('a model is at no distance from itself, and weighs every class of tokens by 1 when guided by itself', async () => {
+  const { config } = resolveConfig({ flags: [['model.width', '16']] });
+  const [model, other] = [newModel(config, 70), newModel({ ...config, seed: 9 }, 70)];
+  const rows = corpus(config.midtrain.corpus, rng(1)).rows(0, 8);
+  expect(await nearness(model, model, rows)).toEqual({ kl: 0, agreement: 1 });
+  const far = await nearness(model, other, rows);
+  expect(far.kl).toBeGreaterThan(0);
+  expect(far.agreement).toBeLessThan(1);
+  for (const [name, { weight, gap }] of Object.entries(await weightsByClass(model, model, 0.2))) {
+    expect([name, weight, gap]).toEqual([name, 1, 0]);
+  }
+});
+
+test('a range is only held against what was measured', () => {
+  const nothing = { stages: {}, pairs: [], weights: {}, classes: {} } as never;
+  expect(check(DEFAULT, nothing)).toEqual([]);
+  const found = check(DEFAULT, {
+    stages: { pretrain: [{ arm: 'base', scores: { cued: interval([40]), samp: interval([10]) } }] },
+    pairs: [],
+    weights: {},
+    classes: {},
+  } as never);
+  expect(found.map(({ what, inside }) => [what, inside])).toEqual([
+    ['pre-trained, cued', true],
+    ['pre-trained, sampled', false],
+  ]);
+});
+
+test('a chart is well-formed, whatever its names are', () => {
+  const svg = lineChart({
+    title: 'a < b & c',
+    x: 'step',
+    y: 'points',
+    lines: [
+      {
+        name: 'one',
+        points: [
+          { x: 0, y: 1, half: 0.5 },
+          { x: 5, y: 2, half: 0 },
+        ],
+      },
+      {
+        name: 'flat',
+        points: [
+          { x: 0, y: 1 },
+          { x: 5, y: 1 },
+        ],
+      },
+    ],
+  });
+  expect(svg).toContain('a &lt; b &amp; c');
+  expect(svg.match(/<(svg|title|text)\b/g)!.length).toBe(svg.match(/<\/(svg|title|text)>/g)!.length);
+  expect(svg).not.toMatch(/NaN|Infinity|undefined/);
+});
+
+describe('what is concluded of an interval', () => {
+  const said = (mean: number, half: number, expected: Expected, n = 8) =>
+    outcome({ n, mean, half, deviation: 1 }, expected);
+
+  test('a difference that is expected: only one that excludes 0, in the right direction', () => {
+    expect([said(1, 0.5, 'above'), said(-1, 0.5, 'above'), said(1, 1.5, 'above')]).toEqual([
+      'reproduces',
+      'does not reproduce',
+      'unresolved',
+    ]);
+  });
+
+  test('none, or none below 0: only one that stays within the margin, however it lies about 0', () => {
+    expect(said(-0.25, 22.25, 'nothing')).toBe('unresolved');
+    expect([said(0.5, 1.5, 'nothing'), said(0.5, 1.51, 'nothing'), said(1, 0.5, 'nothing')]).toEqual([
+      'reproduces',
+      'unresolved',
+      'does not reproduce',
+    ]);
+    expect([
+      said(-0.5, 1.5, 'no less'),
+      said(-0.5, 1.51, 'no less'),
+      said(3, 4, 'no less'),
+      said(3, 6, 'no less'),
+    ]).toEqual(['reproduces', 'unresolved', 'reproduces', 'unresolved']);
+    expect([said(3, 1, 'no less'), said(-3, 1, 'no less')]).toEqual(['reproduces', 'does not reproduce']);
+    expect(MARGIN).toBe(2);
+  });
+
+  test('of one seed, of two, or without a width, nothing', () => {
+    for (const expected of ['above', 'nothing', 'no less'] as const) {
+      expect([
+        said(0, 0, expected),
+        said(5, 0, expected, 3),
+        said(5, 1, expected, 2),
+        said(5, NaN, expected, 1),
+      ]).toEqual(Array(4).fill('unresolved (too few seeds)'));
+    }
+  });
+});
