@@ -72,10 +72,12 @@ export async function run(argv: readonly string[]): Promise<void> {
     `record, encode, submit     ${micros(replays.median)} per dispatch (best ${micros(replays.best)}); goal ${GOAL} us`,
   );
   console.log(
-    `with ops and tape          ${micros(steps.median)} per dispatch (best ${micros(steps.best)}), ${steps.median.toFixed(2)} ms per step`,
+    `with ops and tape          ${micros(steps.median)} per dispatch (best ${micros(steps.best)}), ` +
+    `${steps.median.toFixed(2)} ms per step`,
   );
   console.log(
-    `bind groups used again     ${(100 * (1 - steps.groups / (STEPS * calls.length))).toFixed(2)}% (${steps.groups} made in ${STEPS} steps)`,
+    `bind groups used again     ${(100 * (1 - steps.groups / (STEPS * calls.length))).toFixed(2)}% (${steps.groups} ` +
+    `made in ${STEPS} steps)`,
   );
   console.log(`submits per step           ${(steps.submits / STEPS).toFixed(2)}`);
   await backend.close();

@@ -12,7 +12,8 @@ export function page(report: Report): string {
   return [
     `# ${name}`,
     '',
-    `${report.date}; driver ${driver}; webgpu ${webgpu}, Node ${node}, ${system}; ${engine} (eager, float32, TF32 off).`,
+    `${report.date}; driver ${driver}; webgpu ${webgpu}, Node ${node}, ${system}; ${engine} (eager, float32, TF32 ` +
+    'off).',
     ...(software ? ['', 'A software adapter: right, not fast. Its times say nothing of a GPU.'] : []),
     ...(parity ? ['', parityLine(parity), ...parity.complaints.map((complaint) => `- ${complaint}`)] : []),
     ...section(
@@ -42,7 +43,10 @@ export function page(report: Report): string {
 function parityLine({ cases, programs, worst, complaints, lossesApart }: NonNullable<Report['parity']>): string {
   const verdict = complaints.length === 0 ? 'all right' : `${complaints.length} complaints`;
   const losses = `losses of training within ${lossesApart.toExponential(1)} of the CPU's`;
-  return `Parity: ${cases} cases, ${programs} runs of programs, ${verdict}; worst relative error ${worst.toExponential(1)}; ${losses}.`;
+  return (
+    `Parity: ${cases} cases, ${programs} runs of programs, ${verdict}; worst relative error ` +
+    `${worst.toExponential(1)}; ${losses}.`
+  );
 }
 
 /** A table of medians: a row for each shape, a column for each contender; the program that is chosen is marked. */
@@ -69,8 +73,8 @@ function stepProfile({ label, turns, hostMs, dispatches, profile, tokens }: Step
     '',
     `### ${label}`,
     '',
-    `${Math.round((1000 * tokens) / waiting)} tokens/s; ${dispatches} dispatches; our thread is busy for ${hostMs.toFixed(3)} ms of a step, ${((100 * hostMs) / waiting).toFixed(0)}%; ` +
-      `the GPU for ${total.toFixed(3)} ms at most.`,
+    `${Math.round((1000 * tokens) / waiting)} tokens/s; ${dispatches} dispatches; our thread is busy for ` +
+      `${hostMs.toFixed(3)} ms of a step, ${((100 * hostMs) / waiting).toFixed(0)}%; the GPU for ${total.toFixed(3)} ms at most.`,
     '',
     ...table(['program', 'calls', 'microseconds', 'share'], lines),
   ];

@@ -105,7 +105,9 @@ export async function run(argv: readonly string[]): Promise<void> {
 function openCpu(): { backend: Backend; versions: string } {
   return {
     backend: new CpuBackend(),
-    versions: `${cpus()[0]?.model ?? arch()}, node ${process.version}, relaxed SIMD ${relaxedSimd() ? 'on' : 'off'}, one thread`,
+    versions:
+      `${cpus()[0]?.model ?? arch()}, node ${process.version}, relaxed SIMD ${relaxedSimd() ? 'on' : 'off'}, one ` +
+      'thread',
   };
 }
 
@@ -438,7 +440,8 @@ function report(figures: readonly Figure[], peaks?: readonly number[]): void {
       ? `${(flops / median / 1e6).toFixed(1)} GFLOP/s`
       : `${(bytes / median / 1e6).toFixed(2)} GB/s`;
     console.log(
-      `${label.padEnd(36)} ${micros(median)} (${micros(p10).trim()} .. ${micros(p90).trim()}) us  ${rate.padStart(16)}  bound ${micros(bound)} us, x ${(median / bound).toFixed(1)}`,
+      `${label.padEnd(36)} ${micros(median)} (${micros(p10).trim()} .. ${micros(p90).trim()}) us  ` +
+      `${rate.padStart(16)}  bound ${micros(bound)} us, x ${(median / bound).toFixed(1)}`,
     );
   }
 }

@@ -42,7 +42,8 @@ async function main([name, ...rest]: readonly string[]): Promise<void> {
   const entry = Object.hasOwn(benches, name) ? benches[name]! : undefined;
   if (entry === undefined) {
     throw new ConfigError(
-      `bench: ${name}: no such benchmark: there are ${Object.keys(benches).join(', ')}${didYouMean(name, Object.keys(benches))}`,
+      `bench: ${name}: no such benchmark: there are ` +
+      `${Object.keys(benches).join(', ')}${didYouMean(name, Object.keys(benches))}`,
     );
   }
   const bench = await entry.load();

@@ -48,7 +48,8 @@ export async function run(argv: readonly string[]): Promise<void> {
   const jax = peers === undefined ? undefined : await loadJax(resolve(peers));
   const prototype = probes === undefined ? undefined : await loadPrototype(resolve(probes));
   console.log(
-    `node ${process.version}, relaxed SIMD ${relaxedSimd() ? 'on' : 'off'}, one thread; GFLOP/s, best (median) of 28 samples taken by turns`,
+    `node ${process.version}, relaxed SIMD ${relaxedSimd() ? 'on' : 'off'}, one thread; GFLOP/s, best (median) of 28 ` +
+    'samples taken by turns',
   );
   for (const shape of shapes) {
     const contenders = [

@@ -61,7 +61,8 @@ export async function run(argv: readonly string[]): Promise<void> {
     `${name} on ${backend.name}: ${model.parameters.count} parameters, ${batch} x ${T} tokens, node ${process.version}`,
   );
   console.log(
-    `best ${times[0]!.toFixed(1)} ms (${rate(times[0]!)}), median ${times[STEPS >> 1]!.toFixed(1)} ms (${rate(times[STEPS >> 1]!)}); processor time at least ${lowest(processor).toFixed(1)} ms`,
+    `best ${times[0]!.toFixed(1)} ms (${rate(times[0]!)}), median ${times[STEPS >> 1]!.toFixed(1)} ms ` +
+    `(${rate(times[STEPS >> 1]!)}); processor time at least ${lowest(processor).toFixed(1)} ms`,
   );
   if (backend instanceof WebGpuBackend) {
     backend.startProfile(); // more steps: a profiled one is slower

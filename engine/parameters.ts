@@ -110,7 +110,8 @@ export class Parameters {
       const stackable = parts.length === 1 || (shape.length > 0 && sameShape(shape.slice(1), first.shape.slice(1)));
       if (!stackable) {
         throw new ShapeError(
-          `declare: "${name}" ${show(shape)} beside "${first.name}" ${show(first.shape)}: all but the first size must agree`,
+          `declare: "${name}" ${show(shape)} beside "${first.name}" ${show(first.shape)}: all but the first size ` +
+          'must agree',
         );
       }
     }
@@ -216,7 +217,8 @@ export class Parameters {
       }
       if (given.data?.length !== sizeOf(part.shape)) {
         throw new FormatError(
-          `${where}: tensor "${part.name}" has ${given.data?.length} values: ${show(part.shape)} needs ${sizeOf(part.shape)}`,
+          `${where}: tensor "${part.name}" has ${given.data?.length} values: ${show(part.shape)} needs ` +
+          `${sizeOf(part.shape)}`,
         );
       }
       values.set(given.data, offset);

@@ -123,7 +123,8 @@ export function writeSafetensors(
   const json = new TextEncoder().encode(`{${fields.join(',')}}`);
   if (json.length > MAX_HEADER_BYTES) {
     throw new FormatError(
-      `safetensors: ${entries.length} tensors: names and notes take ${json.length} bytes, at most ${MAX_HEADER_BYTES} can be read`,
+      `safetensors: ${entries.length} tensors: names and notes take ${json.length} bytes, at most ` +
+      `${MAX_HEADER_BYTES} can be read`,
     );
   }
   const start = 8 + Math.ceil(json.length / 8) * 8; // data begins at a multiple of 8; the gap is filled with spaces
@@ -168,7 +169,8 @@ function checkTensor(name: string, tensor: unknown): void {
   if (typeof dtype !== 'string' || !Object.hasOwn(ARRAYS, dtype)) {
     const readOnly = typeof dtype === 'string' && Object.hasOwn(BYTES, dtype);
     throw new FormatError(
-      `${where}: dtype ${String(dtype)}: ${readOnly ? 'can be read, not written' : 'is unknown'}: use ${Object.keys(ARRAYS).join(', ')}`,
+      `${where}: dtype ${String(dtype)}: ${readOnly ? 'can be read, not written' : 'is unknown'}: use ` +
+      `${Object.keys(ARRAYS).join(', ')}`,
     );
   }
   if (!isCounts(shape)) {
@@ -217,7 +219,8 @@ export function readSafetensors(bytes: Uint8Array, where: string): SafetensorsFi
   for (const { name, dtype, shape, begin, end } of slots) {
     if (begin !== due) {
       fail(
-        `tensor "${name}" starts at byte ${begin} of the data, not at ${due}: ${begin < due ? 'tensors overlap' : 'there is a hole'}`,
+        `tensor "${name}" starts at byte ${begin} of the data, not at ${due}: ` +
+        `${begin < due ? 'tensors overlap' : 'there is a hole'}`,
       );
     }
     due = end;

@@ -61,7 +61,8 @@ export function checkIds(
   const wrong = range.most >= count ? range.most : range.least < 0 && !mayBeNegative ? range.least : undefined;
   if (wrong !== undefined) {
     throw new ShapeError(
-      `${where}: ${what} ${wrong}: must be ${mayBeNegative ? 'below' : 'from 0 to'} ${mayBeNegative ? count : count - 1}`,
+      `${where}: ${what} ${wrong}: must be ${mayBeNegative ? 'below' : 'from 0 to'} ` +
+      `${mayBeNegative ? count : count - 1}`,
     );
   }
 }

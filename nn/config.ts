@@ -62,7 +62,8 @@ export function checkConfig(config: TransformerConfig): void {
   }
   if (context * (width / heads) > MOST_ANGLES) {
     throw new ConfigError(
-      `model: context ${context} and heads of ${width / heads} channels: a table of over ${MOST_ANGLES} angles: lower the context`,
+      `model: context ${context} and heads of ${width / heads} channels: a table of over ${MOST_ANGLES} angles: ` +
+      'lower the context',
     );
   }
   if (positions === 'rotary' && (width / heads) % 2) {

@@ -101,7 +101,8 @@ export class Transformer {
     const { layers } = this.config;
     if (B !== state.batch || state.caches.length !== layers) {
       throw new ShapeError(
-        `model.decode: tokens ${show(tokens.shape)} and ${layers} layers: the state is for ${state.batch} sequences and ${state.caches.length} layers`,
+        `model.decode: tokens ${show(tokens.shape)} and ${layers} layers: the state is for ${state.batch} sequences ` +
+        `and ${state.caches.length} layers`,
       );
     }
     let x = this.#embed(tokens, position, position + N);

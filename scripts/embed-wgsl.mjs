@@ -24,7 +24,8 @@ write(
 export const files: Readonly<Record<string, string>> = ${json(files.map((path) => [path, readFileSync(join(root, path), 'utf8')]))};
 
 /** Of which lines each shader is made, in order: so many lines of a file, beginning at a line of it. */
-export const parts: Readonly<Record<string, readonly (readonly [file: string, line: number, count: number])[]>> = ${json(modules.map(({ path, lines }) => [path, runs(lines)]))};
+export const parts: Readonly<Record<string, readonly (readonly [file: string, line: number, count: number])[]>> =
+${json(modules.map(({ path, lines }) => [path, runs(lines)]))};
 `,
 );
 

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '..');
 const folders = ['engine', 'kernels', 'nn', 'optim', 'remit', 'bench', 'tests', 'scripts'];
-const made = ['kernels/generated.ts']; // by scripts/embed-wgsl.mjs
+const made = ['kernels/generated.ts', 'kernels/generated-sources.ts']; // by scripts/embed-wgsl.mjs
 
 const files = folders.flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })

@@ -33,7 +33,8 @@ beforeAll(() => useBackend(new CpuBackend({ precision: 'f64' })));
 afterAll(() => {
   const { error, where, slots, checks } = worst;
   console.log(
-    `gradients: ${everyOp.length} ops, ${checks} checks, worst relative error ${error.toExponential(1)} (${where}), worst slot ${slots.toExponential(1)}`,
+    `gradients: ${everyOp.length} ops, ${checks} checks, worst relative error ${error.toExponential(1)} (${where}), ` +
+    `worst slot ${slots.toExponential(1)}`,
   );
 });
 

@@ -462,7 +462,8 @@ describe('errors', () => {
 
   test('the reader of messages sees both kinds of strings, and leaves internal ones out', () => {
     const source =
-      "new ShapeError(`${where}: ${a ? `rows of ${b}` : show(c)}: differ`); new ShapeError('concat: none'); new ShapeError(`internal: ${x}`);";
+      "new ShapeError(`${where}: ${a ? `rows of ${b}` : show(c)}: differ`); new ShapeError('concat: none'); new " +
+      "ShapeError(`internal: ${x}`);";
     expect(messagesIn(source)).toEqual([/^.*: .*: differ$/, /^concat: none$/]);
   });
 

@@ -41,7 +41,8 @@ test('a step recycles its memory, and says so when a result is used too late', a
   expect(await second.item()).toBe(10);
   expect(() => first.storage).toThrow(
     new StepError(
-      'step: tensor [1] made in call 1 used in call 2: return it from the step and read it before the next call, or copy it with keep()',
+      'step: tensor [1] made in call 1 used in call 2: return it from the step and read it before the next call, or ' +
+      'copy it with keep()',
     ),
   );
 });

@@ -99,7 +99,8 @@ export class Heap {
     if (address !== undefined) return address;
     const limit = `out of memory (limit ${this.maximumPages / 16384} GiB)`;
     throw new DeviceError(
-      `cpu: ${bytes} bytes on top of ${this.#used} in use: ${limit}: put a loop's body in a step(), or use a smaller batch or model`,
+      `cpu: ${bytes} bytes on top of ${this.#used} in use: ${limit}: put a loop's body in a step(), or use a smaller ` +
+      'batch or model',
     );
   }
 

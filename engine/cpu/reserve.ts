@@ -29,6 +29,7 @@ export function reserve(initial: number, shared: boolean): Reserved {
     }
   }
   throw new DeviceError(
-    "cpu: too little address space is left to reserve: V8 wants 10 GiB of it: raise the limit (ulimit -v), or set NODE_OPTIONS=--disable-wasm-trap-handler, with which the tensors' own size is enough",
+    "cpu: too little address space is left to reserve: V8 wants 10 GiB of it: raise the limit (ulimit -v), or set " +
+    "NODE_OPTIONS=--disable-wasm-trap-handler, with which the tensors' own size is enough",
   );
 }

@@ -71,7 +71,8 @@ export const linear: Op<readonly [x: Tensor, weight: Tensor, ...added: Tensor[]]
     if (+!!bias + +!!residual === added.length) return [out];
     const given = added.map(({ shape }) => show(shape)).join(', ');
     throw new ShapeError(
-      `linear: ${show(x.shape)} x ${show(weight.shape)}' + ${given}: may be added: one bias ${show(out.shape.slice(-1))}, one residual ${show(out.shape)}`,
+      `linear: ${show(x.shape)} x ${show(weight.shape)}' + ${given}: may be added: one bias ` +
+      `${show(out.shape.slice(-1))}, one residual ${show(out.shape)}`,
     );
   },
   forward(_, [x, weight, ...added], [out]) {

@@ -47,7 +47,8 @@ export const policyLoss: Op<
     const rows = shape.slice(0, -1);
     if (!sameShape(advantage.shape, rows)) {
       throw new ShapeError(
-        `policyLoss: advantage ${show(advantage.shape)} for tokens ${show(shape)}: must be ${show(rows)}, one per sequence`,
+        `policyLoss: advantage ${show(advantage.shape)} for tokens ${show(shape)}: must be ${show(rows)}, one per ` +
+        'sequence',
       );
     }
     return [

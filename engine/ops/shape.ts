@@ -68,7 +68,8 @@ export const slice: Op<readonly [x: Tensor], { readonly axis: number; readonly s
       const valid = Number.isInteger(start) && Number.isInteger(end) && start >= 0 && start < end && end <= length;
       if (!valid) {
         throw new ShapeError(
-          `slice: ${show(x.shape)} axis ${axis} from ${start} to ${end}: must lie within 0..${length} and hold something`,
+          `slice: ${show(x.shape)} axis ${axis} from ${start} to ${end}: must lie within 0..${length} and hold ` +
+          'something',
         );
       }
       return [{ shape: x.shape.with(at, end - start), dtype: x.dtype }];

@@ -289,7 +289,8 @@ export class WebGpuBackend implements Backend {
   async #wait(work?: Promise<unknown>): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const limit = new Promise<never>((_, reject) => {
-      const message = `webgpu: no answer from the device for ${this.#waitLimitMs / 1000} s: a kernel may not end: use --device cpu`;
+      const message =
+        `webgpu: no answer from the device for ${this.#waitLimitMs / 1000} s: a kernel may not end: use --device cpu`;
       timer = setTimeout(() => reject(new DeviceError(message)), this.#waitLimitMs);
     });
     try {

@@ -71,7 +71,8 @@ export class Buffers {
     const limit = Math.min(this.#device.limits.maxBufferSize, this.#device.limits.maxStorageBufferBindingSize);
     if (bytes > limit) {
       throw new DeviceError(
-        `webgpu: a tensor of ${bytes} bytes: this adapter holds at most ${limit} in one: use a smaller batch, or --device cpu`,
+        `webgpu: a tensor of ${bytes} bytes: this adapter holds at most ${limit} in one: use a smaller batch, or ` +
+        '--device cpu',
       );
     }
     if (this.#bytes + bytes > this.#budgetBytes) {
@@ -81,7 +82,8 @@ export class Buffers {
     if (this.#bytes + bytes > this.#budgetBytes) {
       const budget = `the budget for GPU memory is ${this.#budgetBytes}`;
       throw new DeviceError(
-        `webgpu: ${bytes} bytes more than the ${this.#bytes} in use: ${budget}: put a loop's body in a step(), use a smaller batch, or --device cpu`,
+        `webgpu: ${bytes} bytes more than the ${this.#bytes} in use: ${budget}: put a loop's body in a step(), use a ` +
+        'smaller batch, or --device cpu',
       );
     }
     if (usage & GPUBufferUsage.STORAGE) this.made++;

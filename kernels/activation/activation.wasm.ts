@@ -9,7 +9,9 @@ export const swigluWasm = program({ buffers: ['gateUp', 'out'], counts: ['rows',
   units: ({ rows }) => rows,
   cost: ({ F }) => 6 * F,
   emit(f, { gateUp, out, F }, { first, last }) {
-    const row = f.keep(first), width = f.keep(i32.mul(F, 4)), up = f.local('i32');
+    const row = f.keep(first);
+    const width = f.keep(i32.mul(F, 4));
+    const up = f.local('i32');
     f.bump(gateUp, i32.mul(first, i32.mul(width, 2)));
     f.bump(out, i32.mul(first, width));
     f.while(i32.lt(row, last), () => {
@@ -30,14 +32,17 @@ export const swigluBackwardWasm = program({ buffers: ['gateUp', 'dOut', 'dGateUp
   units: ({ rows }) => rows,
   cost: ({ F }) => 8 * F,
   emit(f, { gateUp, dOut, dGateUp, F }, { first, last }) {
-    const row = f.keep(first), width = f.keep(i32.mul(F, 4));
+    const row = f.keep(first);
+    const width = f.keep(i32.mul(F, 4));
     for (const both of [gateUp, dGateUp]) f.bump(both, i32.mul(first, i32.mul(width, 2)));
     f.bump(dOut, i32.mul(first, width));
     f.while(i32.lt(row, last), () => {
       overFloats(f, F, (lanes, at) => {
-        const gate = lanes.keep(lanes.load(i32.add(gateUp, at))), s = lanes.logistic(gate);
+        const gate = lanes.keep(lanes.load(i32.add(gateUp, at)));
+        const s = lanes.logistic(gate);
         const dSilu = lanes.mul(s, lanes.madd(gate, lanes.sub(lanes.of(1), s), lanes.of(1)));
-        const d = lanes.keep(lanes.load(i32.add(dOut, at))), up = lanes.load(i32.add(i32.add(gateUp, width), at));
+        const d = lanes.keep(lanes.load(i32.add(dOut, at)));
+        const up = lanes.load(i32.add(i32.add(gateUp, width), at));
         f.store(i32.add(dGateUp, at), lanes.mul(lanes.mul(d, up), dSilu));
         f.store(i32.add(i32.add(dGateUp, width), at), lanes.mul(d, lanes.mul(gate, s)));
       });
@@ -59,7 +64,8 @@ export function geluWasm(twiceRoot: number, cube: number) {
     buffers: ['x', 'out'],
     cost: 8,
     body(f, lanes, places) {
-      const x = lanes.keep(lanes.load(places.x)), s = lanes.logistic(lanes.mul(x, slope(lanes, lanes.mul(x, x), twiceRoot, cube)));
+      const x = lanes.keep(lanes.load(places.x));
+      const s = lanes.logistic(lanes.mul(x, slope(lanes, lanes.mul(x, x), twiceRoot, cube)));
       f.store(places.out, lanes.mul(x, s));
     },
   });
@@ -71,7 +77,8 @@ export function geluBackwardWasm(twiceRoot: number, cube: number) {
     buffers: ['x', 'dOut', 'dx'],
     cost: 10,
     body(f, lanes, places) {
-      const x = lanes.keep(lanes.load(places.x)), square = lanes.keep(lanes.mul(x, x));
+      const x = lanes.keep(lanes.load(places.x));
+      const square = lanes.keep(lanes.mul(x, x));
       const s = lanes.logistic(lanes.mul(x, slope(lanes, square, twiceRoot, cube)));
       const ds = lanes.mul(lanes.mul(s, lanes.sub(lanes.of(1), s)), slope(lanes, square, twiceRoot, 3 * cube)); // ds/dx
       f.store(places.dx, lanes.mul(lanes.load(places.dOut), lanes.madd(x, ds, s)));

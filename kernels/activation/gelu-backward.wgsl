@@ -1,4 +1,5 @@
-// dx = dOut (s + x s (1 - s) d(2u)/dx) with s = logistic(2u), 2u = 2 sqrt(2/pi) (x + 0.044715 x³). A thread makes four elements.
+// dx = dOut (s + x s (1 - s) d(2u)/dx) with s = logistic(2u), 2u = 2 sqrt(2/pi) (x + 0.044715 x³). A thread makes four
+// elements.
 //#include "../lib/index.wgsl"
 //#include "../lib/math.wgsl"
 
@@ -13,7 +14,11 @@ struct Params { n: u32 }
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4<f32>>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = flatGroup(group, groups) * 64u + thread;
   if (4u * i >= p.n) {
     return;

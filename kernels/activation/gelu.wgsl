@@ -1,4 +1,5 @@
-// out = x logistic(2u) with 2u = 2 sqrt(2/pi) (x + 0.044715 x³), which is x (1 + tanh(u)) / 2. A thread makes four elements.
+// out = x logistic(2u) with 2u = 2 sqrt(2/pi) (x + 0.044715 x³), which is x (1 + tanh(u)) / 2. A thread makes four
+// elements.
 //#include "../lib/index.wgsl"
 //#include "../lib/math.wgsl"
 
@@ -12,7 +13,11 @@ struct Params { n: u32 }
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = flatGroup(group, groups) * 64u + thread;
   if (4u * i >= p.n) {
     return;

@@ -1,8 +1,8 @@
-// dQkv of causal attention, for software adapters. The weights are made again, p = exp(score - logSumExp); the gradient of a score is
-// p (dOut.v - delta) with delta = dOut.out.
-// A workgroup is one subgroup. The first B H tiles() parts() of them make the gradients of LANES queries of one head each, over the keys up to
-// them; the B KV tiles() parts() after them those of LANES keys and their values, over the group's queries from them on.
-// Read before: lib/head-tile.wgsl, attention-forward-subgroup.wgsl.
+// dQkv of causal attention, for software adapters. The weights are made again, p = exp(score - logSumExp); the gradient
+// of a score is p (dOut.v - delta) with delta = dOut.out.
+// A workgroup is one subgroup. The first B H tiles() parts() of them make the gradients of LANES queries of one head
+// each, over the keys up to them; the B KV tiles() parts() after them those of LANES keys and their values, over the
+// group's queries from them on. Read before: lib/head-tile.wgsl, attention-forward-subgroup.wgsl.
 enable subgroups;
 //#include "../lib/index.wgsl"
 //#include "../lib/head-tile.wgsl"
@@ -167,7 +167,11 @@ fn keyGradients(bkv: u32, t0: u32, first: u32, lane: u32) {
 }
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
   let g = flatGroup(group, groups);
   let first = (g % parts() * LANES + lane) * 2u;
   let t0 = g / parts() % tiles() * LANES;

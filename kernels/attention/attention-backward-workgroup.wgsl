@@ -1,7 +1,8 @@
-// dQkv of causal attention, for GPUs. The weights are made again, p = exp(score - logSumExp); the gradient of a score is p (dOut.v - delta)
-// with delta = dOut.out.
-// The first B H blocks() workgroups make the gradients of 64 queries of one head each, over the keys up to them; the B KV blocks() after them
-// those of 64 keys and their values, over the group's queries from them on. Read before: lib/head-rows.wgsl, attention-forward-workgroup.wgsl.
+// dQkv of causal attention, for GPUs. The weights are made again, p = exp(score - logSumExp); the gradient of a score
+// is p (dOut.v - delta) with delta = dOut.out.
+// The first B H blocks() workgroups make the gradients of 64 queries of one head each, over the keys up to them; the B
+// KV blocks() after them those of 64 keys and their values, over the group's queries from them on. Read before:
+// lib/head-rows.wgsl, attention-forward-workgroup.wgsl.
 //#include "../lib/index.wgsl"
 //#include "../lib/head-rows.wgsl"
 
@@ -149,7 +150,11 @@ fn keyGradients(bkv: u32, t0: u32, thread: u32) {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let g = flatGroup(group, groups);
   let t0 = g % blocks() * THREADS;
   let head = g / blocks();

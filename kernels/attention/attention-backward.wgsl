@@ -1,7 +1,7 @@
-// dQkv of causal attention. The weights are made again, p = exp(score - logSumExp); the gradient of a score is p dOut.(v - out).
-// The first B H T threads make the gradient of one query each, over the keys up to it; the B KV T threads after them make those of one
-// key and its value, over the group's queries from it on. Every thread writes its own channels of dQkv and sums in a fixed order, at
-// the price of making each weight twice.
+// dQkv of causal attention. The weights are made again, p = exp(score - logSumExp); the gradient of a score is p
+// dOut.(v - out). The first B H T threads make the gradient of one query each, over the keys up to it; the B KV T
+// threads after them make those of one key and its value, over the group's queries from it on. Every thread writes its
+// own channels of dQkv and sums in a fixed order, at the price of making each weight twice.
 //#include "../lib/index.wgsl"
 //#include "../lib/head.wgsl"
 
@@ -119,7 +119,11 @@ fn keyGradient(i: u32) {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = flatGroup(group, groups) * 64u + thread;
   let queries = p.B * p.H * p.T;
   if (i < queries) {

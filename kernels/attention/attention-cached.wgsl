@@ -1,6 +1,6 @@
-// Decoding: the keys (rotated) and values of N new tokens go into the caches, and each token attends to the caches up to itself.
-// The first B H N threads make one head of one token each. Its own step's keys and values they read from qkv, never from the caches, so
-// they need not wait for the B KV N threads after them, which fill the caches.
+// Decoding: the keys (rotated) and values of N new tokens go into the caches, and each token attends to the caches up
+// to itself. The first B H N threads make one head of one token each. Its own step's keys and values they read from
+// qkv, never from the caches, so they need not wait for the B KV N threads after them, which fill the caches.
 //#include "../lib/index.wgsl"
 //#include "../lib/attend.wgsl"
 
@@ -69,7 +69,11 @@ fn remember(i: u32) {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = flatGroup(group, groups) * 64u + thread;
   let queries = p.B * p.H * p.N;
   if (i < queries) {

@@ -1,6 +1,7 @@
-// out = softmax(q k' / sqrt(D)) v over the keys up to the query's own, and logSumExp of its scores, for software adapters.
-// A workgroup is one subgroup and makes LANES queries of one head; it goes through the keys LANES at a time, up to the diagonal, and rescales
-// its sums whenever a larger score turns up (online softmax). Read before: lib/head-tile.wgsl; attention-forward.wgsl, a query per thread.
+// out = softmax(q k' / sqrt(D)) v over the keys up to the query's own, and logSumExp of its scores, for software
+// adapters. A workgroup is one subgroup and makes LANES queries of one head; it goes through the keys LANES at a time,
+// up to the diagonal, and rescales its sums whenever a larger score turns up (online softmax). Read before:
+// lib/head-tile.wgsl; attention-forward.wgsl, a query per thread.
 enable subgroups;
 //#include "../lib/index.wgsl"
 //#include "../lib/math.wgsl"
@@ -15,7 +16,11 @@ struct Params { B: u32, T: u32, H: u32, KV: u32, D: u32, rotary: u32 }
 @group(0) @binding(4) var<storage, read_write> logSumExp: array<f32>;
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
   let g = flatGroup(group, groups);
   let part = g % parts();
   let t0 = g / parts() % tiles() * LANES; // the tile's first query

@@ -1,6 +1,7 @@
 // out = softmax(q k' / sqrt(D)) v over the keys up to the query's own, and logSumExp of its scores, for GPUs.
-// A workgroup makes 64 queries of one head, a thread each; it takes the keys four at a time and rescales its sums when a larger score turns up
-// (online softmax). Read before: lib/head-rows.wgsl; attention-forward.wgsl, without workgroup memory. Source: arXiv 2307.08691.
+// A workgroup makes 64 queries of one head, a thread each; it takes the keys four at a time and rescales its sums when
+// a larger score turns up (online softmax). Read before: lib/head-rows.wgsl; attention-forward.wgsl, without workgroup
+// memory. Source: arXiv 2307.08691.
 //#include "../lib/index.wgsl"
 //#include "../lib/math.wgsl"
 //#include "../lib/head-rows.wgsl"
@@ -14,7 +15,11 @@ struct Params { B: u32, T: u32, H: u32, KV: u32, D: u32, rotary: u32 }
 @group(0) @binding(4) var<storage, read_write> logSumExp: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let g = flatGroup(group, groups);
   let bh = g / blocks(); // counted through [B,H]
   if (bh >= p.B * p.H) {
@@ -49,7 +54,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       var score = vec4<f32>();
       for (var j = 0u; j < D4; j++) {
         let x = q[j];
-        score += vec4(dot(x, tileA[k * D4 + j]), dot(x, tileA[(k + 1u) * D4 + j]), dot(x, tileA[(k + 2u) * D4 + j]), dot(x, tileA[(k + 3u) * D4 + j]));
+        score += vec4(
+          dot(x, tileA[k * D4 + j]),
+          dot(x, tileA[(k + 1u) * D4 + j]),
+          dot(x, tileA[(k + 2u) * D4 + j]),
+          dot(x, tileA[(k + 3u) * D4 + j]),
+        );
       }
       let counts = vec4<u32>(k0 + k) + vec4<u32>(0u, 1u, 2u, 3u) <= vec4<u32>(t);
       score = select(vec4<f32>(F32_LOWEST), score, counts);

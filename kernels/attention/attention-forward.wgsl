@@ -1,6 +1,6 @@
 // out = softmax(q k' / sqrt(D)) v over the keys up to the query's own, and logSumExp of its scores.
-// A thread makes the D channels of one head of one token, reading the keys and values of its head group in order; neighbouring threads
-// are neighbouring queries of one head, so they read the same keys.
+// A thread makes the D channels of one head of one token, reading the keys and values of its head group in order;
+// neighbouring threads are neighbouring queries of one head, so they read the same keys.
 //#include "../lib/index.wgsl"
 //#include "../lib/attend.wgsl"
 
@@ -13,7 +13,11 @@ struct Params { B: u32, T: u32, H: u32, KV: u32, D: u32, rotary: u32 }
 @group(0) @binding(4) var<storage, read_write> logSumExp: array<f32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = flatGroup(group, groups) * 64u + thread;
   if (i >= p.B * p.H * p.T) {
     return;

@@ -4,7 +4,8 @@
 // tiles on the diagonal hold scores that a query must not see, and their weights are set to 0. Where fewer pairs are
 // left than there are lanes, the last is computed in more than one, and stored as often.
 //
-//            keys 0..3    4..7     8..11                 each square of 4 x 4 is two tiles of heads.wasm.ts, 4 x 2 vectors
+//            keys 0..3    4..7     8..11                 each square of 4 x 4 is two tiles of heads.wasm.ts, 4 x 2
+//            vectors
 // queries
 //    0..3   [ \      ] [        ] [        ]    \ the diagonal: above it, weights are set to 0
 //    4..7   [ ###### ] [ \      ] [        ]    # computed and used
@@ -17,7 +18,9 @@ import { at, i32, type Expr, type I32, type Int } from '../wasm/instructions.ts'
 import { widest } from '../wasm/lanes.ts';
 import { bytesOf, carve, program } from '../wasm/program.ts';
 import { gradientRows, softmaxRows } from './four-rows.wasm.ts';
-import { bytesOfVector, interleave, MOST_BYTES, MOST_LANES, product, rotate, ROWS, spread, transposed, type Matrix } from './heads.wasm.ts';
+import {
+  bytesOfVector, interleave, MOST_BYTES, MOST_LANES, product, rotate, ROWS, spread, transposed, type Matrix,
+} from './heads.wasm.ts';
 
 const QUERIES = 32; // whose weights the backward holds at once
 
@@ -57,7 +60,10 @@ export const attentionForwardWasm = program({ buffers: ['qkv', 'table', 'out', '
     const sizes = { ...args, ...inThisModule(f, args), table };
     const { T, H, D, row, scoresRow } = sizes;
     const { q, k, v, logTotals, scores } = carve(f, scratch, forwardLayout, sizes);
-    const { heads, eachUnit, gather, scatter, scatterLogs, channels, weights, multiply, zeroPadding } = setting(f, sizes);
+    const { heads, eachUnit, gather, scatter, scatterLogs, channels, weights, multiply, zeroPadding } = setting(
+      f,
+      sizes,
+    );
     const softmax = softmaxRows(f.module);
     const [i, seen, here] = f.locals('i32', 3);
     zeroPadding([q, k, v]);
@@ -70,7 +76,13 @@ export const attentionForwardWasm = program({ buffers: ['qkv', 'table', 'out', '
           f.set(seen, i32.add(i, ROWS));
           f.set(here, at(q, [i, row]));
           multiply(channels(here), transposed(channels(k)), weights(scores), { columns: seen, terms: D });
-          f.call(softmax, { s: scores, row: scoresRow, first: i, D, logSumExp: at(logTotals, [i, bytesOfVector(f.module)]) });
+          f.call(softmax, {
+            s: scores,
+            row: scoresRow,
+            first: i,
+            D,
+            logSumExp: at(logTotals, [i, bytesOfVector(f.module)]),
+          });
           multiply(weights(scores), channels(v), channels(here), { columns: D, terms: seen }); // takes the place of q
         });
         scatter(q, { buffer: out, heads: H, head: query });
@@ -80,79 +92,117 @@ export const attentionForwardWasm = program({ buffers: ['qkv', 'table', 'out', '
   },
 });
 
-export const attentionBackwardWasm = program({ buffers: ['qkv', 'table', 'out', 'logSumExp', 'dOut', 'dQkv'], counts, derived }, {
-  name: 'attentionBackward',
-  units,
-  cost: ({ T, H, KV, D }) => 2 * (H / KV) * T * T * (2.5 * D + 12),
-  scratch: (sizes) => bytesOf(backwardLayout, derived, sizes),
-  emit(f, { qkv, table, logSumExp, dOut, dQkv, ...args }, { first, last, scratch }) {
-    const sizes = { ...args, ...inThisModule(f, args), table };
-    const { T, H, D, row, scoresRow, logs } = sizes;
-    const vector = bytesOfVector(f.module);
-    const { q, k, v, dO, dk, dv, logTotals, p, ds } = carve(f, scratch, backwardLayout, sizes);
-    const { heads, eachUnit, gather, scatter, gatherLogs, channels, weights, multiply, zeroPadding } = setting(f, sizes);
-    const gradients = gradientRows(f.module);
-    const [t, end, i, j, from] = f.locals('i32', 5);
-    const place = (base: Int, ...steps: (readonly [I32, I32])[]): Int => f.keep(at(base, ...steps));
-    const byFours = (counter: Int, start: I32, body: () => void): void => {
-      f.set(counter, i32.of(start));
-      f.while(i32.lt(counter, end), () => {
-        body();
-        f.bump(counter, ROWS);
-      });
-    };
-    zeroPadding([q, k, v, dO]);
-    f.set(i, T);
-    f.while(i32.lt(i32.mul(i, vector), logs), () => {
-      f.store(at(logTotals, [i, vector]), widest(f).zero);
-      f.bump(i, 1);
-    });
-    eachUnit(first, last, ({ key, value, eachQuery, again }) => {
-      gather({ buffer: qkv, heads, head: key, rotates: true }, k);
-      gather({ buffer: qkv, heads, head: value }, v);
-      eachQuery((query) => {
-        gather({ buffer: qkv, heads, head: query, rotates: true }, q);
-        gather({ buffer: dOut, heads: H, head: query }, dO);
-        gatherLogs(logSumExp, query, logTotals);
-        f.loop(t, T, QUERIES, () => {
-          f.set(end, i32.and(i32.add(i32.min(i32.add(t, QUERIES), T), ROWS - 1), -ROWS));
-          byFours(i, t, () => { // weights and gradients of scores, of four queries
-            const seen = f.keep(i32.add(i, ROWS));
-            const pHere = place(p, [i32.sub(i, t), scoresRow]);
-            const dsHere = place(ds, [i32.sub(i, t), scoresRow]);
-            multiply(channels(place(q, [i, row])), transposed(channels(k)), weights(pHere), { columns: seen, terms: D });
-            multiply(channels(place(dO, [i, row])), transposed(channels(v)), weights(dsHere), { columns: seen, terms: D });
-            f.call(gradients, { p: pHere, ds: dsHere, row: scoresRow, first: i, D, logSumExp: at(logTotals, [i, vector]) });
-          });
-          byFours(j, 0, () => { // keys, and the queries from `from` on that see them
-            f.set(from, t);
-            f.if(i32.gt(j, t), () => f.set(from, j));
-            const terms = f.keep(i32.sub(end, from));
-            const adds = f.keep(i32.or(i32.lt(j, t), again)); // did an earlier block store there?
-            const pHere = place(p, [i32.sub(from, t), scoresRow], [j, vector]);
-            const dsHere = place(ds, [i32.sub(from, t), scoresRow], [j, vector]);
-            multiply(transposed(weights(dsHere)), channels(place(q, [from, row])), channels(place(dk, [j, row])), { columns: D, terms, adds });
-            multiply(transposed(weights(pHere)), channels(place(dO, [from, row])), channels(place(dv, [j, row])), { columns: D, terms, adds });
-          });
-          byFours(i, t, () => { // queries; the result takes the place of q
-            const dsHere = place(ds, [i32.sub(i, t), scoresRow]);
-            multiply(weights(dsHere), channels(k), channels(place(q, [i, row])), { columns: D, terms: i32.add(i, ROWS) });
-          });
+export const attentionBackwardWasm = program(
+  { buffers: ['qkv', 'table', 'out', 'logSumExp', 'dOut', 'dQkv'], counts, derived },
+  {
+    name: 'attentionBackward',
+    units,
+    cost: ({ T, H, KV, D }) => 2 * (H / KV) * T * T * (2.5 * D + 12),
+    scratch: (sizes) => bytesOf(backwardLayout, derived, sizes),
+    emit(f, { qkv, table, logSumExp, dOut, dQkv, ...args }, { first, last, scratch }) {
+      const sizes = { ...args, ...inThisModule(f, args), table };
+      const { T, H, D, row, scoresRow, logs } = sizes;
+      const vector = bytesOfVector(f.module);
+      const { q, k, v, dO, dk, dv, logTotals, p, ds } = carve(f, scratch, backwardLayout, sizes);
+      const { heads, eachUnit, gather, scatter, gatherLogs, channels, weights, multiply, zeroPadding } = setting(
+        f,
+        sizes,
+      );
+      const gradients = gradientRows(f.module);
+      const [t, end, i, j, from] = f.locals('i32', 5);
+      const place = (base: Int, ...steps: (readonly [I32, I32])[]): Int => f.keep(at(base, ...steps));
+      const byFours = (counter: Int, start: I32, body: () => void): void => {
+        f.set(counter, i32.of(start));
+        f.while(i32.lt(counter, end), () => {
+          body();
+          f.bump(counter, ROWS);
         });
-        scatter(q, { buffer: dQkv, heads, head: query, rotates: true });
+      };
+      zeroPadding([q, k, v, dO]);
+      f.set(i, T);
+      f.while(i32.lt(i32.mul(i, vector), logs), () => {
+        f.store(at(logTotals, [i, vector]), widest(f).zero);
+        f.bump(i, 1);
       });
-      scatter(dk, { buffer: dQkv, heads, head: key, rotates: true });
-      scatter(dv, { buffer: dQkv, heads, head: value });
-    });
+      eachUnit(first, last, ({ key, value, eachQuery, again }) => {
+        gather({ buffer: qkv, heads, head: key, rotates: true }, k);
+        gather({ buffer: qkv, heads, head: value }, v);
+        eachQuery((query) => {
+          gather({ buffer: qkv, heads, head: query, rotates: true }, q);
+          gather({ buffer: dOut, heads: H, head: query }, dO);
+          gatherLogs(logSumExp, query, logTotals);
+          f.loop(t, T, QUERIES, () => {
+            f.set(end, i32.and(i32.add(i32.min(i32.add(t, QUERIES), T), ROWS - 1), -ROWS));
+            byFours(i, t, () => {
+              // weights and gradients of scores, of four queries
+              const seen = f.keep(i32.add(i, ROWS));
+              const pHere = place(p, [i32.sub(i, t), scoresRow]);
+              const dsHere = place(ds, [i32.sub(i, t), scoresRow]);
+              multiply(channels(place(q, [i, row])), transposed(channels(k)), weights(pHere), {
+                columns: seen,
+                terms: D,
+              });
+              multiply(channels(place(dO, [i, row])), transposed(channels(v)), weights(dsHere), {
+                columns: seen,
+                terms: D,
+              });
+              f.call(gradients, {
+                p: pHere,
+                ds: dsHere,
+                row: scoresRow,
+                first: i,
+                D,
+                logSumExp: at(logTotals, [i, vector]),
+              });
+            });
+            byFours(j, 0, () => {
+              // keys, and the queries from `from` on that see them
+              f.set(from, t);
+              f.if(i32.gt(j, t), () => f.set(from, j));
+              const terms = f.keep(i32.sub(end, from));
+              const adds = f.keep(i32.or(i32.lt(j, t), again)); // did an earlier block store there?
+              const pHere = place(p, [i32.sub(from, t), scoresRow], [j, vector]);
+              const dsHere = place(ds, [i32.sub(from, t), scoresRow], [j, vector]);
+              multiply(transposed(weights(dsHere)), channels(place(q, [from, row])), channels(place(dk, [j, row])), {
+                columns: D,
+                terms,
+                adds,
+              });
+              multiply(transposed(weights(pHere)), channels(place(dO, [from, row])), channels(place(dv, [j, row])), {
+                columns: D,
+                terms,
+                adds,
+              });
+            });
+            byFours(i, t, () => {
+              // queries; the result takes the place of q
+              const dsHere = place(ds, [i32.sub(i, t), scoresRow]);
+              multiply(weights(dsHere), channels(k), channels(place(q, [i, row])), {
+                columns: D,
+                terms: i32.add(i, ROWS),
+              });
+            });
+          });
+          scatter(q, { buffer: dQkv, heads, head: query, rotates: true });
+        });
+        scatter(dk, { buffer: dQkv, heads, head: key, rotates: true });
+        scatter(dv, { buffer: dQkv, heads, head: value });
+      });
+    },
   },
-});
+);
 
 /** The derived sizes as they are for this module's vectors. */
 function inThisModule(f: FunctionBuilder, { row, scoresRow, head, logs, fourRows, block }: Derived): Derived {
   if (f.module.wide) return { row, scoresRow, head, logs, fourRows, block };
   const half = (size: Int): Int => f.keep(i32.shiftRight(size, 1));
   return {
-    row: half(row), scoresRow: half(scoresRow), head: half(head), logs: half(logs), fourRows: half(fourRows), block: half(block),
+    row: half(row),
+    scoresRow: half(scoresRow),
+    head: half(head),
+    logs: half(logs),
+    fourRows: half(fourRows),
+    block: half(block),
   };
 }
 
@@ -204,10 +254,17 @@ function setting(f: FunctionBuilder, { B, T, H, KV, D, rotary, row, scoresRow, t
 
   /** Calls what walks four heads at a time, with their places and those of their quarter of every vector. */
   const byFours = (
-    callee: typeof interleaved, placeOf: (lane: number) => Expr<'i32'>, rest: Readonly<Record<'row' | 'to' | 'toRow' | 'rows' | 'n', I32>>,
+    callee: typeof interleaved,
+    placeOf: (lane: number) => Expr<'i32'>,
+    rest: Readonly<Record<'row' | 'to' | 'toRow' | 'rows' | 'n', I32>>,
   ): void => {
     for (let lane = 0; lane < lanes; lane += 4) {
-      const [a0, a1, a2, a3] = [0, 1, 2, 3].map((q) => placeOf(lane + q)) as [Expr<'i32'>, Expr<'i32'>, Expr<'i32'>, Expr<'i32'>];
+      const [a0, a1, a2, a3] = [0, 1, 2, 3].map((q) => placeOf(lane + q)) as [
+        Expr<'i32'>,
+        Expr<'i32'>,
+        Expr<'i32'>,
+        Expr<'i32'>,
+      ];
       f.call(callee, { a0, a1, a2, a3, ...rest, to: i32.add(rest.to, 4 * lane) });
     }
   };

@@ -11,27 +11,32 @@ import { bytesOfVector, ROWS } from './heads.wasm.ts';
  * up to key first + 3 becomes 0.
  */
 export function softmaxRows(module: WasmModule) {
-  return module.function('attentionSoftmaxOfFour', ['s', 'row', 'first', 'D', 'logSumExp'], (f, { s, row, first, D, logSumExp }) => {
-    const lanes = widest(f);
-    const scale = scaleOf(f, D);
-    const [place, end] = f.locals('i32', 2);
-    const [best, total, share] = f.locals(lanes.type, 3);
-    eachOfFour(f, { first, row, end, rows: [s] }, () => {
-      f.set(best, lanes.of(-Infinity));
-      each(f, place, s, end, () => f.set(best, lanes.greater(lanes.load(place), best)));
-      f.set(total, lanes.zero);
-      each(f, place, s, end, () => {
-        const power = f.keep(lanes.exp(lanes.mul(lanes.sub(lanes.load(place), best), scale)));
-        f.store(place, power);
-        f.set(total, lanes.add(total, power));
+  return module.function(
+    'attentionSoftmaxOfFour',
+    ['s', 'row', 'first', 'D', 'logSumExp'],
+    (f, { s, row, first, D, logSumExp }) => {
+      const lanes = widest(f);
+      const scale = scaleOf(f, D);
+      const [place, end] = f.locals('i32', 2);
+      const [best, total, share] = f.locals(lanes.type, 3);
+      eachOfFour(f, { first, row, end, rows: [s] }, () => {
+        f.set(best, lanes.of(-Infinity));
+        each(f, place, s, end, () => f.set(best, lanes.greater(lanes.load(place), best)));
+        f.set(total, lanes.zero);
+        each(f, place, s, end, () => {
+          const power = f.keep(lanes.exp(lanes.mul(lanes.sub(lanes.load(place), best), scale)));
+          f.store(place, power);
+          f.set(total, lanes.add(total, power));
+        });
+        f.set(share, lanes.div(lanes.of(1), total));
+        each(f, place, s, end, () => f.store(place, lanes.mul(lanes.load(place), share)));
+        // the difference is 0, or NaN where there is no sum
+        const logTotal = lanes.add(lanes.log(total), lanes.sub(total, total));
+        f.store(logSumExp, lanes.madd(best, scale, logTotal));
+        f.bump(logSumExp, bytesOfVector(module));
       });
-      f.set(share, lanes.div(lanes.of(1), total));
-      each(f, place, s, end, () => f.store(place, lanes.mul(lanes.load(place), share)));
-      const logTotal = lanes.add(lanes.log(total), lanes.sub(total, total)); // the difference is 0, or NaN where there is no sum
-      f.store(logSumExp, lanes.madd(best, scale, logTotal));
-      f.bump(logSumExp, bytesOfVector(module));
-    });
-  });
+    },
+  );
 }
 
 /**
@@ -40,29 +45,33 @@ export function softmaxRows(module: WasmModule) {
  * becomes 0.
  */
 export function gradientRows(module: WasmModule) {
-  return module.function('attentionGradientOfFour', ['p', 'ds', 'row', 'first', 'D', 'logSumExp'], (f, { p, ds, row, first, D, logSumExp }) => {
-    const lanes = widest(f);
-    const scale = scaleOf(f, D);
-    const [place, other, end] = f.locals('i32', 3);
-    const [delta, logTotal] = f.locals(lanes.type, 2);
-    eachOfFour(f, { first, row, end, rows: [p, ds] }, () => {
-      f.set(delta, lanes.zero);
-      f.set(logTotal, lanes.sub(lanes.zero, lanes.load(logSumExp)));
-      f.set(other, ds);
-      each(f, place, p, end, () => {
-        const weight = f.keep(lanes.exp(lanes.madd(lanes.load(place), scale, logTotal)));
-        f.store(place, weight);
-        f.set(delta, lanes.madd(weight, lanes.load(other), delta));
-        f.bump(other, bytesOfVector(module));
+  return module.function(
+    'attentionGradientOfFour',
+    ['p', 'ds', 'row', 'first', 'D', 'logSumExp'],
+    (f, { p, ds, row, first, D, logSumExp }) => {
+      const lanes = widest(f);
+      const scale = scaleOf(f, D);
+      const [place, other, end] = f.locals('i32', 3);
+      const [delta, logTotal] = f.locals(lanes.type, 2);
+      eachOfFour(f, { first, row, end, rows: [p, ds] }, () => {
+        f.set(delta, lanes.zero);
+        f.set(logTotal, lanes.sub(lanes.zero, lanes.load(logSumExp)));
+        f.set(other, ds);
+        each(f, place, p, end, () => {
+          const weight = f.keep(lanes.exp(lanes.madd(lanes.load(place), scale, logTotal)));
+          f.store(place, weight);
+          f.set(delta, lanes.madd(weight, lanes.load(other), delta));
+          f.bump(other, bytesOfVector(module));
+        });
+        f.set(other, ds);
+        each(f, place, p, end, () => {
+          f.store(other, lanes.mul(lanes.mul(lanes.load(place), scale), lanes.sub(lanes.load(other), delta)));
+          f.bump(other, bytesOfVector(module));
+        });
+        f.bump(logSumExp, bytesOfVector(module));
       });
-      f.set(other, ds);
-      each(f, place, p, end, () => {
-        f.store(other, lanes.mul(lanes.mul(lanes.load(place), scale), lanes.sub(lanes.load(other), delta)));
-        f.bump(other, bytesOfVector(module));
-      });
-      f.bump(logSumExp, bytesOfVector(module));
-    });
-  });
+    },
+  );
 }
 
 /** 1 / sqrt(D), in every lane. */

@@ -2,10 +2,14 @@
 // of 8. What is a number in the formulas is a vector here, sums never cross lanes, and causality costs nothing. A
 // head's rows become rows of vectors; a matrix product is a tile of 4 x 2 vectors.
 //
-//   memory, one batch row, T = 3 tokens of D = 2 channels, 4 heads         interleaved, at `to`: a vector for every (token, channel)
-//   token 0:  A00 A01 | B00 B01 | C00 C01 | D00 D01                        row 0:  [A00 B00 C00 D00] [A01 B01 C01 D01]  padding
-//   token 1:  A10 A11 | B10 B11 | C10 C11 | D10 D11            ---->       row 1:  [A10 B10 C10 D10] [A11 B11 C11 D11]  padding
-//   token 2:  A20 A21 | B20 B21 | C20 C21 | D20 D21                        row 2:  [A20 B20 C20 D20] [A21 B21 C21 D21]  padding
+//   memory, one batch row, T = 3 tokens of D = 2 channels, 4 heads         interleaved, at `to`: a vector for every
+//   (token, channel)
+//   token 0:  A00 A01 | B00 B01 | C00 C01 | D00 D01                        row 0:  [A00 B00 C00 D00] [A01 B01 C01 D01] 
+//   padding
+//   token 1:  A10 A11 | B10 B11 | C10 C11 | D10 D11            ---->       row 1:  [A10 B10 C10 D10] [A11 B11 C11 D11] 
+//   padding
+//   token 2:  A20 A21 | B20 B21 | C20 C21 | D20 D21                        row 2:  [A20 B20 C20 D20] [A21 B21 C21 D21] 
+//   padding
 //
 // So the score of query 2 against key 1 of all four heads is q[2][0] k[1][0] + q[2][1] k[1][1]: two multiply-adds of
 // vectors. Where each float of this case lies is checked in tests/kernels/attention.test.ts, which also has the whole
@@ -80,35 +84,39 @@ function eachRow(f: FunctionBuilder, { a0, a1, a2, a3, row, to, toRow, rows, n }
 
 /** Turns rows of D vectors at x in place by the angles at table, D floats a row (kernels/rope), or back. */
 export function rotate(module: WasmModule) {
-  return module.function('attentionRotate', ['x', 'row', 'rows', 'D', 'table', 'back'], (f, { x, row, rows, D, table, back }) => {
-    const lanes = widest(f);
-    const step = 4 * lanes.floats;
-    const [r, first, second, angle, end] = f.locals('i32', 5);
-    const half = f.keep(i32.shiftRight(D, 1));
-    const distance = f.keep(i32.mul(half, step)); // from a channel to the one that it is turned with
-    const sign = f.keep(f32.of(1));
-    f.if(back, () => f.set(sign, f32.of(-1)));
-    f.loop(r, rows, 1, () => {
-      f.set(first, x);
-      f.set(second, i32.add(x, distance));
-      f.set(end, second);
-      f.set(angle, table);
-      f.while(i32.ne(first, end), () => {
-        const a = f.keep(lanes.load(first));
-        const b = f.keep(lanes.load(second));
-        const cosine = f.keep(lanes.loadSplat(angle));
-        const sine = f.keep(lanes.mul(lanes.splat(sign), lanes.loadSplat(at(angle, [half, 4]))));
-        const turned = f.keep(lanes.sub(lanes.mul(a, cosine), lanes.mul(b, sine)));
-        f.store(second, lanes.add(lanes.mul(b, cosine), lanes.mul(a, sine)));
-        f.store(first, turned);
-        f.bump(first, step);
-        f.bump(second, step);
-        f.bump(angle, 4);
+  return module.function(
+    'attentionRotate',
+    ['x', 'row', 'rows', 'D', 'table', 'back'],
+    (f, { x, row, rows, D, table, back }) => {
+      const lanes = widest(f);
+      const step = 4 * lanes.floats;
+      const [r, first, second, angle, end] = f.locals('i32', 5);
+      const half = f.keep(i32.shiftRight(D, 1));
+      const distance = f.keep(i32.mul(half, step)); // from a channel to the one that it is turned with
+      const sign = f.keep(f32.of(1));
+      f.if(back, () => f.set(sign, f32.of(-1)));
+      f.loop(r, rows, 1, () => {
+        f.set(first, x);
+        f.set(second, i32.add(x, distance));
+        f.set(end, second);
+        f.set(angle, table);
+        f.while(i32.ne(first, end), () => {
+          const a = f.keep(lanes.load(first));
+          const b = f.keep(lanes.load(second));
+          const cosine = f.keep(lanes.loadSplat(angle));
+          const sine = f.keep(lanes.mul(lanes.splat(sign), lanes.loadSplat(at(angle, [half, 4]))));
+          const turned = f.keep(lanes.sub(lanes.mul(a, cosine), lanes.mul(b, sine)));
+          f.store(second, lanes.add(lanes.mul(b, cosine), lanes.mul(a, sine)));
+          f.store(first, turned);
+          f.bump(first, step);
+          f.bump(second, step);
+          f.bump(angle, 4);
+        });
+        f.bump(x, row);
+        f.bump(table, i32.mul(D, 4));
       });
-      f.bump(x, row);
-      f.bump(table, i32.mul(D, 4));
-    });
-  });
+    },
+  );
 }
 
 /** A matrix of vectors: its address, and the bytes from row to row and from column to column. */
@@ -126,40 +134,48 @@ export const transposed = ({ at, row, column }: Matrix): Matrix => ({ at, row: c
  */
 export function product(module: WasmModule) {
   const names = ['a', 'aRow', 'aK', 'b', 'bColumn', 'bK', 'out', 'outRow', 'outColumn', 'N', 'K', 'adds'] as const;
-  return module.function('attentionProduct', names, (f, { a, aRow, aK, b, bColumn, bK, out, outRow, outColumn, N, K, adds }) => {
-    const lanes = widest(f);
-    const [j, to, next] = f.locals('i32', 3);
-    const end = f.keep(at(a, [K, aK]));
-    const pa = f.locals('i32', ROWS);
-    const pb = f.locals('i32', COLUMNS);
-    const sums = f.locals(lanes.type, ROWS * COLUMNS);
-    f.loop(j, N, COLUMNS, () => {
-      pa.forEach((p, r) => f.set(p, r === 0 ? a : i32.add(pa[r - 1]!, aRow)));
-      f.set(pb[0]!, b);
-      f.set(pb[1]!, i32.add(b, bColumn));
-      for (const sum of sums) f.set(sum, lanes.zero);
-      f.doWhile(i32.ne(pa[0]!, end), () => {
-        const [b0, b1] = pb.map((p) => f.keep(lanes.load(p)));
-        pa.forEach((p, r) => {
-          const element = f.keep(lanes.load(p));
-          f.set(sums[2 * r]!, lanes.madd(element, b0!, sums[2 * r]!));
-          f.set(sums[2 * r + 1]!, lanes.madd(element, b1!, sums[2 * r + 1]!));
-          f.bump(p, aK);
+  return module.function(
+    'attentionProduct',
+    names,
+    (f, { a, aRow, aK, b, bColumn, bK, out, outRow, outColumn, N, K, adds }) => {
+      const lanes = widest(f);
+      const [j, to, next] = f.locals('i32', 3);
+      const end = f.keep(at(a, [K, aK]));
+      const pa = f.locals('i32', ROWS);
+      const pb = f.locals('i32', COLUMNS);
+      const sums = f.locals(lanes.type, ROWS * COLUMNS);
+      f.loop(j, N, COLUMNS, () => {
+        pa.forEach((p, r) => f.set(p, r === 0 ? a : i32.add(pa[r - 1]!, aRow)));
+        f.set(pb[0]!, b);
+        f.set(pb[1]!, i32.add(b, bColumn));
+        for (const sum of sums) f.set(sum, lanes.zero);
+        f.doWhile(i32.ne(pa[0]!, end), () => {
+          const [b0, b1] = pb.map((p) => f.keep(lanes.load(p)));
+          pa.forEach((p, r) => {
+            const element = f.keep(lanes.load(p));
+            f.set(sums[2 * r]!, lanes.madd(element, b0!, sums[2 * r]!));
+            f.set(sums[2 * r + 1]!, lanes.madd(element, b1!, sums[2 * r + 1]!));
+            f.bump(p, aK);
+          });
+          for (const p of pb) f.bump(p, bK);
         });
-        for (const p of pb) f.bump(p, bK);
+        f.set(to, out);
+        const store = (value: (sum: Expr<Wide>, place: Int) => Expr<Wide>) => (): void => {
+          for (let r = 0; r < ROWS; r++) {
+            f.set(next, i32.add(to, outColumn));
+            f.store(to, value(sums[2 * r]!, to));
+            f.store(next, value(sums[2 * r + 1]!, next));
+            f.bump(to, outRow);
+          }
+        };
+        f.if(
+          adds,
+          store((sum, place) => lanes.add(lanes.load(place), sum)),
+          store((sum) => sum),
+        );
+        f.bump(b, i32.mul(bColumn, COLUMNS));
+        f.bump(out, i32.mul(outColumn, COLUMNS));
       });
-      f.set(to, out);
-      const store = (value: (sum: Expr<Wide>, place: Int) => Expr<Wide>) => (): void => {
-        for (let r = 0; r < ROWS; r++) {
-          f.set(next, i32.add(to, outColumn));
-          f.store(to, value(sums[2 * r]!, to));
-          f.store(next, value(sums[2 * r + 1]!, next));
-          f.bump(to, outRow);
-        }
-      };
-      f.if(adds, store((sum, place) => lanes.add(lanes.load(place), sum)), store((sum) => sum));
-      f.bump(b, i32.mul(bColumn, COLUMNS));
-      f.bump(out, i32.mul(outColumn, COLUMNS));
-    });
-  });
+    },
+  );
 }

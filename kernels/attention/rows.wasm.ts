@@ -16,7 +16,8 @@ export function turn(module: WasmModule) {
   return module.function('attentionTurn', names, (f, { from, fromRow, to, toRow, rows, D, table, scaled, rotary }) => {
     const r = f.local('i32');
     const half = f.keep(i32.shiftRight(D, 1));
-    const distance = f.keep(i32.mul(half, 4)); // from a channel to the one that it is turned with, and from cosine to sine
+    // from a channel to the one that it is turned with, and from cosine to sine
+    const distance = f.keep(i32.mul(half, 4));
     const factor = f.keep(f32.of(1));
     f.if(scaled, () => f.set(factor, f32.div(f32.of(1), f32.sqrt(f32.fromInt(D)))));
     const rotateRow = (): void => overFloats(f, half, (lanes, place) => {

@@ -1,5 +1,6 @@
-// out[o, outStart + row, :] = x[o, xStart + row, :] for each o below outer and each row below count; x is [outer, xRows, inner],
-// out [outer, outRows, inner]. A thread copies one element, as bits; the other rows of out are not touched.
+// out[o, outStart + row, :] = x[o, xStart + row, :] for each o below outer and each row below count; x is [outer,
+// xRows, inner], out [outer, outRows, inner]. A thread copies one element, as bits; the other rows of out are not
+// touched.
 //#include "../lib/index.wgsl"
 
 struct Params {
@@ -13,7 +14,11 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<u32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = flatGroup(group, groups) * 64u + thread;
   let block = p.count * p.inner;
   if (i < p.outer * block) {

@@ -1,4 +1,5 @@
-// The loss and log-probabilities for the CPU, in WASM SIMD: a unit is a row of logits. Read after: cross-entropy.ts, ../wasm/program.ts.
+// The loss and log-probabilities for the CPU, in WASM SIMD: a unit is a row of logits. Read after: cross-entropy.ts,
+// ../wasm/program.ts.
 
 import type { FunctionBuilder } from '../wasm/assembler.ts';
 import { f32, i32, v128, type Expr, type Local } from '../wasm/instructions.ts';
@@ -9,9 +10,20 @@ import { sumOfRow } from '../reduce/long-sum.wasm.ts';
 
 type Int = Local<'i32'>;
 
-/** Runs `body` for each row, with the row's number, its place in a [rows,V] buffer and in one [rows], both to be added to addresses. */
-export function overRows(f: FunctionBuilder, first: Int, last: Int, V: Int, body: (row: Int, wide: Int, narrow: Int) => void): void {
-  const row = f.keep(first), wide = f.keep(i32.mul(first, i32.mul(V, 4))), narrow = f.keep(i32.mul(first, 4));
+/**
+ * Runs `body` for each row, with the row's number, its place in a [rows,V] buffer and in one [rows], both to be added
+ * to addresses.
+ */
+export function overRows(
+  f: FunctionBuilder,
+  first: Int,
+  last: Int,
+  V: Int,
+  body: (row: Int, wide: Int, narrow: Int) => void,
+): void {
+  const row = f.keep(first);
+  const wide = f.keep(i32.mul(first, i32.mul(V, 4)));
+  const narrow = f.keep(i32.mul(first, 4));
   f.while(i32.lt(row, last), () => {
     body(row, wide, narrow);
     f.bump(wide, i32.mul(V, 4));
@@ -26,7 +38,12 @@ function logOf(f: FunctionBuilder, x: Local<'f32'>): Expr<'f32'> {
 }
 
 /** By a row's target: `no` where it is not counted, `none` where it is beyond the vocabulary, else `yes`. */
-function byTarget(f: FunctionBuilder, target: Int, V: Int, cases: Readonly<Record<'no' | 'none' | 'yes', () => void>>): void {
+function byTarget(
+  f: FunctionBuilder,
+  target: Int,
+  V: Int,
+  cases: Readonly<Record<'no' | 'none' | 'yes', () => void>>,
+): void {
   f.if(i32.lt(target, 0), cases.no, () => f.if(i32.ge(target, V), cases.none, cases.yes));
 }
 
@@ -35,30 +52,48 @@ function fillRow(f: FunctionBuilder, to: Int, V: Int, value: number): () => void
   return () => overFloats(f, V, (lanes, at) => f.store(i32.add(to, at), lanes.of(value)));
 }
 
-export const crossEntropyWasm = program({ buffers: ['logits', 'targets', 'weights', 'logProb', 'losses', 'dLogits'], counts: ['rows', 'V'], floats: ['scale'] }, {
-  name: 'crossEntropy',
-  units: ({ rows }) => rows,
-  cost: ({ V }) => 20 + 6 * V,
-  emit: (f, { logits, targets, weights, logProb, losses, dLogits, V, scale }, { first, last }) => overRows(f, first, last, V, (_, wide, narrow) => {
-    const x = f.keep(i32.add(logits, wide)), d = f.keep(i32.add(dLogits, wide)), target = f.keep(i32.load(i32.add(targets, narrow)));
-    const toLogProb = f.keep(i32.add(logProb, narrow));
-    const toLosses = f.keep(i32.add(losses, narrow));
-    const without = (value: number) => (): void => {
-      fillRow(f, d, V, value)();
-      f.store(toLogProb, f32.of(value));
-      f.store(toLosses, f32.of(value));
-    };
-    byTarget(f, target, V, { no: without(0), none: without(NaN), yes() {
-      const weight = f.keep(f32.mul(scale, f32.load(i32.add(weights, narrow)))), { most, total } = powers(f, x, d, V);
-      const factor = f.keep(f32.div(weight, total)), place = f.keep(i32.add(d, i32.mul(target, 4)));
-      const value = f.keep(f32.sub(f32.sub(f32.load(i32.add(x, i32.mul(target, 4))), most), logOf(f, total)));
-      overFloats(f, V, (lanes, at) => f.store(i32.add(d, at), lanes.mul(lanes.splat(factor), lanes.load(i32.add(d, at)))));
-      f.store(place, f32.sub(f32.load(place), weight));
-      f.store(toLogProb, value);
-      f.store(toLosses, f32.sub(f32.zero, f32.mul(weight, value)));
-    } });
-  }),
-});
+export const crossEntropyWasm = program(
+  {
+    buffers: ['logits', 'targets', 'weights', 'logProb', 'losses', 'dLogits'],
+    counts: ['rows', 'V'],
+    floats: ['scale'],
+  },
+  {
+    name: 'crossEntropy',
+    units: ({ rows }) => rows,
+    cost: ({ V }) => 20 + 6 * V,
+    emit: (f, { logits, targets, weights, logProb, losses, dLogits, V, scale }, { first, last }) =>
+      overRows(f, first, last, V, (_, wide, narrow) => {
+        const x = f.keep(i32.add(logits, wide));
+        const d = f.keep(i32.add(dLogits, wide));
+        const target = f.keep(i32.load(i32.add(targets, narrow)));
+        const toLogProb = f.keep(i32.add(logProb, narrow));
+        const toLosses = f.keep(i32.add(losses, narrow));
+        const without = (value: number) => (): void => {
+          fillRow(f, d, V, value)();
+          f.store(toLogProb, f32.of(value));
+          f.store(toLosses, f32.of(value));
+        };
+        byTarget(f, target, V, {
+          no: without(0),
+          none: without(NaN),
+          yes() {
+            const weight = f.keep(f32.mul(scale, f32.load(i32.add(weights, narrow))));
+            const { most, total } = powers(f, x, d, V);
+            const factor = f.keep(f32.div(weight, total));
+            const place = f.keep(i32.add(d, i32.mul(target, 4)));
+            const value = f.keep(f32.sub(f32.sub(f32.load(i32.add(x, i32.mul(target, 4))), most), logOf(f, total)));
+            overFloats(f, V, (lanes, at) =>
+              f.store(i32.add(d, at), lanes.mul(lanes.splat(factor), lanes.load(i32.add(d, at)))),
+            );
+            f.store(place, f32.sub(f32.load(place), weight));
+            f.store(toLogProb, value);
+            f.store(toLosses, f32.sub(f32.zero, f32.mul(weight, value)));
+          },
+        });
+      }),
+  },
+);
 
 /** out = exp(x - most) of V floats, with the largest of them, and the sum of the powers. */
 export function powers(f: FunctionBuilder, x: Int, out: Int, V: Int): { most: Local<'f32'>; total: Local<'f32'> } {
@@ -78,34 +113,53 @@ export function logSumExp(f: FunctionBuilder, x: Int, V: Int): Local<'f32'> {
   return f.keep(f32.add(most, logOf(f, total)));
 }
 
-export const logProbWasm = program({ buffers: ['logits', 'targets', 'logProb', 'logTotal'], counts: ['rows', 'V'] }, {
-  name: 'logProb',
-  units: ({ rows }) => rows,
-  cost: ({ V }) => 20 + 5 * V,
-  emit: (f, { logits, targets, logProb, logTotal, V }, { first, last }) => overRows(f, first, last, V, (_, wide, narrow) => {
-    const x = f.keep(i32.add(logits, wide)), target = f.keep(i32.load(i32.add(targets, narrow))), total = logSumExp(f, x, V), to = f.keep(i32.add(logProb, narrow));
-    f.store(i32.add(logTotal, narrow), total);
-    byTarget(f, target, V, {
-      no: () => f.store(to, f32.zero),
-      none: () => f.store(to, f32.of(NaN)),
-      yes: () => f.store(to, f32.sub(f32.load(i32.add(x, i32.mul(target, 4))), total)),
-    });
-  }),
-});
+export const logProbWasm = program(
+  { buffers: ['logits', 'targets', 'logProb', 'logTotal'], counts: ['rows', 'V'] },
+  {
+    name: 'logProb',
+    units: ({ rows }) => rows,
+    cost: ({ V }) => 20 + 5 * V,
+    emit: (f, { logits, targets, logProb, logTotal, V }, { first, last }) =>
+      overRows(f, first, last, V, (_, wide, narrow) => {
+        const x = f.keep(i32.add(logits, wide));
+        const target = f.keep(i32.load(i32.add(targets, narrow)));
+        const total = logSumExp(f, x, V);
+        const to = f.keep(i32.add(logProb, narrow));
+        f.store(i32.add(logTotal, narrow), total);
+        byTarget(f, target, V, {
+          no: () => f.store(to, f32.zero),
+          none: () => f.store(to, f32.of(NaN)),
+          yes: () => f.store(to, f32.sub(f32.load(i32.add(x, i32.mul(target, 4))), total)),
+        });
+      }),
+  },
+);
 
-export const logProbBackwardWasm = program({ buffers: ['logits', 'targets', 'logTotal', 'dLogProb', 'dLogits'], counts: ['rows', 'V'] }, {
-  name: 'logProbBackward',
-  units: ({ rows }) => rows,
-  cost: ({ V }) => 5 * V,
-  emit: (f, { logits, targets, logTotal, dLogProb, dLogits, V }, { first, last }) => overRows(f, first, last, V, (_, wide, narrow) => {
-    const x = f.keep(i32.add(logits, wide)), to = f.keep(i32.add(dLogits, wide)), target = f.keep(i32.load(i32.add(targets, narrow)));
-    byTarget(f, target, V, { no: fillRow(f, to, V, 0), none: fillRow(f, to, V, NaN), yes() {
-      const total = f.keep(f32.load(i32.add(logTotal, narrow))), d = f.keep(f32.load(i32.add(dLogProb, narrow))), place = f.keep(i32.add(to, i32.mul(target, 4)));
-      overFloats(f, V, (lanes, at) => {
-        const p = lanes.exp(lanes.sub(lanes.load(i32.add(x, at)), lanes.splat(total)));
-        f.store(i32.add(to, at), lanes.sub(lanes.zero, lanes.mul(lanes.splat(d), p)));
-      });
-      f.store(place, f32.add(f32.load(place), d));
-    } });
-  }),
-});
+export const logProbBackwardWasm = program(
+  { buffers: ['logits', 'targets', 'logTotal', 'dLogProb', 'dLogits'], counts: ['rows', 'V'] },
+  {
+    name: 'logProbBackward',
+    units: ({ rows }) => rows,
+    cost: ({ V }) => 5 * V,
+    emit: (f, { logits, targets, logTotal, dLogProb, dLogits, V }, { first, last }) =>
+      overRows(f, first, last, V, (_, wide, narrow) => {
+        const x = f.keep(i32.add(logits, wide));
+        const to = f.keep(i32.add(dLogits, wide));
+        const target = f.keep(i32.load(i32.add(targets, narrow)));
+        byTarget(f, target, V, {
+          no: fillRow(f, to, V, 0),
+          none: fillRow(f, to, V, NaN),
+          yes() {
+            const total = f.keep(f32.load(i32.add(logTotal, narrow)));
+            const d = f.keep(f32.load(i32.add(dLogProb, narrow)));
+            const place = f.keep(i32.add(to, i32.mul(target, 4)));
+            overFloats(f, V, (lanes, at) => {
+              const p = lanes.exp(lanes.sub(lanes.load(i32.add(x, at)), lanes.splat(total)));
+              f.store(i32.add(to, at), lanes.sub(lanes.zero, lanes.mul(lanes.splat(d), p)));
+            });
+            f.store(place, f32.add(f32.load(place), d));
+          },
+        });
+      }),
+  },
+);

@@ -1,5 +1,6 @@
 // Per row of logits [rows, V]: logProb = log softmax at the row's target, losses = -scale w logProb,
-// dLogits = scale w (softmax - onehot). A target below 0 gives zeros, one of V or more NaN. SHARE threads make a row; `pick` is its target.
+// dLogits = scale w (softmax - onehot). A target below 0 gives zeros, one of V or more NaN. SHARE threads make a row;
+// `pick` is its target.
 //#include "../lib/index.wgsl"
 //#include "../lib/exp-sum.wgsl"
 
@@ -18,9 +19,14 @@ fn element(at: u32) -> f32 {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let place = flatGroup(group, groups) * (THREADS / SHARE) + thread / SHARE;
-  let row = min(place, p.rows - 1u); // all threads go on, to meet at the barriers; those beyond the last row store nothing
+  // all threads go on, to meet at the barriers; those beyond the last row store nothing
+  let row = min(place, p.rows - 1u);
   let begin = row * p.V + thread % SHARE;
   let end = select(row * p.V, (row + 1u) * p.V, place < p.rows);
   let sum = expSum(row * p.V, p.V, thread);

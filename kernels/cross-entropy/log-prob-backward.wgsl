@@ -1,5 +1,5 @@
-// dLogits = dLogProb (onehot - softmax) per row of [rows, V], with softmax = exp(logits - logTotal); 0 in rows whose target is below 0, NaN where it is V or more.
-// A thread makes one element.
+// dLogits = dLogProb (onehot - softmax) per row of [rows, V], with softmax = exp(logits - logTotal); 0 in rows whose
+// target is below 0, NaN where it is V or more. A thread makes one element.
 //#include "../lib/index.wgsl"
 //#include "../lib/math.wgsl"
 
@@ -13,7 +13,11 @@ struct Params { rows: u32, V: u32 }
 @group(0) @binding(5) var<storage, read_write> dLogits: array<f32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = flatGroup(group, groups) * 64u + thread;
   if (i < p.rows * p.V) {
     let row = i / p.V;

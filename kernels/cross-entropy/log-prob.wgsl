@@ -1,5 +1,5 @@
-// Per row of logits [rows, V]: logTotal = log(sum(exp(logits))), logProb = logits[target] - logTotal, 0 where the target is below 0, NaN where it is V or more.
-// SHARE threads make a row; `pick` is its target.
+// Per row of logits [rows, V]: logTotal = log(sum(exp(logits))), logProb = logits[target] - logTotal, 0 where the
+// target is below 0, NaN where it is V or more. SHARE threads make a row; `pick` is its target.
 //#include "../lib/index.wgsl"
 //#include "../lib/exp-sum.wgsl"
 
@@ -16,9 +16,14 @@ fn element(at: u32) -> f32 {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let place = flatGroup(group, groups) * (THREADS / SHARE) + thread / SHARE;
-  let row = min(place, p.rows - 1u); // all threads go on, to meet at the barriers; those beyond the last row store nothing
+  // all threads go on, to meet at the barriers; those beyond the last row store nothing
+  let row = min(place, p.rows - 1u);
   let sum = expSum(row * p.V, p.V, thread);
   if (place < p.rows && thread % SHARE == 0u) {
     let pick = targets[row];

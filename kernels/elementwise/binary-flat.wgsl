@@ -1,6 +1,6 @@
-// out = f(a, b) where neither operand has gaps: each is read from its first element to its last, again and again if it is shorter than out
-// (a bias [C], one number). Four elements at a time, so what repeats has 1 element or a multiple of 4. A thread makes four elements.
-// With f and Params as in binary.wgsl.
+// out = f(a, b) where neither operand has gaps: each is read from its first element to its last, again and again if it
+// is shorter than out (a bias [C], one number). Four elements at a time, so what repeats has 1 element or a multiple of
+// 4. A thread makes four elements. With f and Params as in binary.wgsl.
 //#include "../lib/index.wgsl"
 
 struct Params {
@@ -30,7 +30,11 @@ fn period(steps: vec4<u32>) -> u32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = flatGroup(group, groups) * 64u + thread;
   let n = p.d0 * p.d1 * p.d2 * p.d3;
   if (4u * i >= n) {

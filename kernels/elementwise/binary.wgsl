@@ -1,5 +1,5 @@
-// out = f(a, b) over axes d0..d3 of out, with f from the table in elementwise.ts. a0..a3 and b0..b3 are the operands' steps along
-// each axis, 0 where one is broadcast. A thread makes one element.
+// out = f(a, b) over axes d0..d3 of out, with f from the table in elementwise.ts. a0..a3 and b0..b3 are the operands'
+// steps along each axis, 0 where one is broadcast. A thread makes one element.
 //#include "../lib/index.wgsl"
 
 struct Params {
@@ -23,7 +23,11 @@ fn isNone(x: f32) -> bool {
 fn f(a: f32, b: f32) -> f32 { return a + b; } //#param F
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = flatGroup(group, groups) * 64u + thread;
   if (i < p.d0 * p.d1 * p.d2 * p.d3) {
     let row = i / p.d3;

@@ -12,7 +12,11 @@ struct Params { n: u32 }
 fn df(x: f32, y: f32) -> f32 { return y; } //#param DF
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = flatGroup(group, groups) * 64u + thread;
   if (i < p.n) {
     dx[i] = dy[i] * df(x[i], y[i]);

@@ -15,7 +15,11 @@ fn tanhOf(x: f32) -> f32 {
 fn f(x: f32) -> f32 { return exp(x); } //#param F
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = flatGroup(group, groups) * 64u + thread;
   if (i < p.n) {
     out[i] = f(x[i]);

@@ -1,7 +1,7 @@
-// dTable[v,c] = sum of dOut[n,c] over the tokens n whose id is v, in token order; accumulate = 1 adds to what dTable holds. For GPUs.
-// A workgroup of 64 threads makes 64 neighbouring columns of one row, a thread each. The search is shared: of 2048 ids at a time a thread looks
-// through 32 and marks its finds in a word of bits; then all go through the words in order, and so add up the same tokens in the same order.
-// Read before: embedding-backward.wgsl.
+// dTable[v,c] = sum of dOut[n,c] over the tokens n whose id is v, in token order; accumulate = 1 adds to what dTable
+// holds. For GPUs. A workgroup of 64 threads makes 64 neighbouring columns of one row, a thread each. The search is
+// shared: of 2048 ids at a time a thread looks through 32 and marks its finds in a word of bits; then all go through
+// the words in order, and so add up the same tokens in the same order. Read before: embedding-backward.wgsl.
 //#include "../lib/index.wgsl"
 
 struct Params { N: u32, V: u32, C: u32, accumulate: u32 }
@@ -17,7 +17,11 @@ const EACH = 32u; // ids that a thread looks through: the bits of a word
 var<workgroup> finds: array<u32, THREADS>;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let g = flatGroup(group, groups);
   let blocks = (p.C + THREADS - 1u) / THREADS;
   let v = g / blocks;

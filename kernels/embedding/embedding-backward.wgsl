@@ -1,6 +1,7 @@
-// dTable[v,c] = sum of dOut[n,c] over the tokens n whose id is v, in token order; accumulate = 1 adds to what dTable holds.
-// A thread makes 8 neighbouring columns of one row: it looks through all N ids for its own, so that nothing is added by two threads and
-// the order never changes. Eight columns share one search; the threads of a workgroup read the same ids at the same time.
+// dTable[v,c] = sum of dOut[n,c] over the tokens n whose id is v, in token order; accumulate = 1 adds to what dTable
+// holds. A thread makes 8 neighbouring columns of one row: it looks through all N ids for its own, so that nothing is
+// added by two threads and the order never changes. Eight columns share one search; the threads of a workgroup read the
+// same ids at the same time.
 //#include "../lib/index.wgsl"
 
 struct Params { N: u32, V: u32, C: u32, accumulate: u32 }
@@ -26,7 +27,11 @@ fn store4(row: u32, column: u32, value: vec4<f32>) {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = flatGroup(group, groups) * 64u + thread;
   let blocks = (p.C + 7u) / 8u;
   let v = i / blocks;

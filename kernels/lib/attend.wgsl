@@ -1,5 +1,5 @@
-// One query's attention in one thread: keys come one at a time, and the sums are rescaled whenever a larger score turns up
-// (online softmax), so no row of weights is ever held.
+// One query's attention in one thread: keys come one at a time, and the sums are rescaled whenever a larger score turns
+// up (online softmax), so no row of weights is ever held.
 // For shaders that have bindings `qkv` and `table` and parameters D and rotary. Source: arXiv 1805.02867.
 //#include "math.wgsl"
 //#include "head.wgsl"
@@ -36,7 +36,10 @@ fn timesKey(at: u32, position: u32) -> f32 {
   return sum;
 }
 
-/** Takes a key into total, given q.k; a score that is not finite makes it NaN. Returns what y must be multiplied by, and the weight of the key's value. */
+/**
+ * Takes a key into total, given q.k; a score that is not finite makes it NaN. Returns what y must be multiplied by, and
+ * the weight of the key's value.
+ */
 fn weigh(product: f32) -> vec2<f32> {
   let score = product / sqrt(f32(p.D));
   let next = max(largest, score);

@@ -3,12 +3,18 @@
 //#include "math.wgsl"
 //#include "share.wgsl"
 
-/** sum(exp(x)) = exp(highest) * total; 1 <= total <= count, or NaN: of an x that is NaN or infinite, or when all are -infinity. */
+/**
+ * sum(exp(x)) = exp(highest) * total; 1 <= total <= count, or NaN: of an x that is NaN or infinite, or when all are
+ * -infinity.
+ */
 struct ExpSum { highest: f32, total: f32 }
 
 const EXP_RUN = 64u;
 
-/** Of `count` elements from `start`, by the row's threads. A thread sums runs of 64 first and then adds them, which keeps rounding small. */
+/**
+ * Of `count` elements from `start`, by the row's threads. A thread sums runs of 64 first and then adds them, which
+ * keeps rounding small.
+ */
 fn expSum(start: u32, count: u32, thread: u32) -> ExpSum {
   let end = start + count;
   let begin = start + thread % SHARE;

@@ -1,6 +1,6 @@
-// Attention for GPUs: a thread holds one row (a query's head, or a key's) in registers, and the workgroup's 64 threads go together through
-// tiles of TILE of the others, which they load into workgroup memory once. Heads are D4 vec4s: D is a multiple of 8, and a constant, so that
-// the loops over a head unroll and its arrays are registers.
+// Attention for GPUs: a thread holds one row (a query's head, or a key's) in registers, and the workgroup's 64 threads
+// go together through tiles of TILE of the others, which they load into workgroup memory once. Heads are D4 vec4s: D is
+// a multiple of 8, and a constant, so that the loops over a head unroll and its arrays are registers.
 // For shaders that have bindings `qkv` and `table` as arrays of vec4 and parameters B, T, H, KV, D and rotary.
 
 const D4 = 4u; //#param D4  vec4s in a head: D / 4

@@ -1,15 +1,17 @@
-// Attention in tiles, for software adapters: a subgroup pairs LANES rows with LANES columns (queries with keys, or keys with queries), and lane
-// c holds column c of the tile of scores in registers. What a lane reads it shares with the others by subgroupShuffle(): it reads its own
-// row and its own column once, instead of every row.
-// The channels of a head are taken as pairs, i and half + i, since rotary turns those. A lane makes two pairs of the results' rows: `first` is
-// its first. A head of more than 4 LANES channels takes several subgroups, each of which makes the scores again.
-// For shaders that have bindings `qkv` and `table` and parameters B, T, H, KV, D and rotary. Where there is no channel half + i, it counts as 0.
+// Attention in tiles, for software adapters: a subgroup pairs LANES rows with LANES columns (queries with keys, or keys
+// with queries), and lane c holds column c of the tile of scores in registers. What a lane reads it shares with the
+// others by subgroupShuffle(): it reads its own row and its own column once, instead of every row.
+// The channels of a head are taken as pairs, i and half + i, since rotary turns those. A lane makes two pairs of the
+// results' rows: `first` is its first. A head of more than 4 LANES channels takes several subgroups, each of which
+// makes the scores again. For shaders that have bindings `qkv` and `table` and parameters B, T, H, KV, D and rotary.
+// Where there is no channel half + i, it counts as 0.
 //#include "rotary.wgsl"
 
 const LANES = 8u; //#param LANES  in a subgroup: 4 or 8
 
 alias Column = array<f32, LANES>;     // of a tile: a number for each row
-alias Rows = array<vec4<f32>, LANES>; // of each row two pairs: channels first, first + 1, half + first, half + first + 1
+// of each row two pairs: channels first, first + 1, half + first, half + first + 1
+alias Rows = array<vec4<f32>, LANES>;
 
 fn halfHead() -> u32 {
   return (p.D + 1u) / 2u;

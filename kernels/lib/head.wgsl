@@ -1,4 +1,5 @@
-// One head of one token, held by a thread. For shaders that have bindings `qkv` and `table` and parameters D and rotary.
+// One head of one token, held by a thread. For shaders that have bindings `qkv` and `table` and parameters D and
+// rotary.
 //#include "rotary.wgsl"
 
 const ROOM = 128u; //#param ROOM  channels that a thread has room for: the size of a head, by attention.ts

@@ -1,5 +1,6 @@
-// Constants and functions that every driver computes alike. WGSL may assume finite maths: there are no infinities here, and what is not a
-// number is known by its bits, since a compiler may take `x != x` for false, and min() and max() may drop one operand that is none.
+// Constants and functions that every driver computes alike. WGSL may assume finite maths: there are no infinities here,
+// and what is not a number is known by its bits, since a compiler may take `x != x` for false, and min() and max() may
+// drop one operand that is none.
 
 const F32_LOWEST = -3.4028234e38;
 

@@ -1,5 +1,5 @@
-// Rotary embedding: channels i and i + D/2 of a head are a pair, turned by an angle whose cosine and sine the table [context,D] holds.
-// For shaders that have a binding `table` and a parameter D.
+// Rotary embedding: channels i and i + D/2 of a head are a pair, turned by an angle whose cosine and sine the table
+// [context,D] holds. For shaders that have a binding `table` and a parameter D.
 
 /** Cosine and sine of the angle of pair i at a position. */
 fn angleOf(position: u32, i: u32) -> vec2<f32> {

@@ -1,7 +1,8 @@
-// Several threads to a row, or to whatever one result is summed from. A workgroup of THREADS takes THREADS / SHARE rows; number `lane` of
-// a row's threads takes elements lane, lane + SHARE, ... and a tree in workgroup memory, always in the same order, joins what they found.
-// As it stands nothing is shared and there is no barrier, which on a software adapter would cost up to 20 times the rest of a small kernel;
-// sharedRows() in kernels/wgsl.ts makes the program for GPUs.
+// Several threads to a row, or to whatever one result is summed from. A workgroup of THREADS takes THREADS / SHARE
+// rows; number `lane` of a row's threads takes elements lane, lane + SHARE, ... and a tree in workgroup memory, always
+// in the same order, joins what they found. As it stands nothing is shared and there is no barrier, which on a software
+// adapter would cost up to 20 times the rest of a small kernel; sharedRows() in kernels/wgsl.ts makes the program for
+// GPUs.
 
 //#include "math.wgsl"
 

@@ -1,5 +1,5 @@
-// Reading and writing a tile's elements at the edges of the matrices. For the matrix product's shaders, with their bindings a, b, out and
-// parameters M, N, K, transA, transB, accumulate.
+// Reading and writing a tile's elements at the edges of the matrices. For the matrix product's shaders, with their
+// bindings a, b, out and parameters M, N, K, transA, transB, accumulate.
 //#include "epilogue.wgsl"
 
 /** a's element (row, k) of the matrix that begins at `first`; 0 beyond the edge. */
@@ -18,7 +18,10 @@ fn loadB(first: u32, k: u32, column: u32) -> f32 {
   return b[first + select(k * p.N + column, column * p.K + k, p.transB != 0u)];
 }
 
-/** Writes, or adds with accumulate, four neighbours of a row of the batch's product, after the epilogue; none beyond the edge. */
+/**
+ * Writes, or adds with accumulate, four neighbours of a row of the batch's product, after the epilogue; none beyond the
+ * edge.
+ */
 fn storeFour(row: u32, column: u32, batch: u32, value: vec4<f32>) {
   if (row >= p.M) {
     return;

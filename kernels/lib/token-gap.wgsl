@@ -6,7 +6,9 @@ fn gap(at: u32) -> f32 {
   return reference[at] - model[at];
 }
 
-/** Over the counted tokens of the row that begins at `start`; 0 when there are none, or when rows are not to be centred. */
+/**
+ * Over the counted tokens of the row that begins at `start`; 0 when there are none, or when rows are not to be centred.
+ */
 fn meanGap(start: u32) -> f32 {
   var total = 0.0;
   var count = 0u;

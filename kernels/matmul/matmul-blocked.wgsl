@@ -1,11 +1,15 @@
-// out[b] = a[b] b[b] (or += with accumulate): a thread makes 16 rows x 8 columns of one product in registers, without workgroup memory,
-// so there are no barriers: the variant for software adapters and odd shapes.
-// Workgroup of 8 threads: 16 rows x 64 columns. Per k a thread reads 16 elements of a and 8 of b for 128 multiply-adds, which is what counts
-// on a software adapter, where each load costs a branch and a bounds check. The sums are written out one by one because SwiftShader keeps
-// an array of them in memory (2.5 times slower). Rows and columns beyond the edge read the last one again and are not stored.
+// out[b] = a[b] b[b] (or += with accumulate): a thread makes 16 rows x 8 columns of one product in registers, without
+// workgroup memory, so there are no barriers: the variant for software adapters and odd shapes.
+// Workgroup of 8 threads: 16 rows x 64 columns. Per k a thread reads 16 elements of a and 8 of b for 128 multiply-adds,
+// which is what counts on a software adapter, where each load costs a branch and a bounds check. The sums are written
+// out one by one because SwiftShader keeps an array of them in memory (2.5 times slower). Rows and columns beyond the
+// edge read the last one again and are not stored.
 //#include "../lib/tile.wgsl"
 
-struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32, addBias: u32, addResidual: u32 }
+struct Params {
+  M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32,
+  accumulate: u32, addBias: u32, addResidual: u32,
+}
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;

@@ -1,10 +1,14 @@
-// out[b] = a[b] b[b] (or += with accumulate), for few rows, as in decoding: every element of b is read once, and that is all the time it takes.
-// A workgroup of 256 threads makes 256 / LANES columns of up to 4 rows. LANES threads share a column: lane l takes k = l, l + LANES, ...
-// Neighbouring threads read neighbouring elements of b: columns when it lies as [K,N], lanes when it lies as [N,K].
-// The lanes' sums, one vec4 of rows each, are added as a tree in workgroup memory, always in the same order. For real GPUs.
+// out[b] = a[b] b[b] (or += with accumulate), for few rows, as in decoding: every element of b is read once, and that
+// is all the time it takes. A workgroup of 256 threads makes 256 / LANES columns of up to 4 rows. LANES threads share a
+// column: lane l takes k = l, l + LANES, ... Neighbouring threads read neighbouring elements of b: columns when it lies
+// as [K,N], lanes when it lies as [N,K]. The lanes' sums, one vec4 of rows each, are added as a tree in workgroup
+// memory, always in the same order. For real GPUs.
 //#include "../lib/epilogue.wgsl"
 
-struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32, addBias: u32, addResidual: u32 }
+struct Params {
+  M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32,
+  accumulate: u32, addBias: u32, addResidual: u32,
+}
 
 override LANES: u32 = 8u; // a power of two
 

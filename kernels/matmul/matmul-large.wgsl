@@ -1,13 +1,16 @@
-// out[b] = a[b] b[b] (or += with accumulate), for real GPUs: tiles in workgroup memory, and much of each in a thread's registers, since it is
-// reading workgroup memory that the smaller tiles of matmul-tiled.wgsl wait for.
-// A workgroup makes TILE_M x TILE_N, a thread 4 HIGH rows x 4 WIDE columns of it, as HIGH x WIDE blocks of 4 x 4 that lie TILE_M / HIGH rows
-// and TILE_N / WIDE columns apart, so that neighbouring threads read neighbouring vec4s. 32 threads, which real GPUs run in step, are 8 along
-// the columns by 4 along the rows: together they read few vec4s for many products.
-// Tiles of a and b, DEPTH deep, lie as [k][row / 4] and [k][column / 4]. The next ones are fetched into registers while these are used.
-// All reads and writes of memory are vec4s, so the sizes along which the matrices lie contiguous are multiples of 4. Elements beyond an edge
-// count as 0 and are not stored. Read before: matmul-tiled.wgsl.
+// out[b] = a[b] b[b] (or += with accumulate), for real GPUs: tiles in workgroup memory, and much of each in a thread's
+// registers, since it is reading workgroup memory that the smaller tiles of matmul-tiled.wgsl wait for.
+// A workgroup makes TILE_M x TILE_N, a thread 4 HIGH rows x 4 WIDE columns of it, as HIGH x WIDE blocks of 4 x 4 that
+// lie TILE_M / HIGH rows and TILE_N / WIDE columns apart, so that neighbouring threads read neighbouring vec4s. 32
+// threads, which real GPUs run in step, are 8 along the columns by 4 along the rows: together they read few vec4s for
+// many products. Tiles of a and b, DEPTH deep, lie as [k][row / 4] and [k][column / 4]. The next ones are fetched into
+// registers while these are used. All reads and writes of memory are vec4s, so the sizes along which the matrices lie
+// contiguous are multiples of 4. Elements beyond an edge count as 0 and are not stored. Read before: matmul-tiled.wgsl.
 
-struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32, addBias: u32, addResidual: u32 }
+struct Params {
+  M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32,
+  accumulate: u32, addBias: u32, addResidual: u32,
+}
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
@@ -35,7 +38,10 @@ const ACROSS = TILE_N4 / WIDE; // threads along the columns: a multiple of 8
 var<workgroup> tileA: array<vec4<f32>, DEPTH * PITCH_A>;
 var<workgroup> tileB: array<vec4<f32>, DEPTH * PITCH_B>;
 
-/** Four neighbours of a matrix of `rows` x K, at vec4 number e of the tile whose first are (row0, k0); 0 beyond the edge. */
+/**
+ * Four neighbours of a matrix of `rows` x K, at vec4 number e of the tile whose first are (row0, k0); 0 beyond the
+ * edge.
+ */
 fn fetchA(e: u32, first: u32, row0: u32, k0: u32) -> vec4<f32> {
   if (p.transA != 0u) {
     let row = row0 + 4u * (e % TILE_M4);
@@ -85,7 +91,10 @@ fn placeB(e: u32, value: vec4<f32>) {
   tileB[at + 3u * PITCH_B][column % 4u] = value.w;
 }
 
-/** Writes, or adds with accumulate, four neighbours of a row of the batch's product, after the epilogue; none beyond the edge. */
+/**
+ * Writes, or adds with accumulate, four neighbours of a row of the batch's product, after the epilogue; none beyond the
+ * edge.
+ */
 fn store(row: u32, column: u32, batch: u32, sum: vec4<f32>) {
   if (row >= p.M || column >= p.N) {
     return;

@@ -1,8 +1,12 @@
-// out[b] = a[b] b[b] (or += with accumulate), the plainest way: a thread makes one element and reads a whole row and column for it.
-// The first rung of the ladder, to read and to compare with: 2 K loads for 2 K operations. Next: matmul-blocked.wgsl.
+// out[b] = a[b] b[b] (or += with accumulate), the plainest way: a thread makes one element and reads a whole row and
+// column for it. The first rung of the ladder, to read and to compare with: 2 K loads for 2 K operations. Next:
+// matmul-blocked.wgsl.
 //#include "../lib/epilogue.wgsl"
 
-struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32, addBias: u32, addResidual: u32 }
+struct Params {
+  M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32,
+  accumulate: u32, addBias: u32, addResidual: u32,
+}
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;

@@ -1,12 +1,16 @@
-// out[b] = a[b] b[b] (or += with accumulate), for few tiles and a long K, as in the gradient of a weight: a grid of large tiles would leave
-// most of a GPU idle, so a workgroup makes a small tile and divides K among its threads.
-// 256 threads are SLICES = 256 / SIDE^2 slices of SIDE x SIDE threads. A tile is 4 SIDE x 4 SIDE; a thread makes 4 x 4 of it over the k of its
-// slice, which are every SLICES-th block of SIDE. The slices' sums are added as a tree, in the order of the slices: the same bits every time.
-// `pool` holds the slices' tiles of a and b while K is gone through, [slice][k][row or column / 4], and half of all sums in the tree.
-// Elements beyond an edge count as 0 and are not stored. Read before: matmul-tiled.wgsl.
+// out[b] = a[b] b[b] (or += with accumulate), for few tiles and a long K, as in the gradient of a weight: a grid of
+// large tiles would leave most of a GPU idle, so a workgroup makes a small tile and divides K among its threads.
+// 256 threads are SLICES = 256 / SIDE^2 slices of SIDE x SIDE threads. A tile is 4 SIDE x 4 SIDE; a thread makes 4 x 4
+// of it over the k of its slice, which are every SLICES-th block of SIDE. The slices' sums are added as a tree, in the
+// order of the slices: the same bits every time. `pool` holds the slices' tiles of a and b while K is gone through,
+// [slice][k][row or column / 4], and half of all sums in the tree. Elements beyond an edge count as 0 and are not
+// stored. Read before: matmul-tiled.wgsl.
 //#include "../lib/tile.wgsl"
 
-struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32, addBias: u32, addResidual: u32 }
+struct Params {
+  M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32,
+  accumulate: u32, addBias: u32, addResidual: u32,
+}
 
 override SIDE: u32 = 4u; // 4 for tiles of 16 x 16, 8 for 32 x 32
 

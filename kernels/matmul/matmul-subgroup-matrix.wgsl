@@ -1,15 +1,19 @@
-// out[b] = a[b] b[b] (or += with accumulate) on the units for small matrices that recent GPUs have, which multiply 16 x 16 by 16 x 16 elements in
-// half precision and add in single: a and b are rounded to 11 bits on the way, the sums are not. Experimental in WGSL, and only used when asked for.
-// A workgroup is 4 subgroups of 32 and makes a tile of 64 x 64, a subgroup 32 x 32 of it, in 2 x 2 matrices. Tiles of a and b, 32 deep, lie in
-// workgroup memory as [row][k] and [k][column]; a row is 8 elements longer than it needs, so that its neighbours are in other banks.
-// M and N are multiples of 64; beyond K there are zeros. Read before: matmul-tiled.wgsl.
+// out[b] = a[b] b[b] (or += with accumulate) on the units for small matrices that recent GPUs have, which multiply 16 x
+// 16 by 16 x 16 elements in half precision and add in single: a and b are rounded to 11 bits on the way, the sums are
+// not. Experimental in WGSL, and only used when asked for. A workgroup is 4 subgroups of 32 and makes a tile of 64 x
+// 64, a subgroup 32 x 32 of it, in 2 x 2 matrices. Tiles of a and b, 32 deep, lie in workgroup memory as [row][k] and
+// [k][column]; a row is 8 elements longer than it needs, so that its neighbours are in other banks. M and N are
+// multiples of 64; beyond K there are zeros. Read before: matmul-tiled.wgsl.
 enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 diagnostic(off, chromium.subgroup_matrix_uniformity);
 //#include "../lib/tile.wgsl"
 
-struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32, addBias: u32, addResidual: u32 }
+struct Params {
+  M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32,
+  accumulate: u32, addBias: u32, addResidual: u32,
+}
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
@@ -32,7 +36,11 @@ var<workgroup> tileA: array<f16, TILE * PITCH_A>;
 var<workgroup> tileB: array<f16, DEPTH * PITCH_B>;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32, @builtin(subgroup_id) subgroup: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+  @builtin(subgroup_id) subgroup: u32,
+) {
   let row0 = group.y * TILE;
   let column0 = group.x * TILE;
   let firstA = group.z * p.strideA;

@@ -1,11 +1,15 @@
-// out[b] = a[b] b[b] (or += with accumulate), for software adapters, whose subgroups have a fixed size: a workgroup is one subgroup and makes
-// 16 rows x 4 LANES columns, a lane 16 rows of every LANES-th column in registers. Each k is read once per subgroup: a lane reads 16 / LANES elements of a,
-// which the others get from it by subgroupBroadcast(), and 4 of b. A load costs a branch per lane there, a broadcast one instruction.
-// Rows and columns beyond the edge read the last one again and are not stored. Read before: matmul-blocked.wgsl, the same without subgroups.
+// out[b] = a[b] b[b] (or += with accumulate), for software adapters, whose subgroups have a fixed size: a workgroup is
+// one subgroup and makes 16 rows x 4 LANES columns, a lane 16 rows of every LANES-th column in registers. Each k is
+// read once per subgroup: a lane reads 16 / LANES elements of a, which the others get from it by subgroupBroadcast(),
+// and 4 of b. A load costs a branch per lane there, a broadcast one instruction. Rows and columns beyond the edge read
+// the last one again and are not stored. Read before: matmul-blocked.wgsl, the same without subgroups.
 enable subgroups;
 //#include "../lib/epilogue.wgsl"
 
-struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32, addBias: u32, addResidual: u32 }
+struct Params {
+  M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32,
+  accumulate: u32, addBias: u32, addResidual: u32,
+}
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;

@@ -1,10 +1,14 @@
-// out[b] = a[b] b[b] (or += with accumulate), for real GPUs: a workgroup of 256 threads makes a tile of 64 x 64, a thread 4 x 4 of it.
-// Tiles of a and b, 16 deep, go through workgroup memory as vec4s in [k][row] and [k][column] order, so the inner loop reads one vec4
-// of each for 16 multiply-adds. Thread t loads 4 elements of either tile, neighbours along whichever axis lies contiguous in memory.
-// Elements beyond an edge count as 0 and are not stored. Read before: matmul-blocked.wgsl (registers, no workgroup memory).
+// out[b] = a[b] b[b] (or += with accumulate), for real GPUs: a workgroup of 256 threads makes a tile of 64 x 64, a
+// thread 4 x 4 of it. Tiles of a and b, 16 deep, go through workgroup memory as vec4s in [k][row] and [k][column]
+// order, so the inner loop reads one vec4 of each for 16 multiply-adds. Thread t loads 4 elements of either tile,
+// neighbours along whichever axis lies contiguous in memory. Elements beyond an edge count as 0 and are not stored.
+// Read before: matmul-blocked.wgsl (registers, no workgroup memory).
 //#include "../lib/tile.wgsl"
 
-struct Params { M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32, accumulate: u32, addBias: u32, addResidual: u32 }
+struct Params {
+  M: u32, N: u32, K: u32, transA: u32, transB: u32, strideA: u32, strideB: u32,
+  accumulate: u32, addBias: u32, addResidual: u32,
+}
 
 const TILE = 64u;
 const DEPTH = 16u;
@@ -20,7 +24,11 @@ var<workgroup> tileA: array<array<vec4<f32>, 16>, 16>; // [k][row / 4]
 var<workgroup> tileB: array<array<vec4<f32>, 16>, 16>; // [k][column / 4]
 
 @compute @workgroup_size(16, 16)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>, @builtin(local_invocation_index) t: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(local_invocation_id) local: vec3<u32>,
+  @builtin(local_invocation_index) t: u32,
+) {
   let row0 = group.y * TILE;
   let column0 = group.x * TILE;
   let firstA = group.z * p.strideA;
@@ -30,7 +38,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
   var s2 = vec4<f32>();
   var s3 = vec4<f32>();
 
-  // Along the contiguous axis neighbouring threads take neighbouring elements: k for a plain a and a transposed b, else row or column.
+  // Along the contiguous axis neighbouring threads take neighbouring elements: k for a plain a and a transposed b, else
+  // row or column.
   let kMajorA = p.transA == 0u;
   let kMajorB = p.transB != 0u;
   for (var k0 = 0u; k0 < p.K; k0 += DEPTH) {

@@ -33,7 +33,8 @@ const rowsOf = ({ K }: Sizes): number => {
   return Math.max(ROWS, Math.floor(rows / ROWS) * ROWS);
 };
 const bytesA = (sizes: Sizes): number => (sizes.transA ? 4 * rowsOf(sizes) * Math.min(sizes.K, KC) : 0);
-const bytesB = ({ N, K }: Sizes): number => 4 * Math.ceil(Math.min(N, NC) / MOST_COLUMNS) * MOST_COLUMNS * Math.min(K, KC);
+const bytesB = ({ N, K }: Sizes): number =>
+  4 * Math.ceil(Math.min(N, NC) / MOST_COLUMNS) * MOST_COLUMNS * Math.min(K, KC);
 
 /** Columns or rows that make a unit: which of the two, `emit` below decides alike. The same in modules of any width. */
 function unitsOf(sizes: Sizes): number {
@@ -71,7 +72,9 @@ export const matmulWasm = program({
       const shareColumns = share(column0, column1, N, MOST_COLUMNS);
       f.set(i, 0);
       f.set(end, 1);
-      f.if(isFewRows(M, transA), share(column0, column1, N, FEW_ROWS_COLUMNS), () => f.if(i32.ge(M, N), shareRows, shareColumns));
+      f.if(isFewRows(M, transA), share(column0, column1, N, FEW_ROWS_COLUMNS), () =>
+        f.if(i32.ge(M, N), shareRows, shareColumns),
+      );
     });
     f.while(i32.lt(i, end), () => {
       const bytes = i32.mul(i, 4);
@@ -117,7 +120,9 @@ function emitProduct(module: WasmModule) {
   const vectorRows = rowTimesRows(module);
   const add = addRows(module);
   return module.function('matmulProduct', parameters, (f, p) => {
-    const { a, b, bias, residual, out, M, N, K, transA, transB, accumulate, row0, row1, column0, column1, blockRows, scratch } = p;
+    const {
+      a, b, bias, residual, out, M, N, K, transA, transB, accumulate, row0, row1, column0, column1, blockRows, scratch,
+    } = p;
     const { next: aRow, k: aK } = stridesOf(f, transA, M, K);
     const { next: bColumn, k: bK } = stridesOf(f, i32.eq(transB, 0), N, K);
     const outRow = f.keep(i32.mul(N, 4));
@@ -127,7 +132,9 @@ function emitProduct(module: WasmModule) {
     /** Adds what is to be added to rows of the result that are done, at `to`. */
     const epilogue = (to: Int, row: Expr<'i32'>, rows: Expr<'i32'> | number): void => {
       f.if(p.addBias, () => f.call(add, { out: to, outRow, x: bias, xRow: 0, M: rows, N: nc }));
-      f.if(p.addResidual, () => f.call(add, { out: to, outRow, x: at(residual, [row, outRow]), xRow: outRow, M: rows, N: nc }));
+      f.if(p.addResidual, () =>
+        f.call(add, { out: to, outRow, x: at(residual, [row, outRow]), xRow: outRow, M: rows, N: nc }),
+      );
     };
 
     f.if(isFewRows(M, transA), () => {
@@ -159,7 +166,17 @@ function emitProduct(module: WasmModule) {
           f.set(mc, i32.min(i32.sub(row1, m), blockRows));
           f.set(from, at(a, [m, aRow], [k, aK]));
           f.set(to, at(out, [m, outRow]));
-          const rest = { b: toB, bPanel: i32.mul(kc, 4 * columns), out: to, outRow, M: mc, N: nc, K: kc, adds, tile: scratch };
+          const rest = {
+            b: toB,
+            bPanel: i32.mul(kc, 4 * columns),
+            out: to,
+            outRow,
+            M: mc,
+            N: nc,
+            K: kc,
+            adds,
+            tile: scratch,
+          };
           f.if(transA, () => {
             f.call(packA, { from, to: toA, stride: aRow, kStride: aK, count: mc, K: kc });
             f.call(block, { a: toA, aRow: 4, aK: 4 * ROWS, aTile: i32.mul(kc, 4 * ROWS), ...rest });
@@ -178,15 +195,19 @@ function emitProduct(module: WasmModule) {
 
 /** out += x, M rows of N, which lie outRow and xRow apart; with xRow = 0 every row of out is given the same. */
 function addRows(module: WasmModule) {
-  return module.function('matmulAddRows', ['out', 'outRow', 'x', 'xRow', 'M', 'N'], (f, { out, outRow, x, xRow, M, N }) => {
-    const m = f.local('i32');
-    f.loop(m, M, 1, () => {
-      overFloats(f, N, (lanes, offset) => {
-        const place = f.keep(i32.add(out, offset));
-        f.store(place, lanes.add(lanes.load(place), lanes.load(i32.add(x, offset))));
+  return module.function(
+    'matmulAddRows',
+    ['out', 'outRow', 'x', 'xRow', 'M', 'N'],
+    (f, { out, outRow, x, xRow, M, N }) => {
+      const m = f.local('i32');
+      f.loop(m, M, 1, () => {
+        overFloats(f, N, (lanes, offset) => {
+          const place = f.keep(i32.add(out, offset));
+          f.store(place, lanes.add(lanes.load(place), lanes.load(i32.add(x, offset))));
+        });
+        f.bump(out, outRow);
+        f.bump(x, xRow);
       });
-      f.bump(out, outRow);
-      f.bump(x, xRow);
-    });
-  });
+    },
+  );
 }

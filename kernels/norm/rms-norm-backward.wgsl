@@ -1,7 +1,7 @@
-// Both gradients of RMSNorm: dx = rstd (g - n mean(g n)) with g = dOut weight and n = x rstd, and dWeight = sum over rows of dOut n,
-// added to what is there with accumulate. The first
-// workgroups make rows of dx, SHARE threads each; those after them sum COLUMNS columns each, from the first row to the last,
-// THREADS / COLUMNS threads to a column.
+// Both gradients of RMSNorm: dx = rstd (g - n mean(g n)) with g = dOut weight and n = x rstd, and dWeight = sum over
+// rows of dOut n, added to what is there with accumulate. The first
+// workgroups make rows of dx, SHARE threads each; those after them sum COLUMNS columns each, from the first row to the
+// last, THREADS / COLUMNS threads to a column.
 //#include "../lib/index.wgsl"
 //#include "../lib/share.wgsl"
 
@@ -16,7 +16,8 @@ struct Params { rows: u32, C: u32, accumulate: u32 }
 @group(0) @binding(6) var<storage, read_write> dWeight: array<f32>;
 
 fn rowGradient(place: u32, thread: u32) {
-  let row = min(place, p.rows - 1u); // all threads go on, to meet at the barriers; those beyond the last row store nothing
+  // all threads go on, to meet at the barriers; those beyond the last row store nothing
+  let row = min(place, p.rows - 1u);
   let start = row * p.C;
   let end = select(0u, p.C, place < p.rows);
   let scale = rstd[row];
@@ -43,7 +44,11 @@ fn columnGradient(column: u32, thread: u32) {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let g = flatGroup(group, groups);
   let rowGroups = (p.rows * SHARE + THREADS - 1u) / THREADS;
   if (g < rowGroups) {

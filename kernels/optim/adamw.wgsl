@@ -1,5 +1,5 @@
-// One step of AdamW over n values; the first nDecay also shrink by rate * weightDecay. g = gradients * norm[1], the clip coefficient;
-// m and v are the running means of g and g². A thread updates four values.
+// One step of AdamW over n values; the first nDecay also shrink by rate * weightDecay. g = gradients * norm[1], the
+// clip coefficient; m and v are the running means of g and g². A thread updates four values.
 //#include "../lib/index.wgsl"
 
 struct Params {
@@ -17,7 +17,11 @@ struct Params {
 @group(0) @binding(6) var<storage, read> correction: array<f32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = flatGroup(group, groups) * 64u + thread;
   if (4u * i >= p.n || !(norm[1] > 0.0)) {
     return;

@@ -1,6 +1,6 @@
-// correction = [1 - beta1^t, 1 - beta2^t] with t = updates - skipped[0], which then counts this update if it is to be skipped: norm[1] is 0.
-// A thread makes it. The powers are exponentials of t log(beta), and near 0 the difference is a series, which does not cancel; as long as
-// nothing was skipped, the host's numbers are taken.
+// correction = [1 - beta1^t, 1 - beta2^t] with t = updates - skipped[0], which then counts this update if it is to be
+// skipped: norm[1] is 0. A thread makes it. The powers are exponentials of t log(beta), and near 0 the difference is a
+// series, which does not cancel; as long as nothing was skipped, the host's numbers are taken.
 //#include "../lib/math.wgsl"
 
 struct Params { updates: f32, correction1: f32, correction2: f32, decay1: f32, decay2: f32 }

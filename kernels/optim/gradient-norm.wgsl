@@ -1,7 +1,7 @@
-// norm = [ ||x||, min(1, limit / ||x||) ]; limit 0 means no limit but LARGEST; when ||x|| is not finite, norm[1] is 0. One workgroup of 256
-// threads: thread t adds the squares of elements t, t + 256, ... in order, 64 of them at a time to keep rounding small; then a tree adds the
-// threads' sums. The partition is a constant, so the result does not change with the size of the machine. Where the sum is out of range it is
-// made again, of the numbers times 2^80 or 2^-80.
+// norm = [ ||x||, min(1, limit / ||x||) ]; limit 0 means no limit but LARGEST; when ||x|| is not finite, norm[1] is 0.
+// One workgroup of 256 threads: thread t adds the squares of elements t, t + 256, ... in order, 64 of them at a time to
+// keep rounding small; then a tree adds the threads' sums. The partition is a constant, so the result does not change
+// with the size of the machine. Where the sum is out of range it is made again, of the numbers times 2^80 or 2^-80.
 //#include "../lib/math.wgsl"
 
 struct Params { n: u32, limit: f32 }

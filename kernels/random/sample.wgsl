@@ -1,6 +1,6 @@
-// One token per row of logits [B, V], appended to tokens [B, T] at column `position` and put into next [B]: the largest of
-// logit / temperature + Gumbel noise among the topK largest logits (temperature 0: the largest logit), the first of equals.
-// `force` and `stop` as in random.ts; -1 of logits that are no distribution. A thread makes one row.
+// One token per row of logits [B, V], appended to tokens [B, T] at column `position` and put into next [B]: the largest
+// of logit / temperature + Gumbel noise among the topK largest logits (temperature 0: the largest logit), the first of
+// equals. `force` and `stop` as in random.ts; -1 of logits that are no distribution. A thread makes one row.
 //#include "../lib/index.wgsl"
 //#include "../lib/math.wgsl"
 //#include "../lib/threefry.wgsl"
@@ -29,7 +29,10 @@ fn floatOf(order: u32) -> f32 {
   return bitcast<f32>(select(~order, order ^ SIGN, order >= SIGN));
 }
 
-/** A bound that leaves the k largest of a row, and what equals the last of them: found bit by bit, from the highest down. */
+/**
+ * A bound that leaves the k largest of a row, and what equals the last of them: found bit by bit, from the highest
+ * down.
+ */
 fn floorOf(start: u32, k: u32) -> f32 {
   var bound = 0u;
   for (var bit = SIGN; bit > 0u; bit >>= 1u) {
@@ -56,7 +59,10 @@ fn minusLogOneMinus(q: f32) -> f32 {
   return 2.0 * s * (1.0 + t * (1.0 / 3.0 + t * (1.0 / 5.0 + t * (1.0 / 7.0 + tail))));
 }
 
-/** Standard Gumbel noise, -log(-log(u)), with u = (n + 0.5) / 2^24 from the upper 24 bits; 1 - u is exact where u is not. */
+/**
+ * Standard Gumbel noise, -log(-log(u)), with u = (n + 0.5) / 2^24 from the upper 24 bits; 1 - u is exact where u is
+ * not.
+ */
 fn gumbel(bits: u32) -> f32 {
   let n = bits >> 8u;
   if (n < 0x800000u) {
@@ -93,7 +99,11 @@ fn draw(row: u32) -> i32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let row = flatGroup(group, groups) * 64u + thread;
   if (row < p.B) {
     var token = p.force;

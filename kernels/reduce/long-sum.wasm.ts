@@ -1,6 +1,6 @@
-// Sums of very many floats in single precision: of blocks, then of 512 blocks, then of those, because a long chain of additions rounds too
-// often, and stops growing where a term is less than half a unit of the sum's last digit. The order depends on n alone.
-// Read after: ../wasm/lanes.ts. Used by: reduce.wasm.ts, and wherever a row may be long.
+// Sums of very many floats in single precision: of blocks, then of 512 blocks, then of those, because a long chain of
+// additions rounds too often, and stops growing where a term is less than half a unit of the sum's last digit. The
+// order depends on n alone. Read after: ../wasm/lanes.ts. Used by: reduce.wasm.ts, and wherever a row may be long.
 
 import type { FunctionBuilder } from '../wasm/assembler.ts';
 import { f32, i32, type Expr, type Local } from '../wasm/instructions.ts';

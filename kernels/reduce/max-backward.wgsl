@@ -1,5 +1,5 @@
-// dx[o,k,i] = dy[o,i] at the first k where x[o,k,i] is the maximum y[o,i], else 0. A thread goes through one column (o, i) in order and
-// writes it whole.
+// dx[o,k,i] = dy[o,i] at the first k where x[o,k,i] is the maximum y[o,i], else 0. A thread goes through one column (o,
+// i) in order and writes it whole.
 //#include "../lib/index.wgsl"
 
 struct Params { outer: u32, length: u32, inner: u32 }
@@ -11,7 +11,11 @@ struct Params { outer: u32, length: u32, inner: u32 }
 @group(0) @binding(4) var<storage, read_write> dx: array<f32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = flatGroup(group, groups) * 64u + thread;
   if (i < p.outer * p.inner) {
     var at = i / p.inner * p.length * p.inner + i % p.inner;

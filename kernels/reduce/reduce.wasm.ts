@@ -1,5 +1,6 @@
-// Sums for the CPU, in WASM SIMD. Along the last axis a unit is one sum; along another, a cache line of neighbouring sums, which go down
-// the rows together, 4096 of them at a time. Read after: reduce.ts, ../wasm/program.ts, long-sum.wasm.ts.
+// Sums for the CPU, in WASM SIMD. Along the last axis a unit is one sum; along another, a cache line of neighbouring
+// sums, which go down the rows together, 4096 of them at a time. Read after: reduce.ts, ../wasm/program.ts,
+// long-sum.wasm.ts.
 
 import { at, f32, i32, type Expr, type Local } from '../wasm/instructions.ts';
 import { singles, vectors, widest, type Lanes, type Number } from '../wasm/lanes.ts';

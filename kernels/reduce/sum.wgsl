@@ -1,5 +1,6 @@
-// out[o,i] = factor * sum over k of x[o,k,i], with x of [outer, length, inner]. SHARE threads make one element of out, reading
-// its column in order: runs of 64 are summed first, then 4096 of these, then those: a long chain of additions would round too often.
+// out[o,i] = factor * sum over k of x[o,k,i], with x of [outer, length, inner]. SHARE threads make one element of out,
+// reading its column in order: runs of 64 are summed first, then 4096 of these, then those: a long chain of additions
+// would round too often.
 //#include "../lib/index.wgsl"
 //#include "../lib/share.wgsl"
 
@@ -13,7 +14,11 @@ const RUN = 64u;
 const RUNS = 4096u * RUN;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = flatGroup(group, groups) * (THREADS / SHARE) + thread / SHARE;
   let counts = i < p.outer * p.inner;
   let length = select(0u, p.length, counts);

@@ -1,5 +1,6 @@
-// out[i] = 1 if x[i] is among the `keep` largest of the counted x (of equals, the first), else 0: a thread per token counts how many
-// come before it. n² comparisons, no barrier, the same on every adapter; a batch has some thousand tokens.
+// out[i] = 1 if x[i] is among the `keep` largest of the counted x (of equals, the first), else 0: a thread per token
+// counts how many come before it. n² comparisons, no barrier, the same on every adapter; a batch has some thousand
+// tokens.
 //#include "../lib/index.wgsl"
 
 struct Params { n: u32, keep: u32 }
@@ -20,7 +21,11 @@ fn rank(x: f32) -> i32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = flatGroup(group, groups) * 64u + thread;
   if (i < p.n) {
     let mine = rank(x[i]);

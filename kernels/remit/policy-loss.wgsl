@@ -1,4 +1,5 @@
-// The clipped policy loss with its k3 penalty, its gradient and diagnostics, see policy-loss.ts. A thread makes one token.
+// The clipped policy loss with its k3 penalty, its gradient and diagnostics, see policy-loss.ts. A thread makes one
+// token.
 //#include "../lib/index.wgsl"
 //#include "../lib/math.wgsl"
 
@@ -21,7 +22,11 @@ fn expLessLine(x: f32) -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = flatGroup(group, groups) * 64u + thread;
   let n = p.rows * p.T;
   if (i < n) {

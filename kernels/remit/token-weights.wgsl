@@ -11,7 +11,11 @@ struct Params { rows: u32, T: u32, scale: f32, epsilon: f32, centre: u32 }
 @group(0) @binding(4) var<storage, read_write> weights: array<f32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let row = flatGroup(group, groups) * 64u + thread;
   if (row < p.rows) {
     let start = row * p.T;

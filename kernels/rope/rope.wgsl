@@ -1,4 +1,5 @@
-// Turns each pair of channels of each head by the angle of its row's position, row mod T; inverse turns back. A thread makes one pair.
+// Turns each pair of channels of each head by the angle of its row's position, row mod T; inverse turns back. A thread
+// makes one pair.
 //#include "../lib/index.wgsl"
 //#include "../lib/rotary.wgsl"
 
@@ -10,7 +11,11 @@ struct Params { rows: u32, T: u32, H: u32, D: u32, inverse: u32 }
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let half = p.D / 2u;
   let i = flatGroup(group, groups) * 64u + thread;
   if (i >= p.rows * p.H * half) {

@@ -10,9 +10,14 @@ struct Params { rows: u32, V: u32 }
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let place = flatGroup(group, groups) * (THREADS / SHARE) + thread / SHARE;
-  let row = min(place, p.rows - 1u); // all threads go on, to meet at the barriers; those beyond the last row store nothing
+  // all threads go on, to meet at the barriers; those beyond the last row store nothing
+  let row = min(place, p.rows - 1u);
   let begin = row * p.V + thread % SHARE;
   let end = select(row * p.V, (row + 1u) * p.V, place < p.rows);
   var total = 0.0;

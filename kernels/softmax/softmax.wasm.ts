@@ -1,4 +1,5 @@
-// Softmax, its logarithm, and their gradients for the CPU, in WASM SIMD: a unit is a row. Read after: softmax.ts, ../wasm/program.ts.
+// Softmax, its logarithm, and their gradients for the CPU, in WASM SIMD: a unit is a row. Read after: softmax.ts,
+// ../wasm/program.ts.
 
 import { f32, i32 } from '../wasm/instructions.ts';
 import { overFloats } from '../wasm/lanes.ts';
@@ -11,16 +12,24 @@ const units = ({ rows }: { readonly rows: number }): number => rows;
 export const softmaxWasm = program({ buffers: ['x', 'out'], counts: ['rows', 'V'] }, {
   name: 'softmax', units, cost: ({ V }) => 20 + 10 * V,
   emit: (f, args, { first, last }) => overRows(f, first, last, args.V, (_, wide) => {
-    const x = f.keep(i32.add(args.x, wide)), out = f.keep(i32.add(args.out, wide)), share = f.keep(f32.div(f32.of(1), powers(f, x, out, args.V).total));
-    overFloats(f, args.V, (lanes, at) => f.store(i32.add(out, at), lanes.mul(lanes.load(i32.add(out, at)), lanes.splat(share))));
+    const x = f.keep(i32.add(args.x, wide));
+    const out = f.keep(i32.add(args.out, wide));
+    const share = f.keep(f32.div(f32.of(1), powers(f, x, out, args.V).total));
+    overFloats(f, args.V, (lanes, at) =>
+      f.store(i32.add(out, at), lanes.mul(lanes.load(i32.add(out, at)), lanes.splat(share))),
+    );
   }),
 });
 
 export const logSoftmaxWasm = program({ buffers: ['x', 'out'], counts: ['rows', 'V'] }, {
   name: 'logSoftmax', units, cost: ({ V }) => 20 + 6 * V,
   emit: (f, args, { first, last }) => overRows(f, first, last, args.V, (_, wide) => {
-    const x = f.keep(i32.add(args.x, wide)), out = f.keep(i32.add(args.out, wide)), total = logSumExp(f, x, args.V);
-    overFloats(f, args.V, (lanes, at) => f.store(i32.add(out, at), lanes.sub(lanes.load(i32.add(x, at)), lanes.splat(total))));
+    const x = f.keep(i32.add(args.x, wide));
+    const out = f.keep(i32.add(args.out, wide));
+    const total = logSumExp(f, x, args.V);
+    overFloats(f, args.V, (lanes, at) =>
+      f.store(i32.add(out, at), lanes.sub(lanes.load(i32.add(x, at)), lanes.splat(total))),
+    );
   }),
 });
 
@@ -29,7 +38,12 @@ export const softmaxBackwardWasm = program({ buffers: ['y', 'dy', 'dx'], counts:
   emit: (f, args, { first, last }) => overRows(f, first, last, args.V, (_, wide) => {
     const [y, dy, dx] = [f.keep(i32.add(args.y, wide)), f.keep(i32.add(args.dy, wide)), f.keep(i32.add(args.dx, wide))];
     const dot = sumOfRow(f, args.V, (lanes, at) => lanes.mul(lanes.load(i32.add(dy, at)), lanes.load(i32.add(y, at))));
-    overFloats(f, args.V, (lanes, at) => f.store(i32.add(dx, at), lanes.mul(lanes.load(i32.add(y, at)), lanes.sub(lanes.load(i32.add(dy, at)), lanes.splat(dot)))));
+    overFloats(f, args.V, (lanes, at) =>
+      f.store(
+        i32.add(dx, at),
+        lanes.mul(lanes.load(i32.add(y, at)), lanes.sub(lanes.load(i32.add(dy, at)), lanes.splat(dot))),
+      ),
+    );
   }),
 });
 
@@ -38,6 +52,11 @@ export const logSoftmaxBackwardWasm = program({ buffers: ['y', 'dy', 'dx'], coun
   emit: (f, args, { first, last }) => overRows(f, first, last, args.V, (_, wide) => {
     const [y, dy, dx] = [f.keep(i32.add(args.y, wide)), f.keep(i32.add(args.dy, wide)), f.keep(i32.add(args.dx, wide))];
     const total = sumOfRow(f, args.V, (lanes, at) => lanes.load(i32.add(dy, at)));
-    overFloats(f, args.V, (lanes, at) => f.store(i32.add(dx, at), lanes.sub(lanes.load(i32.add(dy, at)), lanes.mul(lanes.exp(lanes.load(i32.add(y, at))), lanes.splat(total)))));
+    overFloats(f, args.V, (lanes, at) =>
+      f.store(
+        i32.add(dx, at),
+        lanes.sub(lanes.load(i32.add(dy, at)), lanes.mul(lanes.exp(lanes.load(i32.add(y, at))), lanes.splat(total))),
+      ),
+    );
   }),
 });

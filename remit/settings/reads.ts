@@ -47,7 +47,8 @@ export function checkRead(resolved: Resolved, reading: Reading): void {
   const { reader } = reading;
   if (preset === 'text' && config.data.path === undefined) {
     throw new ConfigError(
-      `${words(reader)}: --preset text: is for your own text, and there is none: give --data <path>, or choose another preset`,
+      `${words(reader)}: --preset text: is for your own text, and there is none: give --data <path>, or choose ` +
+      'another preset',
     );
   }
   for (const [name, origin] of askedFor(resolved)) {

@@ -104,7 +104,8 @@ function choosePreset(name: string | undefined, hasText: boolean): PresetName {
   const known = presetNames.find((preset) => preset === name);
   if (known !== undefined) return known;
   throw new ConfigError(
-    `config: --preset ${show(name)}: no such preset: there are ${presetNames.join(', ')}${didYouMean(name, presetNames)}`,
+    `config: --preset ${show(name)}: no such preset: there are ` +
+    `${presetNames.join(', ')}${didYouMean(name, presetNames)}`,
   );
 }
 
@@ -180,7 +181,8 @@ function crossCheck({ model, data, pretrain, midtrain, sft, rl }: Config): void 
   }
   if (model.positions === 'rotary' && (width / heads) % 2 !== 0) {
     throw new ConfigError(
-      `config: model.width = ${width}, model.heads = ${heads}: a head has ${width / heads} channels: rotary positions need an even number`,
+      `config: model.width = ${width}, model.heads = ${heads}: a head has ${width / heads} channels: rotary ` +
+      'positions need an even number',
     );
   }
   if (data.path === undefined && context < WORLD_ROW) {
@@ -200,13 +202,15 @@ function crossCheck({ model, data, pretrain, midtrain, sft, rl }: Config): void 
   })) {
     if (think - spread < 0 || think + spread > 1) {
       throw new ConfigError(
-        `config: ${name}.think = ${think}, ${name}.spread = ${spread}: think - spread and think + spread must lie in 0..1`,
+        `config: ${name}.think = ${think}, ${name}.spread = ${spread}: think - spread and think + spread must lie in ` +
+        '0..1',
       );
     }
   }
   if (rl.samples < 2 && rl.advantage !== 'reinforce') {
     throw new ConfigError(
-      `config: rl.samples = ${rl.samples}, rl.advantage = ${rl.advantage}: compares the samples of a question: needs at least 2, or rl.advantage=reinforce`,
+      `config: rl.samples = ${rl.samples}, rl.advantage = ${rl.advantage}: compares the samples of a question: needs ` +
+      'at least 2, or rl.advantage=reinforce',
     );
   }
 }

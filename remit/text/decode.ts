@@ -19,7 +19,8 @@ export function decodeText(bytes: Uint8Array, where: string): string {
   const nul = bytes.indexOf(0);
   if (nul >= 0) {
     throw new FormatError(
-      `${where}: byte ${nul} is NUL: is no text: a binary file, or UTF-16 without a mark, which iconv -f utf-16le -t utf-8 converts`,
+      `${where}: byte ${nul} is NUL: is no text: a binary file, or UTF-16 without a mark, which iconv -f utf-16le -t ` +
+      'utf-8 converts',
     );
   }
   try {

@@ -162,7 +162,8 @@ describe('createDevice', () => {
     });
     expect({ stdout, stderr }).toEqual({
       stdout:
-        'cpu\nDeviceError: device: webgpu: the package "webgpu" is not installed: npm install webgpu; or use --device cpu\n',
+        'cpu\nDeviceError: device: webgpu: the package "webgpu" is not installed: npm install webgpu; or use ' +
+        '--device cpu\n',
       stderr: '',
     });
   });
@@ -175,7 +176,9 @@ describe.runIf(linuxX64 && missing === undefined)('a Vulkan library without a dr
   test.skipIf(hasVulkanDriver(bare))(
     'is not asked, since Dawn would complain on stderr (skipped where there is a driver)',
     () => {
-      const body = `import { createDevice } from '${join(root, 'engine/device.ts')}';\nconsole.log((await createDevice('auto')).name);\n`;
+      const body =
+        `import { createDevice } from '${join(root, 'engine/device.ts')}';\nconsole.log((await ` +
+        `createDevice('auto')).name);\n`;
       writeFileSync(join(home, 'try.mts'), body);
       const env = { PATH: process.env.PATH, ...bare, LD_LIBRARY_PATH: bundledSwiftShader() as string };
       const { stdout, stderr } = spawnSync(

@@ -116,7 +116,9 @@ describe('the heap', () => {
   test('more than there can be is an error, after which it still works', async () => {
     const device = new CpuBackend();
     const first = device.alloc(16, 'f32');
-    const message = `cpu: ${2 ** 33} bytes on top of ${first.address!} in use: out of memory (limit 4 GiB): put a loop's body in a step(), or use a smaller batch or model`;
+    const message =
+      `cpu: ${2 ** 33} bytes on top of ${first.address!} in use: out of memory (limit 4 GiB): put a loop's body in a ` +
+      'step(), or use a smaller batch or model';
     expect(() => device.alloc(2 ** 31, 'f32')).toThrow(new DeviceError(message));
     const next = device.alloc(16, 'f32');
     device.write(next, [1]);

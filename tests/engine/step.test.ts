@@ -110,7 +110,8 @@ describe('memory', () => {
 
 describe('stale results', () => {
   const STALE =
-    'step: tensor [2] made in call 1 used in call 2: return it from the step and read it before the next call, or copy it with keep()';
+    'step: tensor [2] made in call 1 used in call 2: return it from the step and read it before the next call, or ' +
+    'copy it with keep()';
   const doubled = () => step((n: number) => affine(tensor([n, n]), { factor: 2 }));
 
   test('a result can be read until the next call', async () => {

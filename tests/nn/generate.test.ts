@@ -239,7 +239,8 @@ describe('refused, in one line:', () => {
     [{ temperature: null }, 'generate: temperature = null: must be a number at least 0'],
     [
       { top_k: 1 },
-      'generate: top_k: no such option: did you mean topK? There are batch, maxNew, temperature, topK, vocabulary, seed, force, stop',
+      'generate: top_k: no such option: did you mean topK? There are batch, maxNew, temperature, topK, vocabulary, ' +
+      'seed, force, stop',
     ],
     [{ seed: 5 }, 'generate: seed = 5: must be an Rng, as rng(seed) makes it'],
     [{ stop: 13 }, 'generate: token 13: the vocabulary has 0..12'],

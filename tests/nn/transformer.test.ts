@@ -199,7 +199,8 @@ describe('refused, in one line:', () => {
     [{ rotaryBase: null }, 'model: rotaryBase = null: must be a number above 1 and at most 1000000000'],
     [
       { n_heads: 4 },
-      'model: n_heads: no such option: did you mean heads? There are vocabulary, context, width, layers, heads, kvHeads, hidden, norm, positions, rotaryBase, mlp, bias, tied, epsilon',
+      'model: n_heads: no such option: did you mean heads? There are vocabulary, context, width, layers, heads, ' +
+      'kvHeads, hidden, norm, positions, rotaryBase, mlp, bias, tied, epsilon',
     ],
     [{ width: 12 }, 'model: head size 3: rotary positions need an even one'],
   ] as const)('%j', (change: object, message: string) => {

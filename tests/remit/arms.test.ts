@@ -91,7 +91,7 @@ describe('the same thing, bit for bit, in loss, norm and weights:', () => {
     );
   });
 
-  test('ReMiT guided by the model itself, and vanilla: for the first step; afterwards the model has moved and its guide has not', async () => {
+  test('ReMiT guided by the model itself is vanilla for the first step; then the model moves, its guide does not', async () => {
     const [first, vanilla] = [
       await train(configOf('remit', ['midtrain.steps', '1']), modelOf(1)),
       await train(configOf('vanilla', ['midtrain.steps', '1'])),

@@ -183,7 +183,8 @@ describe('messages', () => {
     [
       'a value for a section',
       file({ pretrain: { corpus: [1, 2] } }),
-      'config: pretrain.corpus = [1,2] (my.json): is a section, not a setting: give pretrain.corpus.density, pretrain.corpus.noise and so on',
+      'config: pretrain.corpus = [1,2] (my.json): is a section, not a setting: give pretrain.corpus.density, ' +
+      'pretrain.corpus.noise and so on',
     ],
     ['a file that holds no object', file([1]), 'config: my.json: must hold an object of settings, not [1]'],
     [
@@ -254,17 +255,20 @@ describe('messages', () => {
     ...(['rloo', 'grpo', 'dr-grpo'] as const).map((advantage): [string, Sources, string] => [
       `${advantage} with one sample`,
       flags(['rl.samples', '1'], ['rl.advantage', advantage]),
-      `config: rl.samples = 1, rl.advantage = ${advantage}: compares the samples of a question: needs at least 2, or rl.advantage=reinforce`,
+      `config: rl.samples = 1, rl.advantage = ${advantage}: compares the samples of a question: needs at least 2, or ` +
+      'rl.advantage=reinforce',
     ]),
     [
       'demonstrations that think too often',
       flags(['sft.demonstrations.spread', '0.6']),
-      'config: sft.demonstrations.think = 0.5, sft.demonstrations.spread = 0.6: think - spread and think + spread must lie in 0..1',
+      'config: sft.demonstrations.think = 0.5, sft.demonstrations.spread = 0.6: think - spread and think + spread ' +
+      'must lie in 0..1',
     ],
     [
       'a spread that leaves 0..1',
       flags(['midtrain.corpus.spread', '0.5']),
-      'config: midtrain.corpus.think = 0.35, midtrain.corpus.spread = 0.5: think - spread and think + spread must lie in 0..1',
+      'config: midtrain.corpus.think = 0.35, midtrain.corpus.spread = 0.5: think - spread and think + spread must ' +
+      'lie in 0..1',
     ],
   ])('%s', (_name, sources, message) => {
     expect(() => resolveConfig(sources)).toThrow(new ConfigError(message));

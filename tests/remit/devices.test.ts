@@ -96,7 +96,8 @@ describe('--device', () => {
 
   /** Whether Dawn's library was loaded into the process, said on stderr at its end. */
   const watch =
-    "process.on('exit',()=>{const r=process.report;r.excludeNetwork=true;process.stderr.write('dawn:'+r.getReport().sharedObjects.some((p)=>p.endsWith('dawn.node')))})";
+    "process.on('exit',()=>{const " +
+    "r=process.report;r.excludeNetwork=true;process.stderr.write('dawn:'+r.getReport().sharedObjects.some((p)=>p.endsWith('dawn.node')))})";
   const watched = { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(watch)}` };
 
   test('cpu, and --help, never load the package webgpu', () => {

@@ -38,7 +38,9 @@ describe('a run knows what it is for', () => {
     const before = metrics(tuned);
     expect(await inProcess(['train', 'rl', '--init', base, '--resume', tuned])).toMatchObject({
       code: 2,
-      stderr: `error: run: ${tuned}: is a run of sft, not of rl: go on with it by train sft --resume ${tuned}, or choose another --out\n`,
+      stderr:
+        `error: run: ${tuned}: is a run of sft, not of rl: go on with it by train sft --resume ${tuned}, or choose ` +
+        `another --out\n`,
     });
     expect(await inProcess(['train', ...shape, ...pretraining, '--out', base, '--resume'])).toMatchObject({
       code: 2,
@@ -53,7 +55,9 @@ describe('a run knows what it is for', () => {
     rmSync(join(folder, 'env.json'));
     expect(await inProcess(['train', 'rl', '--init', base, '--resume', folder])).toMatchObject({
       code: 2,
-      stderr: `error: run: ${folder}: holds a run of sft, not of rl: go on with the command that it began with, or choose another --out\n`,
+      stderr:
+        `error: run: ${folder}: holds a run of sft, not of rl: go on with the command that it began with, or choose ` +
+        `another --out\n`,
     });
     expect(metrics(folder)).toBe(metrics(tuned));
   });
@@ -104,7 +108,9 @@ describe('your own text is known by its contents', () => {
     expect(remitMini(['train', '--resume', 'r', '--data', 'book.txt'], { cwd: here })).toMatchObject({ code: 0 });
     expect(remitMini(['train', '--resume', 'r'], { cwd: here })).toMatchObject({
       code: 2,
-      stderr: `error: data: text.txt, ${join(here, 'text.txt')}: no such file or folder: if the text was moved, say where it is with --data\n`,
+      stderr:
+        `error: data: text.txt, ${join(here, 'text.txt')}: no such file or folder: if the text was moved, say where ` +
+        `it is with --data\n`,
     });
     renameSync(join(here, 'book.txt'), join(here, 'text.txt'));
     expect(evaluation(join(here, 'r'))).toBe(before);
@@ -116,7 +122,8 @@ describe('your own text is known by its contents', () => {
     expect(remitMini(['train', '--resume', '../r', '--data', 'text.txt'], { cwd: join(here, 'sub') })).toMatchObject({
       code: 2,
       stderr:
-        'error: run: ../r: began with other text (--data): 1440 characters then, 1441 now: bring that back, or choose another --out\n',
+        'error: run: ../r: began with other text (--data): 1440 characters then, 1441 now: bring that back, or ' +
+        'choose another --out\n',
     });
   }, 60_000);
 });

@@ -175,7 +175,8 @@ describe('when it does not end', () => {
     ).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(DivergedError);
     expect((error as Error).message).toBe(
-      `pretrain: loss is NaN at step 6: lower pretrain.rate or pretrain.clip: the last good checkpoint is ${join(out, 'checkpoints', 'pretrain.step-00000004.safetensors')}`,
+      'pretrain: loss is NaN at step 6: lower pretrain.rate or pretrain.clip: the last good checkpoint is ' +
+      `${join(out, 'checkpoints', 'pretrain.step-00000004.safetensors')}`,
     );
     expect(readFileSync(join(out, 'metrics.jsonl'), 'utf8').trim().split('\n')).toHaveLength(5);
   });
@@ -225,7 +226,7 @@ describe('when it does not end', () => {
     ]);
     expect(code).toBe(EXIT.diverged);
     expect(stderr).toMatch(
-      /error: generate: row 0, position \d+: the model's logits are NaN or infinite: no token can be drawn: its weights are not finite, or too large/,
+      /error: generate: row 0, position \d+: the model's logits are NaN or infinite: no token can be drawn: /,
     );
   });
 

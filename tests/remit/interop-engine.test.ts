@@ -140,7 +140,8 @@ describe('an exported model', () => {
     const gpt2 = new Transformer({ ...shape, norm: 'layer', positions: 'learned', mlp: 'gelu', bias: true }, rng(1));
     await expect(exportHuggingFace(gpt2, undefined)).rejects.toThrow(
       new ConfigError(
-        'export: norm layer, positions learned, mlp gelu, bias true: the Llama layout needs norm rms, positions rotary, mlp swiglu, bias false',
+        'export: norm layer, positions learned, mlp gelu, bias true: the Llama layout needs norm rms, positions ' +
+        'rotary, mlp swiglu, bias false',
       ),
     );
   });

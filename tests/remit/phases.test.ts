@@ -238,7 +238,7 @@ describe('the whole pipeline', () => {
 });
 
 describe('an end before the end', () => {
-  test('a run that wants to stop ends after the step in hand, and can store where the phase stands; that is no result of the phase', async () => {
+  test('a run that wants to stop ends after the step in hand and can store where it stands, which is no result', async () => {
     const config = budget();
     const run = new Recorder(7);
     const whole = new Recorder();

@@ -184,7 +184,8 @@ describe('limits', () => {
     const flag = major < 23 ? '--experimental-permission' : '--permission';
     const large = ['--model.width', '32', '--pretrain.batch', '16', '--threads', '2']; // work to share out
     const ended = shell(
-      `${process.execPath} --no-warnings ${flag} --allow-fs-read='*' --allow-fs-write='*' ${program} ${[...train(2, 'alone'), ...large].join(' ')}`,
+      `${process.execPath} --no-warnings ${flag} --allow-fs-read='*' --allow-fs-write='*' ${program} ` +
+      `${[...train(2, 'alone'), ...large].join(' ')}`,
     );
     expect(ended.code, ended.stderr).toBe(0);
     expect(ended.stderr.match(/a worker could not be started/g)).toHaveLength(1);
@@ -226,7 +227,7 @@ describe('places', () => {
     ).toMatchObject({ code: 0, stdout, stderr: '' });
   });
 
-  test("main() in a script of one's own, in a folder with any name: a study starts the package's own program, and what is offered works", () => {
+  test("main() in a script of one's own, in any folder: a study starts the package's program; what is offered works", () => {
     const folder = join(scratch, "ä %23 #? 'x'");
     const home = join(folder, 'package');
     const script = join(folder, 'mine.mjs');

@@ -19,7 +19,8 @@ test.each<[Sources, Reading, string]>([
   [
     flag('pretrain.steps', '1200'),
     { reader: 'sft' },
-    'train sft: pretrain.steps = 1200 (flag): nothing will read it: train, train --data, train pretrain, study would: leave it out',
+    'train sft: pretrain.steps = 1200 (flag): nothing will read it: train, train --data, train pretrain, study ' +
+    'would: leave it out',
   ],
   [flag('pretrain.corpus.noise', '0', 'text'), { reader: 'text' }, ''],
   [
@@ -55,12 +56,14 @@ test.each<[Sources, Reading, string]>([
       ],
     },
     { reader: 'everything' },
-    'train: remit.arm = kd (flag): nothing will read it: with remit.iterations = 0 the flywheel does not turn: leave it out',
+    'train: remit.arm = kd (flag): nothing will read it: with remit.iterations = 0 the flywheel does not turn: leave ' +
+    'it out',
   ],
   [
     flag('pretrain.floor', '0.1'),
     { reader: 'pretrain' },
-    'train pretrain: pretrain.floor = 0.1 (flag): nothing will read it: with pretrain.schedule = constant the rate does not fall: choose linear, cosine or wsd',
+    'train pretrain: pretrain.floor = 0.1 (flag): nothing will read it: with pretrain.schedule = constant the rate ' +
+    'does not fall: choose linear, cosine or wsd',
   ],
   [
     flag('model.rotaryBase', '10', 'gpt2-tiny'),
@@ -75,7 +78,8 @@ test.each<[Sources, Reading, string]>([
   [
     flag('remit.scale', '2'),
     { reader: 'study', arms: ['vanilla', 'kd'] },
-    'study: remit.scale = 2 (flag): nothing will read it: none of its arms does: arms of the methods remit, sft-guided, shuffled would',
+    'study: remit.scale = 2 (flag): nothing will read it: none of its arms does: arms of the methods remit, ' +
+    'sft-guided, shuffled would',
   ],
   [
     { file: { path: 'my.json', values: { rl: { steps: 7 } } } },

@@ -191,7 +191,8 @@ describe('states on the way', () => {
     await train(expected, { settings: long });
     const { notices, lines } = await train(folder, { settings: long });
     expect(notices).toEqual([
-      `checkpoint: ${newest}: its checksum does not fit: the file was changed or damaged after it was written: left out`,
+      `checkpoint: ${newest}: its checksum does not fit: the file was changed or damaged after it was written: left ` +
+      'out',
       `going on from ${join(checkpoints, 'midtrain.step-00000002.safetensors')}: midtrain, step 2 of 9`,
     ]);
     expect(lines).toBe(STEPS + 2 * 5 - 5 - 2);
@@ -346,7 +347,8 @@ describe('what stands in the way', () => {
       train(folder, { settings: { ...config, seed: 7, rl: { ...config.rl, klWeight: 0.5 } } }),
     ).rejects.toThrow(
       new ConfigError(
-        `run: ${folder}: has other settings: seed is 0 there and 7 here, rl.klWeight is 0.02 there and 0.5 here: leave them out, or choose another --out`,
+        `run: ${folder}: has other settings: seed is 0 there and 7 here, rl.klWeight is 0.02 there and 0.5 here: ` +
+        'leave them out, or choose another --out',
       ),
     );
     expect(contents(folder)).toEqual(before);

@@ -80,7 +80,8 @@ describe.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s', (signal, code)
     const again = remitMini(offered(ended));
     expect(again.code).toBe(0);
     expect(again.stderr).toContain(
-      `going on from ${join(folder, 'checkpoints')}/pretrain.step-${step.padStart(8, '0')}.safetensors: pretrain, step ${step} of 200`,
+      `going on from ${join(folder, 'checkpoints')}/pretrain.step-${step.padStart(8, '0')}.safetensors: pretrain, ` +
+      `step ${step} of 200`,
     );
     expectSame(folder);
   });
@@ -107,7 +108,8 @@ describe.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s', (signal, code)
   );
 
   test.runIf(signal === 'SIGINT')(
-    'twice in a moment is once; again a second later, it ends at once, in the middle of a long step, without another word',
+    'twice in a moment is once; again a second later, it ends at once, in the middle of a long step, without another ' +
+    'word',
     async () => {
       const folder = join(scratch, `${signal}-twice`);
       const slow = [

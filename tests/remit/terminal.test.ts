@@ -37,7 +37,8 @@ test('a shell reads a quoted word as it was', () => {
 
 describe('layout', () => {
   const text =
-    'A paragraph of words\nthat goes on.\n\n  --one <n>   a meaning of several words\n              that goes on\n  --two       short\n\nThings:\n  last  meaning\n';
+    'A paragraph of words\nthat goes on.\n\n  --one <n>   a meaning of several words\n              that goes on\n  ' +
+    '--two       short\n\nThings:\n  last  meaning\n';
 
   test('fills paragraphs, and hangs what an item means below it', () => {
     expect(layout(text, 40).split('\n')).toEqual([
@@ -77,7 +78,8 @@ describe('a report in Markdown', () => {
   const report = [
     '# Title',
     'A paragraph of **several** words that is longer than the terminal is wide.',
-    '| arm | cued | less vanilla | sampled | less vanilla |\n| --- | --- | --- | --- | --- |\n| vanilla | 1.0 ±0.1 |  | 2.0 ±0.1 |  |\n| remit.2 | 10.0 ±0.1 | +1.0 [-0.1, +2.1] | 2.0 ±0.1 | +0.0 [-0.1, +0.1] |',
+    '| arm | cued | less vanilla | sampled | less vanilla |\n| --- | --- | --- | --- | --- |\n| vanilla | 1.0 ±0.1 | ' +
+    ' | 2.0 ±0.1 |  |\n| remit.2 | 10.0 ±0.1 | +1.0 [-0.1, +2.1] | 2.0 ±0.1 | +0.0 [-0.1, +0.1] |',
   ].join('\n\n');
 
   test('as wide as there is room for', () => {

@@ -69,7 +69,8 @@ describe('verify', () => {
     [
       'whole',
       [],
-      'the same, bit for bit: 2 lines of metrics, 1 checkpoint and all scores\nnot trained again: pretrain, midtrain, sft, rl, remit and remit-sft: --whole does that\n',
+      'the same, bit for bit: 2 lines of metrics, 1 checkpoint and all scores\nnot trained again: pretrain, ' +
+      'midtrain, sft, rl, remit and remit-sft: --whole does that\n',
     ],
     ['whole', ['--whole'], 'the same, bit for bit: 15 lines of metrics, 7 checkpoints and all scores\n'],
     ['pretrain', [], 'the same, bit for bit: 3 lines of metrics, 1 checkpoint and all scores\n'],
@@ -185,7 +186,9 @@ describe('verify', () => {
     });
     expect(await verify(folder)).toMatchObject({
       code: EXIT.ok,
-      stdout: `${folder}: the same, bit for bit: 1 line of metrics\nnot trained again: pretrain and midtrain: --whole does that\nsft was interrupted: compared as far as it came\n`,
+      stdout:
+        `${folder}: the same, bit for bit: 1 line of metrics\nnot trained again: pretrain and midtrain: --whole does ` +
+        `that\nsft was interrupted: compared as far as it came\n`,
     });
     expect(await verify(folder, '--whole')).toMatchObject({
       code: EXIT.ok,

@@ -29,9 +29,9 @@ beforeAll(async () => {
 
 const stride = Number(process.env.REMIT_STRIDE ?? 1);
 const report = (name: string, faults: Awaited<ReturnType<typeof injectFaults>>): void => {
-  console.log(
-    `${name}: ${KINDS.map((kind) => `${faults[kind]} ${kind}`).join(', ')}: ${Object.values(faults).reduce((a, b) => a + b)} faults, 0 lost runs`,
-  );
+  const kinds = KINDS.map((kind) => `${faults[kind]} ${kind}`).join(', ');
+  const total = Object.values(faults).reduce((a, b) => a + b);
+  console.log(`${name}: ${kinds}: ${total} faults, 0 lost runs`);
 };
 
 test.each([...Object.entries(phases), ['text', []] as const])(

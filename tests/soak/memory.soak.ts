@@ -99,7 +99,8 @@ test.each(['cpu', ...(gpu ? ['webgpu'] : [])])('%s', async (place) => {
     const megabytes = (samples: readonly number[]): string =>
       samples.map((bytes) => (bytes / 2 ** 20).toFixed(1)).join(', ');
     console.log(
-      `${place}: ${what}: MB in use by quarters ${megabytes(used)} (resident ${megabytes(rss)}); GPU buffers made by then ${buffers.join(', ')}`,
+      `${place}: ${what}: MB in use by quarters ${megabytes(used)} (resident ${megabytes(rss)}); GPU buffers made by ` +
+      `then ${buffers.join(', ')}`,
     );
     expect(used[3]! / used[1]!, what).toBeLessThan(GROWTH);
     expect(buffers[3], what).toBe(buffers[0]);

@@ -83,7 +83,8 @@ test(`studies under random kills, for ${minutes} minutes`, async () => {
     // a cell of a study that was killed may still be on its way out
     for (const folder of [calm, killed]) rmSync(folder, { recursive: true, maxRetries: 10 });
     console.log(
-      `${rounds + 1} studies, ${kills.study} times the study killed, ${kills.cell} times a cell, ${kills.term} times SIGTERM: 0 reports differ`,
+      `${rounds + 1} studies, ${kills.study} times the study killed, ${kills.cell} times a cell, ${kills.term} times ` +
+      'SIGTERM: 0 reports differ',
     );
   }
 });

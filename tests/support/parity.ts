@@ -41,7 +41,8 @@ export async function compareOp(op: AnyOp, backend: Backend): Promise<number> {
           const what = k === 0 ? 'result' : `gradient ${k - 1}`;
           if (!(error < TOLERANCE)) {
             expect.fail(
-              `${op.def.name} ${JSON.stringify({ sizes, ...made.attrs })}: ${what} [${i}]: ${value}, not ${right[k]![i]}`,
+              `${op.def.name} ${JSON.stringify({ sizes, ...made.attrs })}: ${what} [${i}]: ${value}, not ` +
+              `${right[k]![i]}`,
             );
           }
           worst = Math.max(worst, error);

@@ -148,7 +148,8 @@ describeGpu('faults', () => {
     const before = backend.counters.buffers;
     expect(await fault(() => backend.alloc(limit / 4 + 1, 'f32'))).toMatch(
       new RegExp(
-        `^webgpu: a tensor of \\d+ bytes: this adapter holds at most ${limit} in one: use a smaller batch, or --device cpu$`,
+        `^webgpu: a tensor of \\d+ bytes: this adapter holds at most ${limit} in one: use a smaller batch, or ` +
+        '--device cpu$',
       ),
     );
     expect(backend.counters.buffers).toBe(before);
@@ -161,7 +162,8 @@ describeGpu('faults', () => {
     backend.write(x, new Float32Array(256).fill(3));
     expect(backend.bytes).toBe(2048);
     expect(await fault(() => backend.alloc(256, 'f32'))).toBe(
-      "webgpu: 1024 bytes more than the 2048 in use: the budget for GPU memory is 3000: put a loop's body in a step(), use a smaller batch, or --device cpu",
+      "webgpu: 1024 bytes more than the 2048 in use: the budget for GPU memory is 3000: put a loop's body in a " +
+      "step(), use a smaller batch, or --device cpu",
     );
     backend.dispatch(affineKernel, { x, out }, { n: 256, factor: 2, offset: 0 });
     backend.free(x); // the dispatch that reads it is not submitted yet

@@ -109,9 +109,9 @@ describeGpu('a warm step', () => {
       .map(([name, count]) => [name, count - (two.get(name) ?? 0)] as const)
       .filter(([, count]) => count > 0);
     const total = layer.reduce((sum, [, count]) => sum + count, 0);
-    console.log(
-      `a layer: ${total} dispatches: ${layer.map(([name, count]) => `${name} ${count}`).join(', ')}; the rest of the step: ${[...two.values()].reduce((a, b) => a + b) - 2 * total}`,
-    );
+    const kinds = layer.map(([name, count]) => `${name} ${count}`).join(', ');
+    const rest = [...two.values()].reduce((a, b) => a + b) - 2 * total;
+    console.log(`a layer: ${total} dispatches: ${kinds}; the rest of the step: ${rest}`);
     expect(total).toBeGreaterThan(15); // forward and backward of attention and MLP
     expect(total).toBeLessThanOrEqual(MOST_PER_LAYER);
   });

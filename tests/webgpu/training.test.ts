@@ -71,7 +71,8 @@ describeGpu('training', () => {
     const first = await train(gpu, tinyWorld, options);
     const second = await train(gpu, tinyWorld, options);
     console.log(
-      `WebGPU from the CPU over ${options.steps} steps: losses ${apart(first.losses, cpu.losses).toExponential(1)}, gradient norms ${apart(first.norms, cpu.norms).toExponential(1)}`,
+      `WebGPU from the CPU over ${options.steps} steps: losses ${apart(first.losses, cpu.losses).toExponential(1)}, ` +
+      `gradient norms ${apart(first.norms, cpu.norms).toExponential(1)}`,
     );
     expect(cpu.losses.at(-1)!).toBeLessThan(0.9 * cpu.losses[0]!); // it does learn
     expect(apart(first.losses, cpu.losses)).toBeLessThan(1e-3); // float32 in another order, grown by 20 steps

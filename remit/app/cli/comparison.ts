@@ -45,7 +45,8 @@ export function comparison(stages: readonly Stage[], settings: Config['remit'], 
     '',
     layout(
       [
-        'Right answers in percent. cued: greedy after a forced "["; sampled: at temperature 1; greedy: the likeliest answer; thinks: sampled answers that begin with "[".',
+        'Right answers in percent. cued: greedy after a forced "["; sampled: at temperature 1; greedy: the likeliest ' +
+        'answer; thinks: sampled answers that begin with "[".',
         ...oneSeed(byName, settings),
       ].join('\n'),
       width,
@@ -69,8 +70,9 @@ function oneSeed(stages: ReadonlyMap<string, Scores>, { arm, epsilon }: Config['
       : '';
   return [
     '',
-    `One seed shows how the choice to think moved, ${percent(vanilla.thinkRate)} -> ${percent(guided.thinkRate)}%${ceiling}, but not a gain in skill: between seeds, ` +
-      'differences in right answers scatter by about 2 points. `remit-mini study` runs several seeds and gives intervals.',
+    `One seed shows how the choice to think moved, ${percent(vanilla.thinkRate)} -> ` +
+      `${percent(guided.thinkRate)}%${ceiling}, but not a gain in skill: between seeds, differences in right answers ` +
+      'scatter by about 2 points. `remit-mini study` runs several seeds and gives intervals.',
   ];
 }
 

@@ -50,11 +50,13 @@ export async function run(argv: readonly string[]): Promise<number> {
       healthy = false;
       if (typeof check !== 'string') {
         advice.push(
-          `${device.about} computes wrongly: update its driver, and use --device ${device.kind === 'cpu' ? 'webgpu' : 'cpu'} until then`,
+          `${device.about} computes wrongly: update its driver, and use --device ` +
+          `${device.kind === 'cpu' ? 'webgpu' : 'cpu'} until then`,
         );
       } else {
         advice.push(
-          `${device.about} cannot compute: use --device ${device.kind === 'cpu' ? 'webgpu' : 'cpu'} until that is mended`,
+          `${device.about} cannot compute: use --device ${device.kind === 'cpu' ? 'webgpu' : 'cpu'} until that is ` +
+          'mended',
         );
       }
     }
@@ -79,7 +81,8 @@ function tellWidth(width: ProgramWidth): string[] {
   line('', `vectors of ${bitsOf(width)}: ${width.reason}`);
   if (width.distrusted.length === 0) return [];
   return [
-    `wide programs of ${width.distrusted.join(' and ')} computed wrongly and are not used: please report it with this output`,
+    `wide programs of ${width.distrusted.join(' and ')} computed wrongly and are not used: please report it with ` +
+    'this output',
   ];
 }
 
@@ -101,7 +104,9 @@ async function checkDevice({ open }: Device): Promise<KernelCheck | string | und
 }
 
 function describe({ right, worst, gflops }: KernelCheck): string {
-  return `matmul ${right ? 'right' : 'WRONG'} (${worst.toExponential(0)} off at most), ${gflops.toPrecision(2)} GFLOP/s`;
+  return (
+    `matmul ${right ? 'right' : 'WRONG'} (${worst.toExponential(0)} off at most), ${gflops.toPrecision(2)} GFLOP/s`
+  );
 }
 
 function limits({ device: { limits, features } }: Gpu): string {

@@ -28,7 +28,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   const folder = args.positionals[0] ?? 'runs';
   if (!existsSync(folder)) {
     throw new ConfigError(
-      `runs: ${folder}: no such folder${args.positionals.length === 0 ? ': there are no runs here yet: name another folder' : ''}`,
+      `runs: ${folder}: no such ` +
+      `folder${args.positionals.length === 0 ? ': there are no runs here yet: name another folder' : ''}`,
     );
   }
   if (!statSync(folder).isDirectory()) throw new ConfigError(`runs: ${folder}: is a file: runs are folders`);

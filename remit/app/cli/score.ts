@@ -118,7 +118,8 @@ function readInput(file: string): Input {
   if (uneven >= 0) {
     const { length } = tokens[uneven]!;
     return fail(
-      `mask[${uneven}] has ${mask[uneven]!.length} numbers, tokens[${uneven}] ${length}: give ${length}, or ${length - 1} for the predicted ones`,
+      `mask[${uneven}] has ${mask[uneven]!.length} numbers, tokens[${uneven}] ${length}: give ${length}, or ` +
+      `${length - 1} for the predicted ones`,
     );
   }
   return { tokens, mask: mask.map((row, i) => (row.length === tokens[i]!.length ? row.slice(1) : row)) };
@@ -142,7 +143,8 @@ function checkTokens({ tokens }: Input, model: Transformer, file: string): void 
     }
     if (row.length - 1 > context) {
       throw new ConfigError(
-        `score: ${file}: tokens[${i}] has ${row.length} tokens: the model's context is ${context}: give at most ${context + 1}`,
+        `score: ${file}: tokens[${i}] has ${row.length} tokens: the model's context is ${context}: give at most ` +
+        `${context + 1}`,
       );
     }
   });

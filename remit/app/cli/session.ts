@@ -83,16 +83,17 @@ export async function inRunFolder(session: Session, body: (folder: RunFolder) =>
     signals.folder = folder;
     if (check === undefined) {
       notice(
-        `${folder.path}: ${model.parameters.count.toLocaleString('en')} parameters, seed ${config.seed}, device ${device.name}`,
+        `${folder.path}: ${model.parameters.count.toLocaleString('en')} parameters, seed ${config.seed}, device ` +
+        `${device.name}`,
       );
     }
     await body(folder);
     return EXIT.ok;
   } catch (error) {
     if (error instanceof DivergedError) {
-      throw new DivergedError(
-        `${error.message}: ${folder?.good === undefined ? 'no checkpoint was written before' : `the last good checkpoint is ${folder.good}`}`,
-      );
+      const { good } = folder ?? {};
+      const left = good === undefined ? 'no checkpoint was written before' : `the last good checkpoint is ${good}`;
+      throw new DivergedError(`${error.message}: ${left}`);
     }
     if (!(error instanceof StoppedError)) throw error;
     notice(check === undefined ? `${error.message}: ${goOn(folder!.path)}` : 'stopped');

@@ -110,7 +110,8 @@ async function sayHowLong(
   const seconds = estimate(cells, config, await measure(config), { jobs, light: light === true });
   await closeDevice();
   say(
-    `about ${clock(seconds)} to go, by a few steps measured just now; more when this machine has other work, or its cores share what they need`,
+    `about ${clock(seconds)} to go, by a few steps measured just now; more when this machine has other work, or its ` +
+    'cores share what they need',
   );
 }
 

@@ -27,11 +27,19 @@ export function evaluationTable(stages: readonly Stage[]): string {
   const tasks = first.tasks.map(({ name, group }) => `${name}  ${group}`);
   const nameWidth = highest(['task group', ...tasks].map(({ length }) => length));
   const line = (label: string, cell: (key: keyof Scores, stage: Stage, title: string) => string): string =>
-    `${label.padEnd(nameWidth)}${VIEWS.map(([key, title]) => ' '.repeat(GAP) + stages.map((stage, i) => cell(key, stage, title).padStart(widths[i]!)).join('')).join('')}`;
+    label.padEnd(nameWidth) +
+    VIEWS.map(([key, title]) => {
+      const cells = stages.map((stage, i) => cell(key, stage, title).padStart(widths[i]!));
+      return ' '.repeat(GAP) + cells.join('');
+    }).join('');
   const row = (label: string, scoresOf: (evaluation: Evaluation) => Scores): string =>
     line(label, (key, { evaluation }) => percent(scoresOf(evaluation)[key]));
+  const headings = VIEWS.map(([, title]) => {
+    const over = title.padStart(Math.max(widths[0]!, title.length + 1)); // over the first stage
+    return ' '.repeat(GAP) + over.padEnd(total);
+  });
   return [
-    `${' '.repeat(nameWidth)}${VIEWS.map(([, title]) => ' '.repeat(GAP) + title.padStart(Math.max(widths[0]!, title.length + 1)).padEnd(total)).join('')}`.trimEnd(),
+    (' '.repeat(nameWidth) + headings.join('')).trimEnd(),
     line('task group', (_, { name }) => name),
     ...tasks.map((label, i) => row(label, (evaluation) => evaluation.tasks[i]!)),
     row('mean', (evaluation) => evaluation),

@@ -54,13 +54,15 @@ export async function trainText(
     const unit = `bits per ${tokenizer.name}`;
     if (data.validationContext < context && check === undefined) {
       say(
-        `the part kept for validation has ${data.validationTokens} ${tokenizer.name}s: it is tested in rows of ${data.validationContext}, not ${context}`,
+        `the part kept for validation has ${data.validationTokens} ${tokenizer.name}s: it is tested in rows of ` +
+        `${data.validationContext}, not ${context}`,
       );
     }
     const before = await bits(model, data);
     if (check === undefined) {
       say(
-        `${data.trainTokens} ${tokenizer.name}s to train on, ${data.validationTokens} to validate on; at first ${before.toFixed(3)} ${unit}`,
+        `${data.trainTokens} ${tokenizer.name}s to train on, ${data.validationTokens} to validate on; at first ` +
+        `${before.toFixed(3)} ${unit}`,
       );
     }
     const { steps } = config.pretrain;

@@ -50,7 +50,8 @@ export function writeTuning(adapter: string, tuned: Tuned): string {
     mkdirSync(dirname(path), { recursive: true });
   } catch (error) {
     throw new RemitError(
-      `tune: ${dirname(path)}: cannot be made: ${(error as Error).message}: set XDG_CACHE_HOME to a folder that can be written`,
+      `tune: ${dirname(path)}: cannot be made: ${(error as Error).message}: set XDG_CACHE_HOME to a folder that can ` +
+      'be written',
       { cause: error },
     );
   }

@@ -128,7 +128,8 @@ function open(path: string): Stored {
   const finished = phases.filter((phase) => existsSync(states.result(phase)));
   if (finished.some((phase, i) => phase !== phases[i])) {
     throw new FormatError(
-      `verify: ${path}: has checkpoints of ${list(finished)}, and none of ${phases.find((phase) => !finished.includes(phase))}: the folder was damaged`,
+      `verify: ${path}: has checkpoints of ${list(finished)}, and none of ` +
+      `${phases.find((phase) => !finished.includes(phase))}: the folder was damaged`,
     );
   }
   const next = phases[finished.length];

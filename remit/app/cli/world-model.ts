@@ -13,9 +13,9 @@ import { ROW } from '../../worlds/tiny/index.ts';
 export function checkWorldModel(where: string, model: Transformer, tokenizer: Tokenizer | undefined): void {
   const { context } = model.config;
   if (JSON.stringify(tokenizer) !== JSON.stringify(tinyWorldTokenizer)) {
-    throw new ConfigError(
-      `${where}: its tokenizer is ${tokenizer === undefined ? 'unknown' : `another (${tokenizer.name})`}: the tiny world needs its own ${tinyWorldTokenizer.vocabulary} characters`,
-    );
+    const given = tokenizer === undefined ? 'unknown' : `another (${tokenizer.name})`;
+    const needed = `its own ${tinyWorldTokenizer.vocabulary} characters`;
+    throw new ConfigError(`${where}: its tokenizer is ${given}: the tiny world needs ${needed}`);
   }
   if (context < ROW) {
     throw new ConfigError(`${where}: its context is ${context} tokens: rows of the tiny world have ${ROW}`);

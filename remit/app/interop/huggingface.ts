@@ -255,7 +255,8 @@ function toHost(name: string, { dtype, shape, data }: StoredTensor, where: strin
   const at = data.findIndex((value) => !Number.isFinite(Math.fround(value)));
   if (at < 0) return { shape, data };
   throw new FormatError(
-    `huggingface: ${where}: tensor "${name}" ${show(shape)}: element ${at} is ${data[at]}: ${Number.isFinite(data[at]) ? 'too large for float32' : 'is no number to compute with'}`,
+    `huggingface: ${where}: tensor "${name}" ${show(shape)}: element ${at} is ${data[at]}: ` +
+    `${Number.isFinite(data[at]) ? 'too large for float32' : 'is no number to compute with'}`,
   );
 }
 

@@ -112,8 +112,9 @@ export function storedSettings(folder: string, config: Config): ReadonlySet<stri
   const shown = names
     .slice(0, SHOWN)
     .map((name) => `${name} is ${show(before.get(name))} there and ${show(now.get(name))} here`);
+  if (names.length > SHOWN) shown.push(`and ${names.length - SHOWN} more`);
   throw new ConfigError(
-    `run: ${folder}: has other settings: ${shown.join(', ')}${names.length > SHOWN ? `, and ${names.length - SHOWN} more` : ''}: leave them out, or choose another --out`,
+    `run: ${folder}: has other settings: ${shown.join(', ')}: leave them out, or choose another --out`,
   );
 }
 

@@ -309,7 +309,8 @@ export class RunFolder implements Run {
     const steps = span?.steps ?? 0;
     if (span && steps >= step) return span.before + step;
     throw new FormatError(
-      `run: ${this.#metrics.path}: has ${steps} steps of ${phase}, and ${this.good} was written after ${step}: bring them back, or begin anew in another folder`,
+      `run: ${this.#metrics.path}: has ${steps} steps of ${phase}, and ${this.good} was written after ${step}: bring ` +
+      'them back, or begin anew in another folder',
     );
   }
 
@@ -319,7 +320,8 @@ export class RunFolder implements Run {
     const there = this.#spans.map(({ phase }) => phase);
     if (phases === undefined || there.every((phase, i) => phase === phases[i])) return;
     throw new ConfigError(
-      `run: ${this.path}: holds a run of ${there.join(', ')}, not of ${phases.join(', ')}: go on with the command that it began with, or choose another --out`,
+      `run: ${this.path}: holds a run of ${there.join(', ')}, not of ${phases.join(', ')}: go on with the command ` +
+      'that it began with, or choose another --out',
     );
   }
 

@@ -96,9 +96,9 @@ export function readSpans(path: string): Span[] {
       else if (step === 1 && spans.every((span) => span.phase !== phase)) {
         spans.push({ phase, before: lines, steps: 1 });
       } else {
-        throw new FormatError(
-          `run: ${path}:${lines + 1}: step ${step} of ${phase} after ${last ? `step ${last.steps} of ${last.phase}` : 'nothing'}: lines were lost or added`,
-        );
+        const before = last ? `step ${last.steps} of ${last.phase}` : 'nothing';
+        const found = `step ${step} of ${phase} after ${before}`;
+        throw new FormatError(`run: ${path}:${lines + 1}: ${found}: lines were lost or added`);
       }
       lines++;
     }

@@ -90,7 +90,10 @@ export function labelled(
     if (i === PROMPT) return `style: ${style}`;
     if (i === mark) return 'answer mark';
     if (i === mark + 1) {
-      return `answer: ${character === problem.answer ? 'right' : 'wrong'}, ${style === 'think' ? 'after thinking' : 'without'}`;
+      return (
+        `answer: ${character === problem.answer ? 'right' : 'wrong'}, ` +
+        `${style === 'think' ? 'after thinking' : 'without'}`
+      );
     }
     const place = i - PROMPT; // of a think response: filler at odd places, states at even ones
     if (style === 'waffle' || place % 2 === 1) return 'filler';

@@ -69,8 +69,9 @@ function render(summary: Summary, checked: readonly Checked[], figures: readonly
   ).flatMap(([stage, title]) => ((stages[stage]?.length ?? 0) > 0 ? [`## ${title}`, stageTable(stages[stage]!)] : []));
   return [
     '# Study',
-    `${seeds.length} seeds (${seeds.join(', ')}), arms: ${arms.join(', ')}. Scores in percent of 2000 held-out questions unless the settings say otherwise; ± and [ ] are` +
-      ' 95% t-intervals over seeds. Differences are paired by seed: same first weights, same rows in the same order.',
+    `${seeds.length} seeds (${seeds.join(', ')}), arms: ${arms.join(', ')}. Scores in percent of 2000 held-out ` +
+      'questions unless the settings say otherwise; ± and [ ] are 95% t-intervals over seeds. Differences are paired ' +
+      'by seed: same first weights, same rows in the same order.',
     STUDY_ARMS.filter(({ name }) => arms.includes(name))
       .map(({ name, about }) => `- **${name}**: ${about}`)
       .join('\n'),
@@ -84,7 +85,9 @@ function render(summary: Summary, checked: readonly Checked[], figures: readonly
     ...(seeds.length < 2
       ? []
       : [
-          `That there is no difference, or none below 0, is concluded only where the interval stays within ${MARGIN} points, a margin that was fixed beforehand; of fewer than 3 seeds, or an interval without width, nothing is.`,
+          `That there is no difference, or none below 0, is concluded only where the interval stays within ${MARGIN} ` +
+          'points, a margin that was fixed beforehand; of fewer than 3 seeds, or an interval without width, nothing ' +
+          'is.',
         ]),
     ...stageTables,
     ...(pairs.length > 0
@@ -99,7 +102,8 @@ function render(summary: Summary, checked: readonly Checked[], figures: readonly
     ...(speeds.length > 0
       ? [
           "## Steps to vanilla's final value",
-          "Median over seeds of vanilla's steps over the arm's; 500 validation questions. Arms with a reference cost a third more per step: divide by 1.33 for equal compute.",
+          "Median over seeds of vanilla's steps over the arm's; 500 validation questions. Arms with a reference cost " +
+          "a third more per step: divide by 1.33 for equal compute.",
           table(
             ['arm', 'cued', 'sampled'],
             speeds.map(({ arm, cued, samp }) => [arm, cued.toFixed(2), samp.toFixed(2)]),
@@ -144,7 +148,8 @@ function render(summary: Summary, checked: readonly Checked[], figures: readonly
     ...(dynamics.length > 0
       ? [
           '## How near the base model comes to the RL model',
-          'On held-out documents of the mid-training corpus; KL(RL || base) in nats per token, and how often both have the same likeliest token.',
+          'On held-out documents of the mid-training corpus; KL(RL || base) in nats per token, and how often both ' +
+          'have the same likeliest token.',
           table(
             ['phase', 'step', 'KL', 'same token, %'],
             dynamics.map(({ phase, step, kl, agreement }) => [phase, String(step), plain(kl, 3), plain(agreement)]),

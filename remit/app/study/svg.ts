@@ -41,11 +41,14 @@ export function lineChart({ title, x, y, lines }: Chart): string {
   const ends = spread(lines.map((line) => atY(line.points.at(-1)!.y)));
 
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" font-family="sans-serif" font-size="11" role="img">`,
-    `<title>${escape(title)}</title><rect width="100%" height="100%" fill="white"/><text x="${LEFT}" y="20" font-size="13">${escape(title)}</text>`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" ` +
+    'font-family="sans-serif" font-size="11" role="img">',
+    `<title>${escape(title)}</title><rect width="100%" height="100%" fill="white"/><text x="${LEFT}" y="20" ` +
+    `font-size="13">${escape(title)}</text>`,
     ...ticks.map(
       (value) =>
-        `<path d="M${LEFT} ${atY(value).toFixed(1)}H${WIDTH - RIGHT}" stroke="#ddd"/><text x="${LEFT - 6}" y="${(atY(value) + 4).toFixed(1)}" text-anchor="end">${label(value)}</text>`,
+        `<path d="M${LEFT} ${atY(value).toFixed(1)}H${WIDTH - RIGHT}" stroke="#ddd"/><text x="${LEFT - 6}" ` +
+        `y="${(atY(value) + 4).toFixed(1)}" text-anchor="end">${label(value)}</text>`,
     ),
     ...niceTicks(fromX, toX)
       .filter((value) => value >= fromX && value <= toX)
@@ -53,7 +56,8 @@ export function lineChart({ title, x, y, lines }: Chart): string {
         (value) =>
           `<text x="${atX(value).toFixed(1)}" y="${HEIGHT - BOTTOM + 16}" text-anchor="middle">${label(value)}</text>`,
       ),
-    `<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - 8}" text-anchor="middle">${escape(x)}</text><text x="14" y="${HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 14 ${HEIGHT / 2})">${escape(y)}</text>`,
+    `<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - 8}" text-anchor="middle">${escape(x)}</text><text x="14" ` +
+    `y="${HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 14 ${HEIGHT / 2})">${escape(y)}</text>`,
     ...lines.flatMap(({ name, points: own }, i) => {
       const colour = COLOURS[i % COLOURS.length]!;
       const dash = DASHES[i % DASHES.length]!;
@@ -62,9 +66,11 @@ export function lineChart({ title, x, y, lines }: Chart): string {
         ...own.map((p) => [atX(p.x), atY(p.y + (p.half ?? 0))] as const),
         ...[...own].reverse().map((p) => [atX(p.x), atY(p.y - (p.half ?? 0))] as const),
       ];
+      const dashes = dash === '' ? '' : ` stroke-dasharray="${dash}"`;
+      const curve = path(own.map((p) => [atX(p.x), atY(p.y)] as const));
       return [
         ...(banded ? [`<path d="${path(band)}Z" fill="${colour}" opacity="0.12"/>`] : []),
-        `<path d="${path(own.map((p) => [atX(p.x), atY(p.y)] as const))}" fill="none" stroke="${colour}" stroke-width="1.8"${dash === '' ? '' : ` stroke-dasharray="${dash}"`}/>`,
+        `<path d="${curve}" fill="none" stroke="${colour}" stroke-width="1.8"${dashes}/>`,
         `<text x="${WIDTH - RIGHT + 6}" y="${(ends[i]! + 4).toFixed(1)}" fill="${colour}">${escape(name)}</text>`,
       ];
     }),

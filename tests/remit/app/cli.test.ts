@@ -99,7 +99,8 @@ describe('a run', () => {
     const before = readFileSync(join(runA, 'metrics.jsonl'), 'utf8');
     expect(world('--out', runA)).toMatchObject({
       code: 2,
-      stderr: `error: run: ${runA}: exists and is not empty: choose another --out, or go on with it by --resume ${runA}\n`,
+      stderr:
+        `error: run: ${runA}: exists and is not empty: choose another --out, or go on with it by --resume ${runA}\n`,
     });
     expect(readFileSync(join(runA, 'metrics.jsonl'), 'utf8')).toBe(before);
   });
@@ -199,7 +200,9 @@ describe('a run', () => {
     ).toEqual({
       code: 2,
       stdout: '',
-      stderr: `error: train: --reference ${reference}: its tokenizer is another (character): the tiny world needs its own 70 characters\n`,
+      stderr:
+        `error: train: --reference ${reference}: its tokenizer is another (character): the tiny world needs its own ` +
+        `70 characters\n`,
     });
     expect(existsSync(join(scratch, 'refused'))).toBe(false);
   });
@@ -251,7 +254,8 @@ describe('a run', () => {
     expect(outcome).toMatchObject({
       code: 0,
       stderr: expect.stringContaining(
-        'carried over as they are: tokenizer.json, tokenizer_config.json, generation_config.json\nnot carried over: LICENSE\n',
+        'carried over as they are: tokenizer.json, tokenizer_config.json, generation_config.json\nnot carried over: ' +
+        'LICENSE\n',
       ),
     });
     expect(readFileSync(join(out, 'tokenizer.json'), 'utf8')).toBe(tokenizer);
@@ -269,7 +273,9 @@ describe('a run', () => {
     expect(await inProcess(['sample', '--model', path, '--prompt', '^'])).toEqual({
       code: 4,
       stdout: '',
-      stderr: `error: checkpoint: ${path}: its checksum does not fit: the file was changed or damaged after it was written\n`,
+      stderr:
+        `error: checkpoint: ${path}: its checksum does not fit: the file was changed or damaged after it was ` +
+        `written\n`,
     });
   });
 
@@ -384,7 +390,8 @@ describe('what is wrong is one line, and an exit code', () => {
     [
       one('study', '--set', 'remit.epsilon=0.3', '--arms', 'remit.2'),
       2,
-      'study: remit.epsilon = 0.3 (flag): nothing will read it: each arm of a study has its own: choose among them with --arms, or use train',
+      'study: remit.epsilon = 0.3 (flag): nothing will read it: each arm of a study has its own: choose among them ' +
+      'with --arms, or use train',
     ],
     [
       one('study', '--seed', '3'),
@@ -394,7 +401,8 @@ describe('what is wrong is one line, and an exit code', () => {
     [
       one('train', '--rl.samples', '1'),
       2,
-      'config: rl.samples = 1, rl.advantage = rloo: compares the samples of a question: needs at least 2, or rl.advantage=reinforce',
+      'config: rl.samples = 1, rl.advantage = rloo: compares the samples of a question: needs at least 2, or ' +
+      'rl.advantage=reinforce',
     ],
     [
       one('train', 'rl', '--data', 'x.txt'),

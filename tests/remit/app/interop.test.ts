@@ -192,7 +192,8 @@ describe('config.json', () => {
       const { norm, positions, mlp, bias } = { ...small, ...given };
       expect(() => toLlamaConfig({ ...small, ...given }, none)).toThrow(
         new ConfigError(
-          `export: norm ${norm}, positions ${positions}, mlp ${mlp}, bias ${bias}: the Llama layout needs norm rms, positions rotary, mlp swiglu, bias false`,
+          `export: norm ${norm}, positions ${positions}, mlp ${mlp}, bias ${bias}: the Llama layout needs norm rms, ` +
+          'positions rotary, mlp swiglu, bias false',
         ),
       );
     },
@@ -268,7 +269,8 @@ describe('importing', () => {
     );
     expect(() => importing(folderOf(small, once))).toThrow(
       refusal(
-        ': has no tensor "lm_head.weight" [5,4]: if the head is the embedding, config.json must say "tie_word_embeddings": true',
+        ': has no tensor "lm_head.weight" [5,4]: if the head is the embedding, config.json must say ' +
+        '"tie_word_embeddings": true',
       ),
     );
   });

@@ -197,7 +197,7 @@ describe.each([
   }, 60_000);
 });
 
-test('grpo is biased, and not by a factor: dividing by the deviation weighs a question that is rarely right more than one that is half right', async () => {
+test('grpo is biased, and not by a factor: a question that is rarely right weighs more than one that is half right', async () => {
   const question = (p: number): Tree => ({
     logits: [[Math.log(p / (1 - p)), 0]],
     next: () => undefined,

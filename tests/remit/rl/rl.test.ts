@@ -105,7 +105,7 @@ describe('one update per batch', () => {
 });
 
 describe('several updates per batch', () => {
-  test('move the ratio away from 1: the last of three is clipped in places, and already away from the reference in the first batch', async () => {
+  test('move the ratio away from 1: the last of three is clipped in places, and away from the reference at once', async () => {
     const { records } = await learn(configOf(['rl.updates', '3'], ['rl.ratioClip', '0.02']));
     expect(records.some(({ clipFraction }) => clipFraction > 0)).toBe(true);
     for (const { clipFraction } of records) expect(clipFraction).toBeLessThan(1);

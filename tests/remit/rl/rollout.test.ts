@@ -68,7 +68,8 @@ describe('refused, in one line:', () => {
     [
       'prompts of unequal length',
       { question: (n: number) => ({ prompt: new Int32Array(n === 1 ? 2 : 3), reward: () => 0 }) },
-      'rollout: task.question(1): a prompt of 2 tokens, and one of 3 before it: the prompts of a batch must be of one length',
+      'rollout: task.question(1): a prompt of 2 tokens, and one of 3 before it: the prompts of a batch must be of ' +
+      'one length',
     ],
     [
       'a prompt that is a list',

@@ -152,7 +152,8 @@ describe('readText', () => {
     refusal(
       path,
       FormatError,
-      `${path}: byte 1 is NUL: is no text: a binary file, or UTF-16 without a mark, which iconv -f utf-16le -t utf-8 converts`,
+      `${path}: byte 1 is NUL: is no text: a binary file, or UTF-16 without a mark, which iconv -f utf-16le -t utf-8 ` +
+      'converts',
     );
   });
 

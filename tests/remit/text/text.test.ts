@@ -64,7 +64,8 @@ describe('a text corpus', () => {
     expect(textCorpus(positions(10), { context: 4, validation: 0.5 }, rng(1)).rows(0, 1)).toEqual(positions(5));
     expect(() => textCorpus(positions(9), { context: 4, validation: 0.5 }, rng(1))).toThrow(
       new ConfigError(
-        'data: text of 9 tokens: leaves 4 for training, and context 4 needs 5: give more text, or a context of at most 3',
+        'data: text of 9 tokens: leaves 4 for training, and context 4 needs 5: give more text, or a context of at ' +
+        'most 3',
       ),
     );
     expect(() => textCorpus(positions(1), { context: 4, validation: 0 }, rng(1))).toThrow(

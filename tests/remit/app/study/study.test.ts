@@ -85,7 +85,8 @@ test('a cell that cannot be started, when the one before it has ended, is named'
 test.each<[string[], string]>([
   [
     ['--arms', 'remit.3'],
-    'study: --arms remit.3: no such arm: there are vanilla, remit.2, remit.5, shuffled.2, sft-guided.2, kd.5, rho.6, vanilla+33%: did you mean remit.2?',
+    'study: --arms remit.3: no such arm: there are vanilla, remit.2, remit.5, shuffled.2, sft-guided.2, kd.5, rho.6, ' +
+    'vanilla+33%: did you mean remit.2?',
   ],
   [['--seeds', '3-1'], 'study: --seeds 3-1: must be like 1-8 or 1,2,5'],
   [['--seeds', 'one'], 'study: --seeds one: must be like 1-8 or 1,2,5'],
@@ -178,7 +179,9 @@ describe('a study', () => {
     expect(await inProcess([...study(whole), '--rl.steps', '3'])).toEqual({
       code: 2,
       stdout: '',
-      stderr: `error: study: ${whole}: holds a study with another configuration (rl.steps = 2 there, 3 now): choose another --out\n`,
+      stderr:
+        `error: study: ${whole}: holds a study with another configuration (rl.steps = 2 there, 3 now): choose ` +
+        `another --out\n`,
     });
   });
 
@@ -191,7 +194,9 @@ describe('a study', () => {
     const { code, stderr } = remitMini([...study(whole), '--arms', 'remit.2,kd.5', '--jobs', '1']);
     expect([code, stderr.trim().split('\n').at(-1)]).toEqual([
       1,
-      `error: study: seed-1/kd.5: ended with exit code 4: error: checkpoint: seed-1/base/checkpoints/pretrain.safetensors: its checksum does not fit: the file was changed or damaged after it was written (see ${join(whole, 'logs/seed-1-kd.5.log')})`,
+      'error: study: seed-1/kd.5: ended with exit code 4: error: checkpoint: ' +
+      'seed-1/base/checkpoints/pretrain.safetensors: its checksum does not fit: the file was changed or damaged ' +
+      `after it was written (see ${join(whole, 'logs/seed-1-kd.5.log')})`,
     ]);
   }, 60_000);
 });
