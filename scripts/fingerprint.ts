@@ -62,7 +62,17 @@ function shaderTexts({ params: names }: Kernel, program: WgslProgram<string, str
 function shaderText(program: WgslProgram<string, string>, params: Readonly<Record<string, number>>): string {
   const { substitutions = {} } = program;
   const chosen = typeof substitutions === 'function' ? substitutions(params) : substitutions;
-  return JSON.stringify([specialise(program.shader, chosen), program.constants?.(params), program.grid(params)]);
+  const text = tokens(specialise(program.shader, chosen));
+  return JSON.stringify([text, program.constants?.(params), program.grid(params)]);
+}
+
+/** A shader without what its reader alone sees: comments, line ends, a comma after the last of a list. */
+function tokens(wgsl: string): string {
+  return wgsl
+    .replaceAll(/\/\/.*|\/\*[^]*?\*\//g, '')
+    .replaceAll(/\s+/g, ' ')
+    .replaceAll(/ ?([(){},;]) ?/g, '$1')
+    .replaceAll(/,(?=[)}])/g, '');
 }
 
 /** What `train --preset short` writes with the build in dist/. */

@@ -18,7 +18,7 @@ test('every program of every kernel has a hash, the same each time', () => {
 
 test('a shader that changed by a letter, and a part that is emitted twice, are noticed', () => {
   const fill = fillKernel as unknown as Kernel;
-  const shader = { ...fill.wgsl!.shader, source: `${fill.wgsl!.shader.source} ` };
+  const shader = { ...fill.wgsl!.shader, source: `${fill.wgsl!.shader.source} alias A = f32;` };
   const changed = {
     ...fill,
     wgsl: { ...fill.wgsl!, shader },
