@@ -4,7 +4,7 @@
 // the engine's ops and tape above it.
 
 import { create, globals } from 'webgpu';
-import type { Backend, Storage } from '../engine/backend.ts';
+import type { Backend, TensorStorage } from '../engine/backend.ts';
 import { crossEntropy } from '../engine/ops/cross-entropy.ts';
 import { rng } from '../engine/rng.ts';
 import { useBackend } from '../engine/runtime.ts';
@@ -33,7 +33,7 @@ const instances = new Set<GPU>(); // Dawn's instance must outlive its devices, a
 
 interface Call {
   readonly kernel: Kernel;
-  readonly buffers: Readonly<Record<string, Storage>>;
+  readonly buffers: Readonly<Record<string, TensorStorage>>;
   readonly params: Readonly<Record<string, number>>;
 }
 

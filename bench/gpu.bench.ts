@@ -10,7 +10,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type { Storage } from '../engine/backend.ts';
+import type { TensorStorage } from '../engine/backend.ts';
 import { CpuBackend } from '../engine/cpu/backend.ts';
 import { highest } from '../engine/extremes.ts';
 import { ConfigError, DeviceError } from '../engine/errors.ts';
@@ -250,7 +250,7 @@ const normals = (n: number, seed: number): Float32Array => {
 function buffersOf(
   gpu: WebGpuBackend,
   contents: Readonly<Record<string, Float32Array | Int32Array | number>>,
-): Record<string, Storage> {
+): Record<string, TensorStorage> {
   return Object.fromEntries(
     Object.entries(contents).map(([name, content]) => {
       const length = typeof content === 'number' ? content : content.length;
@@ -266,7 +266,7 @@ function dispatching(
   gpu: WebGpuBackend,
   name: string,
   kernel: Kernel,
-  buffers: Readonly<Record<string, Storage>>,
+  buffers: Readonly<Record<string, TensorStorage>>,
   params: Numbers,
 ): Contender {
   const owner = {};

@@ -8,7 +8,7 @@
 import { appendFileSync } from 'node:fs';
 import { arch, cpus, release } from 'node:os';
 import { createRequire } from 'node:module';
-import type { Backend, Storage } from '../engine/backend.ts';
+import type { Backend, TensorStorage } from '../engine/backend.ts';
 import { CpuBackend } from '../engine/cpu/backend.ts';
 import { relaxedSimd } from '../engine/cpu/wasm/relaxed.ts';
 import { highest } from '../engine/extremes.ts';
@@ -318,7 +318,7 @@ function entry<B extends string, P extends string>(
 /** Checks a kernel's result, then times it. Throws when it differs from the reference. */
 async function measured(backend: Backend, one: Entry): Promise<Figure> {
   const { kernel, buffers, params } = one;
-  const storages: Record<string, Storage> = {};
+  const storages: Record<string, TensorStorage> = {};
   for (const [name, values] of Object.entries(buffers)) {
     storages[name] = backend.alloc(values.length, values instanceof Int32Array ? 'i32' : 'f32');
     backend.write(storages[name], values);
@@ -359,7 +359,7 @@ let last: { readonly key: string; readonly expected: Readonly<Record<string, Hos
 async function check(
   backend: Backend,
   { label, kernel, buffers, params }: Entry,
-  storages: Readonly<Record<string, Storage>>,
+  storages: Readonly<Record<string, TensorStorage>>,
 ): Promise<number> {
   if (label.startsWith('matmul') && params.M! * params.N! * params.K! > 2 ** 28) {
     return spotCheck(backend, label, buffers, params, storages.out!);
@@ -395,7 +395,7 @@ async function spotCheck(
   label: string,
   { a, b }: Readonly<Record<string, HostArray>>,
   params: Readonly<Record<string, number>>,
-  out: Storage,
+  out: TensorStorage,
 ): Promise<number> {
   const { M, N, K, transA, transB } = params as Record<'M' | 'N' | 'K' | 'transA' | 'transB', number>;
   const found = await backend.read(out);

@@ -2,13 +2,13 @@
 // same memory every time: nothing is allocated in a warm step, and nobody has to dispose of anything.
 // Read after: backend.ts. Read next: step.ts.
 
-import type { Backend, Storage } from './backend.ts';
+import type { Backend, TensorStorage } from './backend.ts';
 import type { DType } from './shape.ts';
 
 /** Storages of one size class, in the order in which they are handed out. */
 interface List {
   readonly size: number;
-  readonly storages: Storage[];
+  readonly storages: TensorStorage[];
   next: number;
 }
 
@@ -29,7 +29,7 @@ export class Arena {
     this.#poison = poison;
   }
 
-  alloc(size: number, dtype: DType): Storage {
+  alloc(size: number, dtype: DType): TensorStorage {
     const list = this.#listOf[dtype].get(size) ?? this.#find(size, dtype);
     const storage = (list.storages[list.next] ??= this.backend.alloc(list.size, dtype));
     list.next++;

@@ -5,7 +5,7 @@ import type { HostArray, Kernel } from '../kernels/kernel.ts';
 import type { DType } from './shape.ts';
 
 /** Memory for at least `size` elements. */
-export interface Storage {
+export interface TensorStorage {
   readonly size: number;
   readonly dtype: DType;
   /** The backend that handed it out, and that alone can use it; null once it was given back. */
@@ -19,21 +19,21 @@ export interface Storage {
 export interface Backend {
   readonly name: string;
   /** Fresh memory; its contents are undefined. */
-  alloc(size: number, dtype: DType): Storage;
+  alloc(size: number, dtype: DType): TensorStorage;
   /** Part of another storage, from element `offset` on. */
-  view(of: Storage, offset: number, size: number): Storage;
+  view(of: TensorStorage, offset: number, size: number): TensorStorage;
   /** Gives memory back. Using the storage afterwards, or a part of it, is an error. */
-  free(storage: Storage): void;
+  free(storage: TensorStorage): void;
   /** Copies from the host into the first data.length elements. */
-  write(to: Storage, data: ArrayLike<number>): void;
+  write(to: TensorStorage, data: ArrayLike<number>): void;
   /** Runs a kernel. Work is ordered: a later dispatch sees what an earlier one wrote. */
   dispatch<B extends string, P extends string>(
     kernel: Kernel<B, P>,
-    buffers: Readonly<Record<B, Storage>>,
+    buffers: Readonly<Record<B, TensorStorage>>,
     params: Readonly<Record<P, number>>,
   ): void;
   /** Copies to the host, as of now: the only verb that waits for a device. */
-  read(from: Storage): Promise<HostArray>;
+  read(from: TensorStorage): Promise<HostArray>;
   /**
    * What follows belongs to a call of this step, up to endStep(): a backend may reuse what it prepared for the step's
    * last call.

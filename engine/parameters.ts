@@ -5,7 +5,7 @@
 // Read after: tensor.ts. Read next: nn/linear.ts, optim/adamw.ts.
 
 import { copyKernel, fillKernel } from '../kernels/copy/copy.ts';
-import type { Storage } from './backend.ts';
+import type { TensorStorage } from './backend.ts';
 import { describe } from './describe.ts';
 import { ConfigError, FormatError, ShapeError, StepError } from './errors.ts';
 import { anything, checkArguments, checkOptions, instance, optional, real, such, text, type Rules } from './options.ts';
@@ -39,8 +39,8 @@ export interface Parameter {
 }
 
 export interface FlatBuffers {
-  readonly values: Storage;
-  readonly gradients: Storage;
+  readonly values: TensorStorage;
+  readonly gradients: TensorStorage;
   /** Elements in each, alignment gaps included (they stay 0). */
   readonly size: number;
   /** The first `decayed` elements are matrices, which weight decay shrinks; the rest are gains and biases. */
@@ -142,7 +142,7 @@ export class Parameters {
     this.clearGradients();
     backend().write(values, rng ? this.#initial(size, rng) : new Float64Array(size));
     for (const slot of this.#slots) {
-      const part = (of: Storage): Storage => backend().view(of, slot.offset, sizeOf(slot.shape));
+      const part = (of: TensorStorage): TensorStorage => backend().view(of, slot.offset, sizeOf(slot.shape));
       const gradient = new Tensor({ shape: slot.shape, dtype: 'f32', storage: part(gradients), arena: null });
       slot.tensor = new Tensor({
         shape: slot.shape,
@@ -180,7 +180,7 @@ export class Parameters {
   }
 
   /** Host copies, by name, of the values or of another buffer laid out like them. */
-  async toHost(of: Storage = this.flat.values): Promise<Map<string, { shape: Shape; data: Float32Array }>> {
+  async toHost(of: TensorStorage = this.flat.values): Promise<Map<string, { shape: Shape; data: Float32Array }>> {
     const all = await backend().read(of);
     return new Map(
       [...this.#placed()].map(({ part: { name, shape }, offset }) => [
@@ -199,7 +199,7 @@ export class Parameters {
    * Replaces all values, or all of another buffer laid out like them. Throws FormatError, naming `where`, unless
    * exactly the declared names come with their shapes.
    */
-  load(tensors: ReadonlyMap<string, HostTensor>, where: string, into: Storage = this.flat.values): void {
+  load(tensors: ReadonlyMap<string, HostTensor>, where: string, into: TensorStorage = this.flat.values): void {
     checkArguments('load', arguments, {
       tensors: such('a Map of tensors by name', isMap),
       where: text,

@@ -3,7 +3,7 @@
 // Read after: backend.ts, arena.ts. Read next: tensor.ts, step.ts.
 
 import type { Arena } from './arena.ts';
-import type { Backend, Storage } from './backend.ts';
+import type { Backend, TensorStorage } from './backend.ts';
 import { DeviceError, StepError } from './errors.ts';
 import { callable, checkArguments } from './options.ts';
 import { Scope } from './scope.ts';
@@ -62,7 +62,7 @@ export function noGrad<T>(body: () => T): T {
 }
 
 /** Memory for a result: owned by the running step, or by whoever holds it when there is none. */
-export function allocate(shape: Shape, dtype: DType): Storage {
+export function allocate(shape: Shape, dtype: DType): TensorStorage {
   return (current.arena ?? backend()).alloc(sizeOf(shape), dtype);
 }
 

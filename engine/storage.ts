@@ -2,13 +2,13 @@
 // asks before it touches one. The checks happen once per storage of a call, never per element.
 // Read after: backend.ts. Read next: cpu/memory.ts, webgpu/backend.ts.
 
-import type { Backend, Storage } from './backend.ts';
+import type { Backend, TensorStorage } from './backend.ts';
 import { describe } from './describe.ts';
 import { DeviceError, ShapeError, StepError } from './errors.ts';
 import { dtypes, type DType } from './shape.ts';
 
 /** A storage that knows its owner. A part belongs to whom the whole belongs to, and keeps it from being recycled. */
-export class OwnedStorage implements Storage {
+export class OwnedStorage implements TensorStorage {
   readonly size: number;
   readonly dtype: DType;
   readonly parent: OwnedStorage | null;
@@ -44,12 +44,12 @@ export function checkRequest(backend: Backend, size: number, dtype: DType): void
 }
 
 /** Throws unless a storage is the backend's own. `where` names the use: `add: a`. */
-export function checkOwner(backend: Backend, storage: Storage, where: string): void {
+export function checkOwner(backend: Backend, storage: TensorStorage, where: string): void {
   if (storage?.owner !== backend) refuse(backend, storage, where);
 }
 
 /** Throws unless `size` elements from `offset` on are part of a storage of the backend's own. */
-export function checkPart(backend: Backend, of: Storage, offset: number, size: number): void {
+export function checkPart(backend: Backend, of: TensorStorage, offset: number, size: number): void {
   checkOwner(backend, of, 'view');
   checkRequest(backend, size, of.dtype);
   if (!Number.isSafeInteger(offset) || offset < 0 || offset + size > of.size) {
@@ -58,7 +58,7 @@ export function checkPart(backend: Backend, of: Storage, offset: number, size: n
 }
 
 /** Throws unless data fit into a storage of the backend's own. */
-export function checkWrite(backend: Backend, to: Storage, data: ArrayLike<number>): void {
+export function checkWrite(backend: Backend, to: TensorStorage, data: ArrayLike<number>): void {
   checkOwner(backend, to, 'write');
   if (!(data?.length <= to.size)) {
     throw new ShapeError(`write: ${data?.length} values: the memory has ${to.size} elements`);
@@ -66,7 +66,7 @@ export function checkWrite(backend: Backend, to: Storage, data: ArrayLike<number
 }
 
 /** Throws unless a storage can be given back: the backend's own, whole, and not given back before. */
-export function checkFree(backend: Backend, storage: Storage): void {
+export function checkFree(backend: Backend, storage: TensorStorage): void {
   checkOwner(backend, storage, 'free');
   if (storage instanceof OwnedStorage && storage.parent) {
     throw new StepError('free: a part of other memory: give back the whole');
@@ -74,7 +74,7 @@ export function checkFree(backend: Backend, storage: Storage): void {
 }
 
 /** Says what is wrong with a storage that is not the backend's own. */
-export function refuse(backend: Backend, storage: Storage | undefined, where: string): never {
+export function refuse(backend: Backend, storage: TensorStorage | undefined, where: string): never {
   const owner = storage?.owner;
   if (owner === undefined) throw new ShapeError(`${where}: ${describe(storage)}: must be the memory of a tensor`);
   if (owner === null) throw new StepError(`${where}: its memory was given back: make it again, or free it later`);

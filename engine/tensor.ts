@@ -4,7 +4,7 @@
 
 import type { HostArray } from '../kernels/kernel.ts';
 import type { Arena } from './arena.ts';
-import type { Storage } from './backend.ts';
+import type { TensorStorage } from './backend.ts';
 import { describe } from './describe.ts';
 import { ShapeError, StepError } from './errors.ts';
 import { fromHost, type Numbers } from './host.ts';
@@ -14,7 +14,7 @@ import { dtypes, rangeOf, show, sizeOf, type DType, type Range, type Shape, type
 import type { TapeNode } from './tape.ts';
 
 export interface TensorOptions extends Spec {
-  readonly storage: Storage;
+  readonly storage: TensorStorage;
   readonly needsGrad?: boolean;
   readonly node?: TapeNode | null;
   /** Where backward() adds this leaf's gradient: a slot of the flat gradient buffer. */
@@ -33,7 +33,7 @@ export class Tensor implements Spec {
   readonly node: TapeNode | null;
   readonly gradient: Tensor | null;
   readonly arena: Arena | null;
-  readonly #storage: Storage;
+  readonly #storage: TensorStorage;
   readonly #born: number;
 
   /**
@@ -63,7 +63,7 @@ export class Tensor implements Spec {
   }
 
   /** The memory. Throws StepError when the step that owned it has begun again. */
-  get storage(): Storage {
+  get storage(): TensorStorage {
     if (this.arena && this.arena.generation !== this.#born) {
       throw new StepError(
         `step: tensor ${show(this.shape)} made in call ${this.#born} used in call ${this.arena.generation}: ` +

@@ -4,7 +4,7 @@
 
 import { adamwKernel, biasCorrectionKernel, gradientNormKernel } from '../kernels/optim/adamw.ts';
 import { fillKernel } from '../kernels/copy/copy.ts';
-import type { Storage } from '../engine/backend.ts';
+import type { TensorStorage } from '../engine/backend.ts';
 import {
   anything, checkArguments, checkOptions, instance, optional, real, whole, type Rules,
 } from '../engine/options.ts';
@@ -45,10 +45,10 @@ export class AdamW {
    * Running means of the gradients and of their squares, laid out like the parameters: Parameters.toHost() and load()
    * take them out and bring them back.
    */
-  readonly moments: { readonly m: Storage; readonly v: Storage };
+  readonly moments: { readonly m: TensorStorage; readonly v: TensorStorage };
   readonly #parameters: Parameters;
   /** How many updates were left out, [1]: on the device, which alone knows in time. */
-  readonly #skipped: Storage;
+  readonly #skipped: TensorStorage;
 
   /** Throws ConfigError for an option that is unknown or out of its range. */
   constructor(parameters: Parameters, options?: Partial<AdamWOptions>) {

@@ -4,7 +4,7 @@
 
 import type { HostArray, Kernel } from '../../kernels/kernel.ts';
 import { kernelsWithWasm } from '../../kernels/index.ts';
-import type { Backend, Storage } from '../backend.ts';
+import type { Backend, TensorStorage } from '../backend.ts';
 import type { DType } from '../shape.ts';
 import { checkValue } from '../options.ts';
 import { checkFree, checkOwner, checkPart, checkRequest, checkWrite, OwnedStorage, refuse } from '../storage.ts';
@@ -34,7 +34,7 @@ export interface KernelCalls {
 }
 
 /** What a storage of this backend is: host memory, with an address when it lies in the shared WASM memory. */
-interface CpuStorage extends Storage {
+interface CpuStorage extends TensorStorage {
   readonly data: HostArray;
   readonly address?: number;
 }
@@ -82,27 +82,27 @@ export class CpuBackend implements Backend {
     );
   }
 
-  view(of: Storage, offset: number, size: number): CpuStorage {
+  view(of: TensorStorage, offset: number, size: number): CpuStorage {
     checkPart(this, of, offset, size);
     if (this.#heap) return this.#heap.part(of as Block, offset, size);
     const whole = of as HostStorage;
     return new HostStorage(this, whole.dtype, whole.data.subarray(offset, offset + size), whole);
   }
 
-  free(storage: Storage): void {
+  free(storage: TensorStorage): void {
     checkFree(this, storage);
     if (this.#heap) this.#heap.free(storage as Block);
     else (storage as HostStorage).disown();
   }
 
-  write(to: Storage, data: ArrayLike<number>): void {
+  write(to: TensorStorage, data: ArrayLike<number>): void {
     checkWrite(this, to, data);
     (to as CpuStorage).data.set(data);
   }
 
   dispatch<B extends string, P extends string>(
     kernel: Kernel<B, P>,
-    buffers: Readonly<Record<B, Storage>>,
+    buffers: Readonly<Record<B, TensorStorage>>,
     params: Readonly<Record<P, number>>,
   ): void {
     const program = this.#programs.get(kernel as unknown as Kernel);
@@ -111,7 +111,7 @@ export class CpuBackend implements Backend {
     this.#count(kernel.name, program ? 'wasm' : 'reference');
   }
 
-  async read(from: Storage): Promise<HostArray> {
+  async read(from: TensorStorage): Promise<HostArray> {
     checkOwner(this, from, 'read');
     return (from as CpuStorage).data.slice(); // of shared memory, slice() makes an unshared copy
   }
@@ -169,7 +169,7 @@ export class CpuBackend implements Backend {
   /** The same record with each storage replaced by what a program wants of it. */
   #pick<B extends string, T>(
     kernel: Kernel<B>,
-    buffers: Readonly<Record<B, Storage>>,
+    buffers: Readonly<Record<B, TensorStorage>>,
     of: (storage: CpuStorage) => T,
   ): Record<B, T> {
     const picked = {} as Record<B, T>;

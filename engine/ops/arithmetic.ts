@@ -97,9 +97,9 @@ export const clamp: Op<readonly [x: Tensor], { readonly low: number; readonly hi
   },
 });
 
-type Partial = (g: Tensor, a: Tensor, b: Tensor) => Tensor;
+type PartialGradient = (g: Tensor, a: Tensor, b: Tensor) => Tensor;
 
-function binaryOp(name: BinaryName, da: Partial, db: Partial, right = normal): Binary {
+function binaryOp(name: BinaryName, da: PartialGradient, db: PartialGradient, right = normal): Binary {
   return defineOp({
     name,
     takes: { a: 'f32', b: 'f32' },

@@ -4,7 +4,7 @@
 
 import type { HostArray, Kernel } from '../../kernels/kernel.ts';
 import type { WgslProgram } from '../../kernels/wgsl.ts';
-import type { Backend, Storage } from '../backend.ts';
+import type { Backend, TensorStorage } from '../backend.ts';
 import { DeviceError } from '../errors.ts';
 import { Forgotten } from '../forgotten.ts';
 import type { DType } from '../shape.ts';
@@ -155,7 +155,7 @@ export class WebGpuBackend implements Backend {
     return storage;
   }
 
-  view(of: Storage, offset: number, size: number): GpuStorage {
+  view(of: TensorStorage, offset: number, size: number): GpuStorage {
     checkPart(this, of, offset, size);
     const parent = of as GpuStorage;
     const { buffer } = parent.binding;
@@ -166,13 +166,13 @@ export class WebGpuBackend implements Backend {
     return new GpuStorage(this, buffer, at, size, parent.dtype, parent);
   }
 
-  free(storage: Storage): void {
+  free(storage: TensorStorage): void {
     checkFree(this, storage);
     (storage as GpuStorage).disown();
     this.#forgotten.release(storage);
   }
 
-  write(to: Storage, data: ArrayLike<number>): void {
+  write(to: TensorStorage, data: ArrayLike<number>): void {
     this.#check();
     checkWrite(this, to, data);
     const {
@@ -188,7 +188,7 @@ export class WebGpuBackend implements Backend {
 
   dispatch<B extends string, P extends string>(
     kernel: Kernel<B, P>,
-    buffers: Readonly<Record<B, Storage>>,
+    buffers: Readonly<Record<B, TensorStorage>>,
     params: Readonly<Record<P, number>>,
   ): void {
     this.#check();
@@ -202,7 +202,7 @@ export class WebGpuBackend implements Backend {
     this.#recorder.add(this.#pipelines.get(program, params), bindings, pack(program, params), program.grid(params));
   }
 
-  async read(from: Storage): Promise<HostArray> {
+  async read(from: TensorStorage): Promise<HostArray> {
     this.#check();
     checkOwner(this, from, 'read');
     const {

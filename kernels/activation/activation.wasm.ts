@@ -1,7 +1,7 @@
 // The nonlinearities for the CPU, in WASM SIMD. Read after: activation.ts, ../wasm/program.ts.
 
 import { i32, type Expr } from '../wasm/instructions.ts';
-import { overFloats, type Lanes, type Number } from '../wasm/lanes.ts';
+import { overFloats, type Lanes, type LaneType } from '../wasm/lanes.ts';
 import { elementwise, program } from '../wasm/program.ts';
 
 export const swigluWasm = program({ buffers: ['gateUp', 'out'], counts: ['rows', 'F'] }, {
@@ -54,7 +54,7 @@ export const swigluBackwardWasm = program({ buffers: ['gateUp', 'dOut', 'dGateUp
 });
 
 /** 2u / x, given x²: 2u = x (c + c k x²), as in activation.ts. */
-function slope<T extends Number>(lanes: Lanes<T>, square: Expr<T>, twiceRoot: number, cube: number): Expr<T> {
+function slope<T extends LaneType>(lanes: Lanes<T>, square: Expr<T>, twiceRoot: number, cube: number): Expr<T> {
   return lanes.madd(square, lanes.of(twiceRoot * cube), lanes.of(twiceRoot));
 }
 

@@ -1,10 +1,9 @@
 // Moving elements on the CPU, in WASM SIMD. Read after: copy.ts, ../wasm/program.ts.
 
-import { f32, i32, type Expr, type Local } from '../wasm/instructions.ts';
+import { f32, i32, type Expr, type Int } from '../wasm/instructions.ts';
 import { overFloats } from '../wasm/lanes.ts';
 import { elementwise, program } from '../wasm/program.ts';
 
-type Int = Local<'i32'>;
 
 export const fillWasm = elementwise({
   name: 'fill', buffers: ['out'], floats: ['value'], cost: 1,

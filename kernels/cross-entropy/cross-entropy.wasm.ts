@@ -2,13 +2,12 @@
 // ../wasm/program.ts.
 
 import type { FunctionBuilder } from '../wasm/assembler.ts';
-import { f32, i32, v128, type Expr, type Local } from '../wasm/instructions.ts';
+import { f32, i32, v128, type Expr, type Int, type Local } from '../wasm/instructions.ts';
 import { largestOf, overFloats } from '../wasm/lanes.ts';
 import { log } from '../wasm/math.ts';
 import { program } from '../wasm/program.ts';
 import { sumOfRow } from '../reduce/long-sum.wasm.ts';
 
-type Int = Local<'i32'>;
 
 /**
  * Runs `body` for each row, with the row's number, its place in a [rows,V] buffer and in one [rows], both to be added

@@ -1,14 +1,14 @@
 // Functions of one and of two numbers for the CPU, in WASM SIMD. Read after: elementwise.ts, ../wasm/program.ts.
 
-import { f32, i32, type Expr, type Local } from '../wasm/instructions.ts';
-import { overFloats, type Lanes, type Number } from '../wasm/lanes.ts';
+import { f32, i32, type Expr, type Int } from '../wasm/instructions.ts';
+import { overFloats, type Lanes, type LaneType } from '../wasm/lanes.ts';
 import { elementwise, program } from '../wasm/program.ts';
 
 /** A function of two numbers, over the operations that vectors and single floats share. */
-export type BinaryLanes = <T extends Number>(lanes: Lanes<T>, a: Expr<T>, b: Expr<T>) => Expr<T>;
+export type BinaryLanes = <T extends LaneType>(lanes: Lanes<T>, a: Expr<T>, b: Expr<T>) => Expr<T>;
 /** The same of one; a derivative is given the input x and the result y. */
-export type UnaryLanes = <T extends Number>(lanes: Lanes<T>, x: Expr<T>) => Expr<T>;
-export type DerivativeLanes = <T extends Number>(lanes: Lanes<T>, x: Expr<T>, y: Expr<T>) => Expr<T>;
+export type UnaryLanes = <T extends LaneType>(lanes: Lanes<T>, x: Expr<T>) => Expr<T>;
+export type DerivativeLanes = <T extends LaneType>(lanes: Lanes<T>, x: Expr<T>, y: Expr<T>) => Expr<T>;
 
 const BLOCK = 1024; // floats: what a thread does at a time of a long row
 
@@ -70,7 +70,6 @@ export function binaryWasm(name: string, of: BinaryLanes) {
   );
 }
 
-type Int = Local<'i32'>;
 
 /** out = f(x). */
 export function unaryWasm(name: string, of: UnaryLanes) {

@@ -5,7 +5,7 @@ import type { FunctionBuilder, WasmModule } from '../wasm/assembler.ts';
 import {
   at, f32, i32, lower, upper, v128, type Expr, type Float, type Int, type Vector,
 } from '../wasm/instructions.ts';
-import { pairs, vectors, widest, type Lanes, type Number } from '../wasm/lanes.ts';
+import { pairs, vectors, widest, type Lanes, type LaneType } from '../wasm/lanes.ts';
 
 const AT_ONCE = 4; // vectors or pairs of columns, or rows of B, that go along k together
 
@@ -30,7 +30,7 @@ export function rowTimesColumns(module: WasmModule) {
         });
       };
       /** `count` vectors of columns at a time, while there are as many. */
-      const columns = <T extends Number>(lanes: Lanes<T>, count: number): void => {
+      const columns = <T extends LaneType>(lanes: Lanes<T>, count: number): void => {
         const bytes = 4 * lanes.floats;
         f.while(i32.ge(N, i32.add(j, count * lanes.floats)), () => {
           const sums = f.locals(lanes.type, count);
@@ -66,7 +66,7 @@ export function rowTimesRows(module: WasmModule) {
     const pb = f.locals('i32', AT_ONCE);
     const bytes = f.keep(i32.mul(K, 4));
     /** Along k while there are as many: into the sums of the rows. */
-    const along = <T extends Number>(
+    const along = <T extends LaneType>(
       lanes: Lanes<T>,
       rows: readonly Int[],
       addTo: (r: number, product: (sum: Expr<T>) => Expr<T>) => void,

@@ -3,15 +3,14 @@
 // after: norm.ts, ../wasm/program.ts.
 
 import type { FunctionBuilder } from '../wasm/assembler.ts';
-import { f32, i32, type Expr, type Local } from '../wasm/instructions.ts';
-import { overFloats, type Lanes, type Number } from '../wasm/lanes.ts';
+import { f32, i32, type Expr, type Int, type Local } from '../wasm/instructions.ts';
+import { overFloats, type Lanes, type LaneType } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
 import { MANY, sumOfRow, sumsOfRow } from '../reduce/long-sum.wasm.ts';
 
 const GROUP = 32; // rows per partial sum: a constant, so that sums do not depend on the threads
 const COLUMNS = 16; // floats that are added up at a time: a cache line
 
-type Int = Local<'i32'>;
 
 /** Runs `body` for each row; pointers to rows of C floats, and to one float per row, move on with it. */
 function overRows(
@@ -45,7 +44,7 @@ function ofLargeNumbers(
   f: FunctionBuilder,
   scale: Local<'f32'>,
   C: Int,
-  number: <T extends Number>(lanes: Lanes<T>, at: Local<'i32'>) => Expr<T>,
+  number: <T extends LaneType>(lanes: Lanes<T>, at: Local<'i32'>) => Expr<T>,
 ): void {
   f.if(f32.eq(scale, f32.zero), () => {
     const square = sumOfRow(f, C, (lanes, at) => {

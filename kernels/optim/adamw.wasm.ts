@@ -2,7 +2,7 @@
 
 import type { FunctionBuilder } from '../wasm/assembler.ts';
 import { f32, i32, type Expr, type Local } from '../wasm/instructions.ts';
-import { overFloats, sumOver, type Lanes, type Number } from '../wasm/lanes.ts';
+import { overFloats, sumOver, type Lanes, type LaneType } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
 import { chain, longSum } from '../reduce/long-sum.wasm.ts';
 
@@ -90,7 +90,7 @@ export const adamwWasm = program(
       const stepSize = f.keep(f32.div(rate, f32.load(correction)));
       const root = f.keep(f32.div(one, f32.sqrt(f32.load(correction, 4))));
       const shrink = f.keep(f32.sub(one, f32.mul(rate, weightDecay)));
-      const update = (at: Local<'i32'>, lanes: Lanes<Number>, kept: Local<'f32'>): void => {
+      const update = (at: Local<'i32'>, lanes: Lanes<LaneType>, kept: Local<'f32'>): void => {
         const g = lanes.keep(lanes.mul(lanes.load(i32.add(gradients, at)), lanes.splat(clip)));
         const mean = lanes.keep(
           lanes.madd(lanes.splat(beta1), lanes.load(i32.add(m, at)), lanes.mul(lanes.splat(rest1), g)),
@@ -117,7 +117,7 @@ export const adamwWasm = program(
         const place = f.local('i32');
         overFloats(f, count, (lanes, at) => {
           f.set(place, i32.add(offset, at));
-          update(place, lanes as Lanes<Number>, kept);
+          update(place, lanes as Lanes<LaneType>, kept);
         });
       };
       f.if(f32.gt(clip, f32.zero), () =>

@@ -3,13 +3,11 @@
 // multiple of four, which changes no maximum. Read after: random.ts, threefry.ts, ../wasm/program.ts.
 
 import type { FunctionBuilder } from '../wasm/assembler.ts';
-import { f32, i32, i32x4, v128, type Expr, type Local } from '../wasm/instructions.ts';
+import { f32, i32, i32x4, v128, type Expr, type Int, type Local, type Vector } from '../wasm/instructions.ts';
 import { log, logOnePlus } from '../wasm/math.ts';
 import { program } from '../wasm/program.ts';
 import { GROUPS, PARITY, rotationsOf } from './threefry.ts';
 
-type Int = Local<'i32'>;
-type Vector = Local<'v128'>;
 
 const SIGN = -0x80000000;
 

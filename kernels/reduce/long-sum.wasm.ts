@@ -4,11 +4,11 @@
 
 import type { FunctionBuilder } from '../wasm/assembler.ts';
 import { f32, i32, type Expr, type Local } from '../wasm/instructions.ts';
-import { sumOver, sumsOver, type Lanes, type Number } from '../wasm/lanes.ts';
+import { sumOver, sumsOver, type Lanes, type LaneType } from '../wasm/lanes.ts';
 
-type Term = <T extends Number>(lanes: Lanes<T>, at: Local<'i32'>) => Expr<T>;
+type Term = <T extends LaneType>(lanes: Lanes<T>, at: Local<'i32'>) => Expr<T>;
 
-type Terms = <T extends Number>(lanes: Lanes<T>, at: Local<'i32'>) => readonly Expr<T>[];
+type Terms = <T extends LaneType>(lanes: Lanes<T>, at: Local<'i32'>) => readonly Expr<T>[];
 
 /** Sums of one level that make one of the next. */
 export const MANY = 512;

@@ -3,7 +3,7 @@
 // long-sum.wasm.ts.
 
 import { at, f32, i32, type Expr, type Local } from '../wasm/instructions.ts';
-import { singles, vectors, widest, type Lanes, type Number } from '../wasm/lanes.ts';
+import { singles, vectors, widest, type Lanes, type LaneType } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
 import { longSum, MANY } from './long-sum.wasm.ts';
 
@@ -30,7 +30,7 @@ export const sumWasm = program({ buffers: ['x', 'out'], counts: ['outer', 'lengt
       f.set(column, i32.mul(i32.rem(unit, blocks), COLUMNS));
       f.set(left, i32.min(i32.sub(inner, column), COLUMNS));
       /** The next `count` vectors of columns, or single ones: rows, in blocks, in blocks of blocks. */
-      const down = <T extends Number>(lanes: Lanes<T>, count: number) => (): void => {
+      const down = <T extends LaneType>(lanes: Lanes<T>, count: number) => (): void => {
         const level = (): Local<T>[] => f.locals(lanes.type, count);
         const [rows, some, all] = [level(), level(), level()];
         const clear = (sums: readonly Local<T>[]): void => sums.forEach((sum) => f.set(sum, lanes.zero as never));

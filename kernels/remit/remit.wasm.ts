@@ -2,16 +2,15 @@
 // selection everything. Read after: token-weights.ts, policy-loss.ts, keep-largest.ts, ../wasm/program.ts.
 
 import type { FunctionBuilder } from '../wasm/assembler.ts';
-import { f32, i32, type Expr, type Local } from '../wasm/instructions.ts';
-import { overFloats, sumOver, type Lanes, type Number } from '../wasm/lanes.ts';
+import { f32, i32, type Expr, type Int, type Local } from '../wasm/instructions.ts';
+import { overFloats, sumOver, type Lanes, type LaneType } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
 import { kthLargest } from '../random/sample.wasm.ts';
 
-type Int = Local<'i32'>;
-type Term = <T extends Number>(lanes: Lanes<T>, at: Local<'i32'>) => Expr<T>;
+type Term = <T extends LaneType>(lanes: Lanes<T>, at: Local<'i32'>) => Expr<T>;
 
 /** x where the target at `address` is counted, else 0. */
-function counted<T extends Number>(lanes: Lanes<T>, address: Expr<'i32'>, x: Expr<T>): Expr<T> {
+function counted<T extends LaneType>(lanes: Lanes<T>, address: Expr<'i32'>, x: Expr<T>): Expr<T> {
   return lanes.whereAtLeast(lanes.loadIntegers(address), lanes.zero, x, lanes.zero);
 }
 
@@ -125,7 +124,7 @@ export const tokenWeightsBackwardWasm = program(
 const MOST = 80; // of an exponent, as in policy-loss.ts
 
 /** exp(d) - d - 1, which cancels where d is small: by its series there. */
-function k3Of<T extends Number>(lanes: Lanes<T>, d: Local<T>): Expr<T> {
+function k3Of<T extends LaneType>(lanes: Lanes<T>, d: Local<T>): Expr<T> {
   const series = [1 / 2, 1 / 6, 1 / 24, 1 / 120, 1 / 720, 1 / 5040].reduceRight<Expr<T>>(
     (sum, c) => lanes.madd(sum, d, lanes.of(c)),
     lanes.zero,

@@ -9,12 +9,12 @@ import {
 } from './instructions.ts';
 import { exp, log } from './math.ts';
 
-export type Number = 'f32' | 'v128' | 'pair';
+export type LaneType = 'f32' | 'v128' | 'pair';
 /** What a program for many floats is made of: pairs in a wide module, else vectors. */
 export type Wide = 'v128' | 'pair';
 
 /** The operations that single floats, vectors and pairs share. */
-export interface Lanes<T extends Number> {
+export interface Lanes<T extends LaneType> {
   readonly type: T;
   /** How many floats: 1, 4 or 8. */
   readonly floats: number;
@@ -51,9 +51,9 @@ export interface Lanes<T extends Number> {
   keep(x: Expr<T>): Local<T>;
 }
 
-type Body = <T extends Number>(lanes: Lanes<T>, at: Int) => void;
-type Term = <T extends Number>(lanes: Lanes<T>, at: Int) => Expr<T>;
-type Terms = <T extends Number>(lanes: Lanes<T>, at: Int) => readonly Expr<T>[];
+type Body = <T extends LaneType>(lanes: Lanes<T>, at: Int) => void;
+type Term = <T extends LaneType>(lanes: Lanes<T>, at: Int) => Expr<T>;
+type Terms = <T extends LaneType>(lanes: Lanes<T>, at: Int) => readonly Expr<T>[];
 
 /**
  * For n floats: `body` for as many at a time as there are. It gets the operations and the byte offset of its place, to
@@ -67,7 +67,7 @@ export function overFloats(f: FunctionBuilder, n: Expr<'i32'>, body: Body): void
   whileThereAre(f, place, end, singles(f), body);
 }
 
-function whileThereAre<T extends Number>(
+function whileThereAre<T extends LaneType>(
   f: FunctionBuilder,
   place: Int,
   end: Int,
@@ -106,11 +106,11 @@ export function largestOf(f: FunctionBuilder, n: Expr<'i32'>, least: number, ter
 
 function reduce(
   f: FunctionBuilder, first: I32, n: Expr<'i32'>, initial: readonly number[], terms: Terms,
-  join: <T extends Number>(lanes: Lanes<T>, a: Expr<T>, b: Expr<T>) => Expr<T>, across: (v: Vector) => Expr<'f32'>,
+  join: <T extends LaneType>(lanes: Lanes<T>, a: Expr<T>, b: Expr<T>) => Expr<T>, across: (v: Vector) => Expr<'f32'>,
 ): Float[] {
   const place = f.keep(i32.mul(first, 4));
   const end = f.keep(i32.mul(n, 4));
-  const addTo = <T extends Number>(totals: readonly Local<T>[]) => (lanes: Lanes<T>, at: Int): void => {
+  const addTo = <T extends LaneType>(totals: readonly Local<T>[]) => (lanes: Lanes<T>, at: Int): void => {
     const found = terms(lanes, at);
     totals.forEach((total, i) => f.set(total, join(lanes, total, found[i]!) as never));
   };

@@ -7,10 +7,10 @@
 
 import type { FunctionBuilder } from './assembler.ts';
 import { f32, i32, type Expr, type Int, type Local } from './instructions.ts';
-import { overFloats, type Lanes, type Number } from './lanes.ts';
+import { overFloats, type Lanes, type LaneType } from './lanes.ts';
 
 /** Which units to do, and memory to do it with. */
-export interface Range {
+export interface UnitRange {
   readonly first: Local<'i32'>;
   readonly last: Local<'i32'>;
   /** Address of `Part.scratch` bytes of this thread. */
@@ -42,7 +42,7 @@ export interface Part<B extends string, N extends string, F extends string, D ex
   emit(
     f: FunctionBuilder,
     args: Readonly<Record<B | N | D, Local<'i32'>> & Record<F, Local<'f32'>>>,
-    range: Range,
+    range: UnitRange,
   ): void;
 }
 
@@ -66,7 +66,7 @@ export interface WasmPart<P extends string> {
    * The function's body: `args` is the address of the arguments: buffers, counts, derived, floats, then the shared
    * memory.
    */
-  emit(f: FunctionBuilder, args: Local<'i32'>, range: Omit<Range, 'shared'>): void;
+  emit(f: FunctionBuilder, args: Local<'i32'>, range: Omit<UnitRange, 'shared'>): void;
 }
 
 /** Arrays that lie one behind the other in scratch memory: name -> the derived number that is its size in bytes. */
@@ -142,7 +142,7 @@ export function elementwise<const B extends string, const F extends string = nev
   readonly floats?: readonly F[];
   /** Of four floats. */
   readonly cost: number;
-  body<T extends Number>(
+  body<T extends LaneType>(
     f: FunctionBuilder,
     lanes: Lanes<T>,
     places: Readonly<Record<B, Expr<'i32'>>>,

@@ -2,10 +2,9 @@ import { expect, test } from 'vitest';
 import fc from 'fast-check';
 import { relaxedSimd } from '../../engine/cpu/wasm/relaxed.ts';
 import { WasmModule, type FunctionBuilder } from '../../kernels/wasm/assembler.ts';
-import { f32, i32, i32x4, signed, unsigned, v128, type Local } from '../../kernels/wasm/instructions.ts';
+import { f32, i32, i32x4, signed, unsigned, v128, type Int } from '../../kernels/wasm/instructions.ts';
 import { exp, log } from '../../kernels/wasm/math.ts';
 
-type Int = Local<'i32'>;
 
 /** Runs one function (p, n) on a memory of one page, whose floats it may read and write. */
 function runOn(

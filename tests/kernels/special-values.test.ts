@@ -3,7 +3,7 @@
 // tables below, by name, and in docs/not-a-number.md.
 
 import { afterAll, describe, expect, test } from 'vitest';
-import type { Backend, Storage } from '../../engine/backend.ts';
+import type { Backend, TensorStorage } from '../../engine/backend.ts';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import { kernels } from '../../kernels/index.ts';
 import type { HostArray } from '../../kernels/kernel.ts';
@@ -104,8 +104,8 @@ type Started = () => Promise<Record<string, HostArray>>;
 
 /** Dispatches a case; what it returns reads all its buffers, each with its guard, and frees them. */
 function start(backend: Backend, { kernel, buffers, params }: SpecialCase): Started {
-  const inside: Record<string, Storage> = {};
-  const storages = Object.entries(buffers).map(([name, values]): [string, Storage] => {
+  const inside: Record<string, TensorStorage> = {};
+  const storages = Object.entries(buffers).map(([name, values]): [string, TensorStorage] => {
     const guarded = new (values.constructor as Float32ArrayConstructor)(GUARD + values.length + GUARD).fill(MARK);
     guarded.set(values, GUARD);
     const storage = backend.alloc(

@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
-import type { Storage } from '../../engine/backend.ts';
+import type { TensorStorage } from '../../engine/backend.ts';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import { Heap, type Block } from '../../engine/cpu/memory.ts';
 import { startWorkers } from '../../engine/cpu/threads.ts';
@@ -269,7 +269,7 @@ describe('matmul', () => {
     [130, 7, 260],
   ])('agrees at %i x %i x %i in every layout', (M, N, K) => {
     for (const transA of [0, 1]) {
-      for (const transB of [0, 1])
+      for (const transB of [0, 1]) {
         for (const accumulate of [0, 1])
           for (const [addBias, addResidual] of [
             [0, 0],
@@ -279,16 +279,18 @@ describe('matmul', () => {
           ]) {
             expect(matmul(M, N, K, { transA, transB, accumulate, addBias, addResidual })).toBeLessThan(1e-6 * (K + 8));
           }
+      }
     }
   });
 
   test('a sum of no products is 0, and adds nothing', () => {
     for (const M of [2, 9]) {
-      for (const transA of [0, 1])
+      for (const transA of [0, 1]) {
         for (const transB of [0, 1])
           for (const accumulate of [0, 1]) {
             expect(matmul(M, 11, 0, { transA, transB, accumulate })).toBe(0);
           }
+      }
     }
   });
 
@@ -369,7 +371,7 @@ describe('the epilogue of matmul', () => {
     [5, 1100, 40],
   ])('gives the bits of passes of its own at %i x %i x %i, on one thread and on two', async (M, N, K) => {
     for (const threads of [1, 2]) {
-      for (const addBias of [0, 1])
+      for (const addBias of [0, 1]) {
         for (const addResidual of [0, 1]) {
           const device = new CpuBackend({ threads });
           const sizes = { batch: 1, M, N, K, transA: 0, transB: 1, strideA: 0, strideB: 0, accumulate: 0 };
@@ -379,7 +381,14 @@ describe('the epilogue of matmul', () => {
               device.write(storage, normals(2, name, storage.size));
               return storage;
             },
-          ) as Storage[] as [Storage, Storage, Storage, Storage, Storage, Storage];
+          ) as TensorStorage[] as [
+            TensorStorage,
+            TensorStorage,
+            TensorStorage,
+            TensorStorage,
+            TensorStorage,
+            TensorStorage,
+          ];
           device.dispatch(matmulKernel, { a, b, bias, residual, out: once }, { ...sizes, addBias, addResidual });
           device.dispatch(matmulKernel, { a, b, bias, residual, out: sum }, { ...sizes, addBias: 0, addResidual: 0 });
           const rows = { d0: 1, d1: 1, d2: M, d3: N, a0: 0, a1: 0, a2: N, a3: 1, b0: 0, b1: 0, b3: 1 };
@@ -388,6 +397,7 @@ describe('the epilogue of matmul', () => {
           expect(Buffer.compare(bits(await device.read(once)), bits(await device.read(sum)))).toBe(0);
           await device.close();
         }
+      }
     }
   });
 });

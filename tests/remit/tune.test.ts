@@ -4,7 +4,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Storage } from '../../engine/backend.ts';
+import type { TensorStorage } from '../../engine/backend.ts';
 import { openGpu } from '../../engine/webgpu/adapter.ts';
 import { sourceOf } from '../../engine/webgpu/pipelines.ts';
 import { ladder, matmulKernel } from '../../kernels/matmul/matmul.ts';
@@ -145,7 +145,11 @@ describe('the command', () => {
     const device = await openDevice('webgpu');
     const found: number[] = [];
     for (const [K, transB] of [[3, 0], [2, 0], [3, 1]] as const) {
-      const [a, b, out] = [K, K, 1].map((count) => device.alloc(count, 'f32')) as [Storage, Storage, Storage];
+      const [a, b, out] = [K, K, 1].map((count) => device.alloc(count, 'f32')) as [
+        TensorStorage,
+        TensorStorage,
+        TensorStorage,
+      ];
       device.write(a, new Float32Array(K).fill(1));
       device.write(b, new Float32Array(K).fill(1));
       device.dispatch(

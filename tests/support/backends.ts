@@ -4,7 +4,7 @@
 // was freed may be used.
 
 import { CpuBackend } from '../../engine/cpu/backend.ts';
-import type { Backend, Storage } from '../../engine/backend.ts';
+import type { Backend, TensorStorage } from '../../engine/backend.ts';
 import { backend, useBackend } from '../../engine/runtime.ts';
 import type { Kernel } from '../../kernels/kernel.ts';
 
@@ -15,11 +15,11 @@ const ALIGNMENT = 64;
 export class StrictBackend extends CpuBackend {
   /** Dispatches that were looked at. */
   checked = 0;
-  readonly #whole = new WeakMap<Storage, Storage>(); // part -> the storage it was cut from
-  readonly #start = new WeakMap<Storage, number>(); // part -> its first element there
-  readonly #freed = new WeakSet<Storage>();
+  readonly #whole = new WeakMap<TensorStorage, TensorStorage>(); // part -> the storage it was cut from
+  readonly #start = new WeakMap<TensorStorage, number>(); // part -> its first element there
+  readonly #freed = new WeakSet<TensorStorage>();
 
-  override view(of: Storage, offset: number, size: number): ReturnType<CpuBackend['view']> {
+  override view(of: TensorStorage, offset: number, size: number): ReturnType<CpuBackend['view']> {
     if (offset % ALIGNMENT !== 0) {
       throw new Error(`strict: view from element ${offset}: must be a multiple of ${ALIGNMENT}`);
     }
@@ -32,29 +32,29 @@ export class StrictBackend extends CpuBackend {
     return part;
   }
 
-  override free(storage: Storage): void {
+  override free(storage: TensorStorage): void {
     this.#use('free', storage);
     this.#freed.add(storage);
     super.free(storage);
   }
 
-  override write(to: Storage, data: ArrayLike<number>): void {
+  override write(to: TensorStorage, data: ArrayLike<number>): void {
     this.#use('write', to);
     super.write(to, data);
   }
 
-  override async read(from: Storage): ReturnType<CpuBackend['read']> {
+  override async read(from: TensorStorage): ReturnType<CpuBackend['read']> {
     this.#use('read', from);
     return super.read(from);
   }
 
   override dispatch<B extends string, P extends string>(
     kernel: Kernel<B, P>,
-    buffers: Readonly<Record<B, Storage>>,
+    buffers: Readonly<Record<B, TensorStorage>>,
     params: Readonly<Record<P, number>>,
   ): void {
     this.checked++;
-    const bound = Object.entries<Storage>(buffers);
+    const bound = Object.entries<TensorStorage>(buffers);
     const declared = Object.keys(kernel.bindings);
     const fail = (what: string): never => {
       throw new Error(`strict: ${kernel.name}: ${what}`);
@@ -78,16 +78,16 @@ export class StrictBackend extends CpuBackend {
     super.dispatch(kernel, buffers, params);
   }
 
-  #wholeOf(storage: Storage): Storage {
+  #wholeOf(storage: TensorStorage): TensorStorage {
     return this.#whole.get(storage) ?? storage;
   }
 
-  #overlap(a: Storage, b: Storage): boolean {
+  #overlap(a: TensorStorage, b: TensorStorage): boolean {
     const [from, its] = [this.#start.get(a) ?? 0, this.#start.get(b) ?? 0];
     return from < its + b.size && its < from + a.size;
   }
 
-  #use(where: string, storage: Storage): void {
+  #use(where: string, storage: TensorStorage): void {
     if (this.#freed.has(this.#wholeOf(storage))) throw new Error(`strict: ${where}: the storage was freed`);
   }
 }

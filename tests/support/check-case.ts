@@ -2,7 +2,7 @@
 // nothing written beyond it, inputs untouched, the same bits twice, and numbers within the case's tolerance.
 // Used by: webgpu/kernels.test.ts, and bench/gpu.bench.ts on cards that no test has seen.
 
-import type { Storage } from '../../engine/backend.ts';
+import type { TensorStorage } from '../../engine/backend.ts';
 import type { WebGpuBackend } from '../../engine/webgpu/backend.ts';
 import type { HostArray } from '../../kernels/kernel.ts';
 import type { Case } from '../webgpu/cases.ts';
@@ -75,7 +75,7 @@ function referenceOf({ kernel, buffers, params }: Case): Record<string, HostArra
 
 /** All buffers after a run on the GPU, each with its guard. */
 async function onGpu(gpu: WebGpuBackend, { kernel, buffers, params }: Case): Promise<Record<string, HostArray>> {
-  const storages: Record<string, Storage> = {};
+  const storages: Record<string, TensorStorage> = {};
   const results: Record<string, HostArray> = {};
   for (const [name, values] of Object.entries(buffers)) {
     const guarded = new (values.constructor as Float32ArrayConstructor)(values.length + GUARD).fill(MARK);

@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
-import type { Storage } from '../../engine/backend.ts';
+import type { TensorStorage } from '../../engine/backend.ts';
 import { DeviceError } from '../../engine/errors.ts';
 import { useBackend } from '../../engine/runtime.ts';
 import { step } from '../../engine/step.ts';
@@ -77,7 +77,7 @@ describeGpu('faults', () => {
       source: shader.source.replace(line, `${line} ${what}`),
     });
     const kernel = kernelOf('');
-    const buffers = (out: Storage) => ({ x: out, dOut: out, dx: out });
+    const buffers = (out: TensorStorage) => ({ x: out, dOut: out, dx: out });
     const run = (broken: typeof shader) => {
       const grid = (): Grid => [1, 1, 1];
       const out = backend.alloc(4, 'f32');

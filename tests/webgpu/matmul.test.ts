@@ -3,7 +3,7 @@
 // bits.
 
 import { afterAll, expect, test } from 'vitest';
-import type { Storage } from '../../engine/backend.ts';
+import type { TensorStorage } from '../../engine/backend.ts';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import { rng } from '../../engine/rng.ts';
 import { ladder, matmulKernel } from '../../kernels/matmul/matmul.ts';
@@ -84,7 +84,7 @@ describeGpu('matmul', () => {
         ]);
         const results = [];
         for (const backend of [exact, gpu, gpu]) {
-          const upload = (values: Float32Array): Storage => {
+          const upload = (values: Float32Array): TensorStorage => {
             const storage = backend.alloc(values.length, 'f32');
             backend.write(storage, values);
             return storage;
@@ -134,7 +134,7 @@ describeGpu('matmul', () => {
         for (const backend of [exact, gpu]) {
           const [a, b, bias, residual, out] = [2 * M * K, 2 * K * N, N, 2 * M * N, 2 * M * N].map((size) =>
             backend.alloc(size, 'f32'),
-          ) as Storage[] as [Storage, Storage, Storage, Storage, Storage];
+          ) as TensorStorage[] as [TensorStorage, TensorStorage, TensorStorage, TensorStorage, TensorStorage];
           const buffers = { a, b, bias, residual, out };
           for (const [key, storage] of Object.entries(buffers)) {
             backend.write(storage, random.fold(key).normals(storage.size));

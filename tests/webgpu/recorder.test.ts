@@ -4,7 +4,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Storage } from '../../engine/backend.ts';
+import type { TensorStorage } from '../../engine/backend.ts';
 import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
 import { rng } from '../../engine/rng.ts';
 import { noGrad, useBackend } from '../../engine/runtime.ts';
@@ -68,16 +68,16 @@ async function dispatchesOf(call: () => Promise<unknown>): Promise<Map<string, n
   return found;
 }
 
-function storage(values: readonly number[]): Storage {
+function storage(values: readonly number[]): TensorStorage {
   const made = gpu.alloc(values.length, 'f32');
   gpu.write(made, values);
   return made;
 }
 
-const read = async (from: Storage): Promise<number[]> => [...(await gpu.read(from))];
-const plus = (x: Storage, out: Storage, offset: number): void =>
+const read = async (from: TensorStorage): Promise<number[]> => [...(await gpu.read(from))];
+const plus = (x: TensorStorage, out: TensorStorage, offset: number): void =>
   gpu.dispatch(affineKernel, { x, out }, { n: N, factor: 1, offset });
-const copied = (x: Storage, out: Storage): void => gpu.dispatch(copyKernel, { x, out }, { n: N });
+const copied = (x: TensorStorage, out: TensorStorage): void => gpu.dispatch(copyKernel, { x, out }, { n: N });
 
 describeGpu('a warm step', () => {
   beforeAll(() => useBackend(gpu));
@@ -155,7 +155,7 @@ describeGpu('a warm step', () => {
     const run = step((count: number) => {
       const x = tensor([0, 0, 0, 0, 0]).storage;
       let from = x;
-      let to: Storage = gpu.alloc(N, 'f32');
+      let to: TensorStorage = gpu.alloc(N, 'f32');
       for (let i = 0; i < count; i++) {
         plus(from, to, i);
         [from, to] = [to, from];
@@ -227,9 +227,9 @@ describeGpu('many dispatches', () => {
   const COUNT = 1300;
 
   /** offsets 0 .. COUNT-1 summed, each by a dispatch with parameters of its own. */
-  function summed(): Storage {
+  function summed(): TensorStorage {
     let from = storage([0, 0, 0, 0, 0]);
-    let to: Storage = gpu.alloc(N, 'f32');
+    let to: TensorStorage = gpu.alloc(N, 'f32');
     for (let i = 0; i < COUNT; i++) {
       plus(from, to, i);
       [from, to] = [to, from];
@@ -278,7 +278,7 @@ describeGpu('many dispatches', () => {
 
   test('outside of a step do not keep memory that nobody holds', async () => {
     const size = 1234;
-    const held: Storage[] = [];
+    const held: TensorStorage[] = [];
     for (let i = 0; i < 100; i++) plus(storage(new Array<number>(size).fill(i)), gpu.alloc(size, 'f32'), 1);
     await read(storage([0]));
     setFlagsFromString('--expose-gc');

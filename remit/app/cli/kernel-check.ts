@@ -1,6 +1,6 @@
 // One kernel on one device: is it right, and how fast? Used by: doctor.ts. Read next: kernels/matmul/matmul.ts.
 
-import type { Backend, Storage } from '../../../engine/backend.ts';
+import type { Backend, TensorStorage } from '../../../engine/backend.ts';
 import { highest } from '../../../engine/extremes.ts';
 import { matmulKernel } from '../../../kernels/matmul/matmul.ts';
 
@@ -50,9 +50,16 @@ async function speed(backend: Backend): Promise<number> {
   }
 }
 
-function prepare(backend: Backend, size: typeof ODD | typeof SQUARE): { readonly out: Storage; dispatch(): void } {
+function prepare(
+  backend: Backend,
+  size: typeof ODD | typeof SQUARE,
+): { readonly out: TensorStorage; dispatch(): void } {
   const { M, N, K } = size;
-  const [a, b, out] = [M * K, K * N, M * N].map((count) => backend.alloc(count, 'f32')) as [Storage, Storage, Storage];
+  const [a, b, out] = [M * K, K * N, M * N].map((count) => backend.alloc(count, 'f32')) as [
+    TensorStorage,
+    TensorStorage,
+    TensorStorage,
+  ];
   backend.write(a, values(M * K));
   backend.write(b, values(K * N));
   return { out, dispatch: () => backend.dispatch(matmulKernel, { a, b, bias: b, residual: b, out }, params(size)) };

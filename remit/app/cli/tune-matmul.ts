@@ -1,7 +1,7 @@
 // The matrix product at one shape: each of its GPU programs is compared with the reference, then they are timed by
 // turns. Used by: tune.ts. Read next: kernels/matmul/matmul.ts, whose ladder the programs are.
 
-import type { Backend, Storage } from '../../../engine/backend.ts';
+import type { Backend, TensorStorage } from '../../../engine/backend.ts';
 import { lowest } from '../../../engine/extremes.ts';
 import type { WebGpuBackend } from '../../../engine/webgpu/backend.ts';
 import { PORTABLE } from '../../../engine/webgpu/variants.ts';
@@ -116,7 +116,7 @@ function agrees(out: Float32Array, expected: ReadonlyMap<number, Float64Array>, 
   return [...expected].every(([at, row]) => row.every((value, n) => Math.abs(out[at * N + n]! - value) <= most));
 }
 
-function upload(backend: Backend, data: Float32Array): Storage {
+function upload(backend: Backend, data: Float32Array): TensorStorage {
   const storage = backend.alloc(data.length, 'f32');
   backend.write(storage, data);
   return storage;
