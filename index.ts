@@ -37,7 +37,7 @@ export { exportHuggingFace, importHuggingFace } from './remit/app/interop/huggin
 export { evaluate, type Evaluation } from './remit/worlds/tiny/evaluate.ts';
 export { midtrain } from './remit/phases/midtrain.ts';
 export { newModel, pretrain } from './remit/phases/pretrain.ts';
-export { remit } from './remit/phases/pipeline.ts';
+export { pipeline } from './remit/phases/pipeline.ts';
 export { rl } from './remit/phases/rl.ts';
 export { quietRun, type Run, type StepRecord } from './remit/phases/run.ts';
 export { sft } from './remit/phases/sft.ts';

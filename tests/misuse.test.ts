@@ -16,8 +16,8 @@ import { temporaryFolder } from './support/temporary.ts';
 
 const {
   advantages, AdamW, backward, byteTokenizer, characterTokenizer, createDevice, evaluate, exportHuggingFace,
-  generate, importHuggingFace, keep, midtrain, newModel, noGrad, ops, Parameters, pretrain, quietRun,
-  readSafetensors, remit, remitLoss, resolveConfig, rl, rng, rollout, schedule, sft, step, tensor, textCorpus,
+  generate, importHuggingFace, keep, midtrain, newModel, noGrad, ops, Parameters, pipeline, pretrain, quietRun,
+  readSafetensors, remitLoss, resolveConfig, rl, rng, rollout, schedule, sft, step, tensor, textCorpus,
   textLoss, tinyWorldTokenizer, Transformer, variable, world, worldOf, worldTask, writeSafetensors,
 } = library;
 
@@ -260,15 +260,15 @@ const calls: Record<string, readonly RightCall[]> = {
   rl: [
     {
       run: rl,
-      optional: [...unset, 'phase', 'vocabulary'],
+      optional: [...unset, 'phase', 'vocabulary', 'measures'],
       given: () => ({ config, task: worldTask(seed()), base: model, run: quietRun, phase: 'rl' }),
       open: ['task', 'run'],
       takes: { phase: ['itx'] },
     },
   ],
-  remit: [
+  pipeline: [
     {
-      run: remit,
+      run: pipeline,
       optional: unset,
       given: () => ({ config, world: worldOf(config), model: model.clone(), run: quietRun, onStage: async () => {} }),
       open: ['world', 'run'],
@@ -300,7 +300,7 @@ const calls: Record<string, readonly RightCall[]> = {
         task: worldTask(seed()),
         options: { from: 0, prompts: 2, samples: 2, temperature: 1, seed: seed() },
       }),
-      optional: ['vocabulary'],
+      optional: ['vocabulary', 'measures'],
       open: ['task'],
       takes: { temperature: ['1.5'] },
     },

@@ -54,21 +54,21 @@ export function turnName(turn: number): string {
   return turn === 1 ? 'remit' : `remit${turn}`;
 }
 
-const remitArguments = { config: anything, world: aWorld, model: aTransformer, run: aRun, onStage: callable() };
+const pipelineArguments = { config: anything, world: aWorld, model: aTransformer, run: aRun, onStage: callable() };
 
 /**
  * Everything: the ordinary pipeline, then config.remit.iterations turns of the flywheel. `model` is pre-trained in
  * place.
  */
-export async function remit(
+export async function pipeline(
   given: Config,
   world: World,
   model: Transformer,
   run: Run,
   onStage: OnStage,
 ): Promise<void> {
-  checkArguments('remit', arguments, remitArguments);
-  const config = checkConfig('remit', given);
+  checkArguments('pipeline', arguments, pipelineArguments);
+  const config = checkConfig('pipeline', given);
   const base = await pretrain(config, world.pretrain, model, run);
   await onStage('pretrain', base);
   const vanilla = await midtrain(config, world.midtrain, base, run);

@@ -16,8 +16,6 @@ import { backward } from '../../engine/tape.ts';
 import { tensor, type Tensor } from '../../engine/tensor.ts';
 import { aTransformer, type Transformer } from '../../nn/transformer.ts';
 import { checkConfig, type Config } from '../settings/resolve.ts';
-import { THINK } from '../worlds/tiny/alphabet.ts';
-import { encode } from '../worlds/tiny/index.ts';
 import { advantages } from '../rl/advantage.ts';
 import { rollout, type Rollouts } from '../rl/rollout.ts';
 import { taskRule, type Task } from '../rl/task.ts';
@@ -26,8 +24,6 @@ import { aRun, type Run } from './run.ts';
 import { trainLoop, type Apply } from './train-loop.ts';
 
 const rlArguments = { config: anything, task: taskRule, base: aTransformer, run: aRun, phase: optional(text) };
-
-const thinkToken = encode(THINK)[0]!;
 
 /**
  * Trains a copy of `base` and returns it; the base is the reference that it is kept close to. `phase` names it in
@@ -111,7 +107,7 @@ export async function rl(given: Config, task: Task, base: Transformer, run: Run,
         clipFraction: perToken(diagnostics.subarray(n)),
         entropy,
         length: mean(sampled.lengths),
-        thinkRate: mean(sampled.first.map((token) => Number(token === thinkToken))),
+        ...Object.fromEntries(Object.entries(sampled.measured).map(([name, values]) => [name, mean(values)])),
       };
     },
   });

@@ -27,8 +27,8 @@ export interface Rollouts {
   readonly rewards: Float64Array;
   /** [B] tokens of each answer. */
   readonly lengths: Int32Array;
-  /** [B] first token of each answer. */
-  readonly first: Int32Array;
+  /** [B] each: what the task measures of an answer, by name. */
+  readonly measured: Readonly<Record<string, Float64Array>>;
 }
 
 export interface RolloutOptions {
@@ -82,7 +82,8 @@ export async function rollout(model: Transformer, task: Task, options: RolloutOp
 
   const rewards = new Float64Array(batch);
   const lengths = new Int32Array(batch);
-  const first = new Int32Array(batch);
+  const measures = Object.entries(task.measures ?? {});
+  const measured = Object.fromEntries(measures.map(([name]) => [name, new Float64Array(batch)]));
   for (let b = 0; b < batch; b++) {
     const row = rows.subarray(b * full, (b + 1) * full);
     const stop = row.indexOf(task.stop, P);
@@ -93,7 +94,11 @@ export async function rollout(model: Transformer, task: Task, options: RolloutOp
       `rollout: task.question(${from + question}): reward of sample ${b % samples}`,
     );
     lengths[b] = (stop < 0 ? full - 1 : stop) + 1 - P;
-    first[b] = row[P]!;
+    for (const [name, measure] of measures) {
+      const value = measure(row);
+      checkValue(`rollout: task.measures.${name}: of sample ${b % samples} of question ${from + question}`, value, real());
+      measured[name]![b] = value;
+    }
   }
   const L = P + highest(lengths);
   const cut = new Int32Array(batch * L);
@@ -102,7 +107,7 @@ export async function rollout(model: Transformer, task: Task, options: RolloutOp
     cut.set(rows.subarray(b * full, b * full + L), b * L);
     mask.fill(1, b * (L - 1) + P - 1, b * (L - 1) + P - 1 + lengths[b]!); // the target at j is token j + 1
   }
-  return { rows: cut, mask, rewards, lengths, first };
+  return { rows: cut, mask, rewards, lengths, measured };
 }
 
 /**

@@ -1,9 +1,9 @@
 // What reinforcement learning learns from: questions whose answers a program can check ("verifiable rewards").
 // Read next: rollout.ts.
 
-import { callable, checkArguments, checkValue, having, whole } from '../../engine/options.ts';
+import { callable, checkArguments, checkValue, having, isOptions, optional, such, whole } from '../../engine/options.ts';
 import { anRng, type Rng } from '../../engine/rng.ts';
-import { STOP } from '../worlds/tiny/alphabet.ts';
+import { PROMPT, STOP, THINK } from '../worlds/tiny/alphabet.ts';
 import { prompt } from '../worlds/tiny/documents.ts';
 import { tinyWorldTokenizer } from '../worlds/tiny/tokenizer.ts';
 import { encode, instance, RESPONSE, TASKS, verdict } from '../worlds/tiny/index.ts';
@@ -27,6 +27,8 @@ export interface Task {
    * never answers with others.
    */
   readonly vocabulary?: number;
+  /** What else is to be known of an answer, by name: its mean over the answers goes into the metrics. Given a row. */
+  readonly measures?: Readonly<Record<string, (row: Int32Array) => number>>;
 }
 
 /** What a phase asks of a task; of a class of somebody's or not. */
@@ -34,17 +36,24 @@ export const taskRule = having<Task>('a task', {
   question: callable(),
   maxNew: whole({ min: 1 }),
   stop: whole({ min: 0 }),
+  measures: optional(such('functions by name', isMeasures)),
 });
+
+function isMeasures(value: unknown): boolean {
+  return isOptions(value) && Object.values(value).every((measure) => callable().accepts(measure));
+}
 
 const number = whole({ min: 0 });
 
 /** The training questions of the tiny world, its ten tasks taking turns; right is what `verdict` says. */
 export function worldTask(random: Rng): Task {
   checkArguments('worldTask', arguments, { random: anRng });
+  const think = encode(THINK)[0]!;
   return {
     maxNew: RESPONSE,
     stop: encode(STOP)[0]!,
     vocabulary: tinyWorldTokenizer.vocabulary,
+    measures: { thinkRate: (row) => Number(row[PROMPT] === think) },
     question(n) {
       checkValue('worldTask: question', n, number);
       const problem = instance(TASKS[n % TASKS.length]!, random.at(n).stream(), 'train');

@@ -6,9 +6,9 @@ import type { Stage } from '../../remit/app/cli/table.ts';
 import { resolveConfig } from '../../remit/settings/resolve.ts';
 
 const remit = (...flags: [string, string][]) => resolveConfig({ flags }).config.remit;
-const stage = (name: string, cued: number, samp: number, free: number, thinkRate: number): Stage => ({
+const stage = (name: string, cued: number, sampled: number, greedy: number, thinkRate: number): Stage => ({
   name,
-  evaluation: { cued, samp, free, thinkRate, tasks: [] },
+  evaluation: { cued, sampled, greedy, thinkRate, tasks: [] },
 });
 
 const stages = [

@@ -17,7 +17,7 @@ import { evaluate, type Evaluation } from '../../remit/worlds/tiny/evaluate.ts';
 import { midtrain } from '../../remit/phases/midtrain.ts';
 import { nextTokens } from '../../remit/phases/next-token.ts';
 import { newModel, pretrain } from '../../remit/phases/pretrain.ts';
-import { remit } from '../../remit/phases/pipeline.ts';
+import { pipeline } from '../../remit/phases/pipeline.ts';
 import type { PhaseState, Run, StepRecord } from '../../remit/phases/run.ts';
 import { sft } from '../../remit/phases/sft.ts';
 import { textLoss } from '../../remit/phases/text-loss.ts';
@@ -182,7 +182,7 @@ describe('the whole pipeline', () => {
     const config = budget(...short, ...flags);
     const run = new Recorder();
     const told: [string, Transformer][] = [];
-    await remit(
+    await pipeline(
       config,
       worldOf(config),
       newModel(config, 70),
@@ -283,7 +283,7 @@ describe('an end before the end', () => {
 
 describe('evaluation', () => {
   const config = budget();
-  const keys = ['cued', 'samp', 'free', 'thinkRate'] as const;
+  const keys = ['cued', 'sampled', 'greedy', 'thinkRate'] as const;
   let fresh: Transformer;
   let scores: Evaluation;
   const ask = (model: Transformer, seed = 1): Promise<Evaluation> =>
@@ -311,7 +311,7 @@ describe('evaluation', () => {
 
   test('a model that knows nothing is right next to never, and begins with `[` one time in 70', () => {
     // `]`, the answer and `.` in a row: 70^-3 at each place
-    for (const key of ['cued', 'samp', 'free'] as const) expect(scores[key]).toBeLessThan(0.02);
+    for (const key of ['cued', 'sampled', 'greedy'] as const) expect(scores[key]).toBeLessThan(0.02);
     expect(scores.thinkRate).toBeLessThan(0.015 + 4 * Math.sqrt(0.015 / 200)); // 200 samples
   });
 
@@ -319,7 +319,7 @@ describe('evaluation', () => {
     const trained = await pretrain(config, rows(config, 'pretrain'), newModel(config, 70), new Recorder());
     const [a, again, other] = [await ask(trained), await ask(trained), await ask(trained, 2)];
     expect(again).toEqual(a);
-    expect([other.cued, other.free]).toEqual([a.cued, a.free]);
+    expect([other.cued, other.greedy]).toEqual([a.cued, a.greedy]);
     expect(other.tasks.map(({ thinkRate }) => thinkRate)).not.toEqual(a.tasks.map(({ thinkRate }) => thinkRate));
     expect(a.thinkRate).toBeGreaterThan(0.05); // sixty steps teach it the first character of an answer
   });

@@ -10,7 +10,7 @@ import { ConfigError, FormatError } from '../../engine/errors.ts';
 import { resolveConfig, type Config } from '../../remit/settings/resolve.ts';
 import { tinyWorldTokenizer } from '../../remit/worlds/tiny/tokenizer.ts';
 import { newModel } from '../../remit/phases/pretrain.ts';
-import { remit } from '../../remit/phases/pipeline.ts';
+import { pipeline } from '../../remit/phases/pipeline.ts';
 import type { StepRecord } from '../../remit/phases/run.ts';
 import { worldOf, type World } from '../../remit/phases/world.ts';
 import type { Question } from '../../remit/rl/task.ts';
@@ -64,7 +64,7 @@ async function train(
   run.end = { line, how };
   const stages: string[] = [];
   try {
-    await remit(settings, worldFor(settings), newModel(settings, 70), run, async (name, model) => {
+    await pipeline(settings, worldFor(settings), newModel(settings, 70), run, async (name, model) => {
       stages.push(`${name} ${hash((await model.parameters.toHost()).get('model.embed_tokens.weight')!.data)}`);
     });
     run.report('evaluation', stages);
@@ -407,7 +407,7 @@ describe('what stands in the way', () => {
     [
       'a config that is not JSON',
       (folder) => writeFileSync(join(folder, 'config.json'), '{'),
-      /config\.json: is not JSON: the folder was damaged$/,
+      /config\.json: is not JSON: Expected property name/,
     ],
   ])('%s', async (name, damage, message) => {
     const folder = copyOf(name);

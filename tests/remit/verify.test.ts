@@ -328,7 +328,7 @@ describe('runs', () => {
       seed: 0xffff_ffff,
       steps: 99_999_999,
       ofSteps: 100_000_000,
-      scores: { cued: 1, samp: 1 },
+      scores: { cued: 1, sampled: 1 },
       bits: undefined,
       loss: 1,
       date: new Date(),

@@ -80,7 +80,7 @@ function cells({ path, kind, stage, seed, steps, ofSteps, scores, bits, loss, da
 const many = (n: number): string => (n < 100_000 ? String(n) : short(n));
 
 function results({ scores, bits, loss }: Pick<Overview, 'scores' | 'bits' | 'loss'>): [string, string] {
-  if (scores !== undefined) return [(100 * scores.cued).toFixed(1), (100 * scores.samp).toFixed(1)];
+  if (scores !== undefined) return [(100 * scores.cued).toFixed(1), (100 * scores.sampled).toFixed(1)];
   if (bits !== undefined) return [bits.toFixed(2), 'bits'];
   return loss === undefined ? ['', ''] : [loss.toFixed(2), 'loss'];
 }

@@ -11,8 +11,8 @@ export interface Stage {
 /** The views of an evaluation and what they are called in tables. */
 export const VIEWS: readonly (readonly [key: keyof Scores, title: string])[] = [
   ['cued', 'cued'],
-  ['samp', 'sampled'],
-  ['free', 'greedy'],
+  ['sampled', 'sampled'],
+  ['greedy', 'greedy'],
   ['thinkRate', 'thinks'],
 ];
 

@@ -7,11 +7,11 @@ import { tinyWorldTokenizer } from '../../worlds/tiny/tokenizer.ts';
 import { evaluate } from '../../worlds/tiny/evaluate.ts';
 import { midtrain } from '../../phases/midtrain.ts';
 import { pretrain } from '../../phases/pretrain.ts';
-import { remit } from '../../phases/pipeline.ts';
+import { pipeline } from '../../phases/pipeline.ts';
 import { rl } from '../../phases/rl.ts';
 import { sft } from '../../phases/sft.ts';
 import { worldOf } from '../../phases/world.ts';
-import { storedStages } from '../run/evaluation.ts';
+import { EVALUATION_VERSION, storedStages } from '../run/evaluation.ts';
 import { openModel } from '../run/model.ts';
 import { phasesOf, type Plan } from '../run/plan.ts';
 import type { RunFolder } from '../run/folder.ts';
@@ -62,10 +62,10 @@ export async function trainWorld({
       if (check === undefined) answers.push(await ask(name, model, config.evaluate));
       // of a run that was further: not lost on the way there
       const rest = before.filter((stage) => stages.every((own) => own.name !== stage.name));
-      folder.report('evaluation', { ...config.evaluate, stages: [...stages, ...rest] });
+      folder.report('evaluation', { version: EVALUATION_VERSION, ...config.evaluate, stages: [...stages, ...rest] });
     };
     if (plan === 'everything') {
-      await remit(config, world, start, folder, test);
+      await pipeline(config, world, start, folder, test);
       if (check === undefined) tell(comparison(stages, config.remit, columns()));
       return;
     }

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { ConfigError, DivergedError, FormatError } from '../../../engine/errors.ts';
 import { resolveConfig, type Config, type Resolved } from '../../settings/resolve.ts';
 import type { StepRecord } from '../../phases/run.ts';
-import { readJson } from '../run/claim.ts';
 import { compareCheckpoints, compareJson, compareLine, type Difference, type Json } from '../run/compare.ts';
+import { withNamesOfToday } from '../run/evaluation.ts';
 import { environment, type Environment } from '../run/environment.ts';
 import { readSpans, type Span } from '../run/lines.ts';
 import { isLocked } from '../run/lock.ts';
@@ -17,6 +17,7 @@ import { isPlan, phasesOf, type Plan } from '../run/plan.ts';
 import { findSource, readEnvironment } from '../run/sources.ts';
 import { States } from '../run/states.ts';
 import { findText } from '../run/text.ts';
+import { readJsonFile } from '../../text/read.ts';
 import { readArguments, type Arguments, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
 import { print, say } from './terminal.ts';
@@ -116,7 +117,7 @@ function open(path: string): Stored {
     );
   }
   if (isLocked(path)) throw new ConfigError(`verify: ${path}: a process is at work in it: wait for its end`);
-  const resolved = resolveConfig({ file: { path: file, values: readJson(file) } });
+  const resolved = resolveConfig({ file: { path: file, values: readJsonFile('run', file) } });
   const before = readEnvironment(path) ?? {};
   if (!existsSync(metrics)) throw new ConfigError(`verify: ${path}: has no metrics.jsonl: there is nothing to compare`);
   // what follows the last newline was never finished
@@ -263,11 +264,11 @@ function compareResults(
     return { place: `metrics.jsonl:${steps + 1}`, stored: lines[steps]!, now: 'nothing: the run ends before' };
   }
   if (!existsSync(join(path, 'evaluation.json'))) return undefined;
-  return compareJson(
-    readJson(join(path, 'evaluation.json')) as Json,
-    readJson(join(copy, 'evaluation.json')) as Json,
-    'evaluation.json',
-  );
+  const scores = (folder: string): Json => {
+    const { version: _, ...rest } = withNamesOfToday(readJsonFile('run', join(folder, 'evaluation.json'))) as Record<string, Json>;
+    return rest;
+  };
+  return compareJson(scores(path), scores(copy), 'evaluation.json');
 }
 
 interface Found {

@@ -3,10 +3,11 @@
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError, FormatError } from '../../../engine/errors.ts';
+import { ConfigError } from '../../../engine/errors.ts';
 import { checkArguments, choice, optional, string, text } from '../../../engine/options.ts';
 import { resolveConfig, type Config } from '../../settings/resolve.ts';
 import { layerFromTree, show } from '../../settings/layers.ts';
+import { readJsonFile } from '../../text/read.ts';
 import { isNobodys } from './atomic.ts';
 import { sha256 } from './checkpoint.ts';
 import { reason } from './reason.ts';
@@ -100,7 +101,7 @@ export function toJson(value: unknown): string {
 export function storedSettings(folder: string, config: Config): ReadonlySet<string> | undefined {
   const path = join(folder, 'config.json');
   if (!existsSync(path)) return undefined;
-  const theirs = resolveConfig({ file: { path, values: readJson(path) } }).config;
+  const theirs = resolveConfig({ file: { path, values: readJsonFile('run', path) } }).config;
   const [before, now] = [theirs, config].map((tree) => layerFromTree(path, tree).values) as [
     ReadonlyMap<string, unknown>,
     ReadonlyMap<string, unknown>,
@@ -121,14 +122,4 @@ export function storedSettings(folder: string, config: Config): ReadonlySet<stri
 /** The same text may lie elsewhere: its contents are compared (environment.ts). */
 function isPlace(name: string, ...both: readonly ReadonlyMap<string, unknown>[]): boolean {
   return name === 'data.path' && both.every((values) => values.get(name) !== undefined);
-}
-
-/** A file that writeAtomically() wrote into a run folder. Throws FormatError when it is not JSON any more. */
-export function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8').replace(/^\uFEFF/, ''));
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new FormatError(`run: ${path}: is not JSON: the folder was damaged`);
-  }
 }

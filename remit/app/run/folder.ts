@@ -21,9 +21,10 @@ import { aTransformer, type Transformer } from '../../../nn/transformer.ts';
 import { checkConfig, type Config } from '../../settings/resolve.ts';
 import { aTokenizer, type Tokenizer } from '../../text/tokenizer.ts';
 import { aRecord, type PhaseState, type Run, type StepRecord } from '../../phases/run.ts';
+import { readJsonFile } from '../../text/read.ts';
 import { makeFolder, sweep, writeAtomically } from './atomic.ts';
 import { readCheckpoint, writeCheckpoint, type Checkpoint, type Place } from './checkpoint.ts';
-import { hashOfSettings, readJson, storedSettings, toJson } from './claim.ts';
+import { hashOfSettings, storedSettings, toJson } from './claim.ts';
 import { anEnvironment, checkSame, type Environment } from './environment.ts';
 import { lock } from './lock.ts';
 import { Lines, readSpans, type Span } from './lines.ts';
@@ -116,7 +117,7 @@ export class RunFolder implements Run {
       if (stored === undefined) writeAtomically(join(path, 'config.json'), toJson(options.config));
       const environment = join(path, 'env.json');
       if (existsSync(environment)) {
-        checkSame(readJson(environment), options.environment, path, (text) => options.notice?.(text));
+        checkSame(readJsonFile('run', environment), options.environment, path, (text) => options.notice?.(text));
       } else writeAtomically(environment, toJson(options.environment));
       makeFolder(this.#states.folder);
       sweep(this.#states.folder);

@@ -4,7 +4,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { resolveConfig, type Config } from '../../settings/resolve.ts';
-import { readJson } from './claim.ts';
+import { readJsonFile } from '../../text/read.ts';
 import { storedStages } from './evaluation.ts';
 import { readSpans, type Span } from './lines.ts';
 import { isLocked } from './lock.ts';
@@ -24,7 +24,7 @@ export interface Overview {
   readonly steps: number;
   readonly ofSteps: number | undefined;
   /** Of the last stage: shares of right answers, cued and sampled. */
-  readonly scores: { readonly cued: number; readonly samp: number } | undefined;
+  readonly scores: { readonly cued: number; readonly sampled: number } | undefined;
   /**
    * Of own text: bits per token on the part that was held out. Of a run without scores: the loss of its last step, in
    * nats.
@@ -86,7 +86,7 @@ function ofStudy(path: string): Overview {
 
 function ofRun(path: string): Overview {
   const file = join(path, 'config.json');
-  const { config } = resolveConfig({ file: { path: file, values: readJson(file) } });
+  const { config } = resolveConfig({ file: { path: file, values: readJsonFile('run', file) } });
   const metrics = join(path, 'metrics.jsonl');
   const spans = existsSync(metrics) ? readSpans(metrics) : [];
   const phases = phasesHere(path, config, spans);
@@ -98,7 +98,7 @@ function ofRun(path: string): Overview {
   const steps = spans.reduce((total, span) => total + span.steps, 0);
   const ofSteps = phases.reduce((total, phase) => total + stepsOf(phase, config), 0);
   const isDone = isTested && steps === ofSteps && phases.every((phase) => existsSync(states.result(phase)));
-  const scores = tested === undefined ? undefined : { cued: tested.evaluation.cued, samp: tested.evaluation.samp };
+  const scores = tested === undefined ? undefined : { cued: tested.evaluation.cued, sampled: tested.evaluation.sampled };
   return {
     path,
     kind: 'run',
@@ -133,7 +133,7 @@ function stepsOf(phase: string, config: Config): number {
 
 function bitsOf(path: string): number | undefined {
   try {
-    const { after } = readJson(join(path, 'evaluation.json')) as { after?: unknown };
+    const { after } = readJsonFile('run', join(path, 'evaluation.json')) as { after?: unknown };
     return typeof after === 'number' ? after : undefined;
   } catch {
     return undefined;

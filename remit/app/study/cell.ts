@@ -18,7 +18,7 @@ import { nearness, passAtK, weightsByClass, type ClassWeights, type Nearness } f
 import { ANALYSED, guideOf, type Cell } from './plan.ts';
 
 /** Shares between 0 and 1 on 500 validation questions. */
-export interface CurvePoint { readonly step: number; readonly cued: number; readonly samp: number }
+export interface CurvePoint { readonly step: number; readonly cued: number; readonly sampled: number }
 
 /** What a cell leaves behind: its result.json. */
 export interface CellResult {
@@ -122,7 +122,7 @@ export async function runCell(
     folder.curve.set(step, {
       step,
       cued: await accuracy(model, 'cued', look),
-      samp: await accuracy(model, 'samp', look),
+      sampled: await accuracy(model, 'sampled', look),
     });
     folder.saveCurve();
     if (arm.name === 'vanilla') await folder.snapshot(phase, step, model);

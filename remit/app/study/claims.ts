@@ -59,29 +59,29 @@ export function claims({ stages, pairs, pass }: Summary): Claim[] {
       ...claim(
         'A ReMiT base is better than a vanilla one at equal tokens',
         `${arm} less vanilla, sampled`,
-        gain('midtrain', arm, 'samp'),
+        gain('midtrain', arm, 'sampled'),
       ),
       ...claim('... in skill, too', `${arm} less vanilla, cued`, gain('midtrain', arm, 'cued')),
       ...claim(
         '... and at equal compute',
         `${arm} less vanilla with a third more steps, sampled`,
-        pair(`${arm} over vanilla+33%`, 'samp'),
+        pair(`${arm} over vanilla+33%`, 'sampled'),
       ),
       ...claim(
         '... in skill at equal compute',
         `${arm} less vanilla with a third more steps, cued`,
         pair(`${arm} over vanilla+33%`, 'cued'),
       ),
-      ...claim('The gain is kept by SFT and RL', `${arm} less vanilla after RL, sampled`, gain('rl', arm, 'samp')),
+      ...claim('The gain is kept by SFT and RL', `${arm} less vanilla after RL, sampled`, gain('rl', arm, 'sampled')),
       ...claim(
         'A second turn adds to the base',
         `${arm}, turn 2 less turn 1, sampled`,
-        pair(`${arm}, turn 2 over turn 1, midtrain`, 'samp'),
+        pair(`${arm}, turn 2 over turn 1, midtrain`, 'sampled'),
       ),
       ...claim(
         '... and to what RL makes of it',
         `${arm}, turn 2 less turn 1 after RL, sampled`,
-        pair(`${arm}, turn 2 over turn 1, rl`, 'samp'),
+        pair(`${arm}, turn 2 over turn 1, rl`, 'sampled'),
       ),
       ...claim(
         'Diversity is kept: many samples solve no less',
@@ -93,18 +93,18 @@ export function claims({ stages, pairs, pass }: Summary): Claim[] {
     ...claim(
       'It matters which token gets which weight: shuffled weights do nothing',
       'shuffled.2 less vanilla, sampled',
-      gain('midtrain', 'shuffled.2', 'samp'),
+      gain('midtrain', 'shuffled.2', 'sampled'),
       'nothing',
     ),
     ...claim(
       'An RL model guides better than an SFT model',
       'remit.2 less sft-guided.2, sampled',
-      pair('remit.2 over sft-guided.2', 'samp'),
+      pair('remit.2 over sft-guided.2', 'sampled'),
     ),
     ...claim('... in skill, too', 'remit.2 less sft-guided.2, cued', pair('remit.2 over sft-guided.2', 'cued')),
     ...(['remit.2', 'remit.5'] as const).flatMap((arm) => [
-      ...claim('Soft weights beat distillation', `${arm} less kd.5, sampled`, pair(`${arm} over kd.5`, 'samp')),
-      ...claim('Soft weights beat hard selection', `${arm} less rho.6, sampled`, pair(`${arm} over rho.6`, 'samp')),
+      ...claim('Soft weights beat distillation', `${arm} less kd.5, sampled`, pair(`${arm} over kd.5`, 'sampled')),
+      ...claim('Soft weights beat hard selection', `${arm} less rho.6, sampled`, pair(`${arm} over rho.6`, 'sampled')),
     ]),
   ];
 }

@@ -3,7 +3,7 @@
 
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError, FormatError } from '../../../engine/errors.ts';
+import { ConfigError } from '../../../engine/errors.ts';
 import type { Transformer } from '../../../nn/transformer.ts';
 import { type Config, resolveConfig } from '../../settings/resolve.ts';
 import { settings } from '../../settings/schema.ts';
@@ -11,8 +11,10 @@ import { tinyWorldTokenizer } from '../../worlds/tiny/tokenizer.ts';
 import type { StepRecord } from '../../phases/run.ts';
 import { isNobodys, makeFolder, sweep, writeAtomically } from '../run/atomic.ts';
 import { writeCheckpoint } from '../run/checkpoint.ts';
+import { withNamesOfToday } from '../run/evaluation.ts';
 import type { RunFolder } from '../run/folder.ts';
 import { openModel } from '../run/model.ts';
+import { readJsonFile } from '../../text/read.ts';
 import type { CellFolder, CellResult, CurvePoint } from './cell.ts';
 import type { Cell } from './plan.ts';
 
@@ -61,7 +63,7 @@ export class StudyFolder {
   static open(path: string): StudyFolder {
     const file = join(path, 'study.json');
     if (!existsSync(file)) throw new ConfigError(`study: ${path}: holds no study: there is no study.json`);
-    return new StudyFolder(path, resolveConfig({ file: { path: file, values: parse(file) } }).config);
+    return new StudyFolder(path, resolveConfig({ file: { path: file, values: readJsonFile('study', file) } }).config);
   }
 
   cell({ name }: Pick<Cell, 'name'>): string {
@@ -78,13 +80,13 @@ export class StudyFolder {
   }
 
   result(cell: Pick<Cell, 'name'>): CellResult {
-    return parse(join(this.cell(cell), 'result.json')) as CellResult;
+    return withNamesOfToday(readJsonFile('study', join(this.cell(cell), 'result.json'))) as CellResult;
   }
 
   /** The run folder of a cell, with what its work needs beside. */
   equip(run: RunFolder, seed: number): RunFolder & CellFolder {
     const curveFile = join(run.path, 'curve.json');
-    const points = existsSync(curveFile) ? (parse(curveFile) as CurvePoint[]) : [];
+    const points = existsSync(curveFile) ? (withNamesOfToday(readJsonFile('study', curveFile)) as CurvePoint[]) : [];
     const curve = new Map(points.map((point) => [point.step, point]));
     const snapshotOf = (cell: string, phase: string, step: number): string =>
       join(cell, 'snapshots', `${phase}-${step}.safetensors`);
@@ -112,14 +114,6 @@ export class StudyFolder {
           .map((line) => JSON.parse(line) as StepRecord)
           .filter((record) => record.phase === phase),
     });
-  }
-}
-
-function parse(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new FormatError(`study: ${path}: cannot be read: ${(error as Error).message.split('\n')[0]}`);
   }
 }
 

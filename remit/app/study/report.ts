@@ -52,8 +52,8 @@ function expectationsFor(config: Config): readonly Expectation[] {
 
 const titles: Readonly<Record<View, string>> = {
   cued: 'cued',
-  samp: 'sampled',
-  free: 'greedy',
+  sampled: 'sampled',
+  greedy: 'greedy',
   thinkRate: 'think rate',
 };
 
@@ -106,7 +106,7 @@ function render(summary: Summary, checked: readonly Checked[], figures: readonly
           "a third more per step: divide by 1.33 for equal compute.",
           table(
             ['arm', 'cued', 'sampled'],
-            speeds.map(({ arm, cued, samp }) => [arm, cued.toFixed(2), samp.toFixed(2)]),
+            speeds.map(({ arm, cued, sampled }) => [arm, cued.toFixed(2), sampled.toFixed(2)]),
           ),
         ]
       : []),
@@ -114,7 +114,7 @@ function render(summary: Summary, checked: readonly Checked[], figures: readonly
     table(
       ['arm', 'view', ...(Object.values(tasks)[0] ?? []).map(({ name }) => name)],
       Object.entries(tasks).flatMap(([arm, list]) =>
-        (['cued', 'samp'] as const).map((view) => [arm, titles[view], ...list.map((task) => signedShort(task[view]))]),
+        (['cued', 'sampled'] as const).map((view) => [arm, titles[view], ...list.map((task) => signedShort(task[view]))]),
       ),
     ),
     ...(Object.keys(weights).length > 0
@@ -231,7 +231,7 @@ function charts({ dynamics, curves }: Summary): Map<string, string> {
       }),
     );
   }
-  if (Object.keys(curves).length > 0) {for (const view of ['cued', 'samp'] as const) {
+  if (Object.keys(curves).length > 0) {for (const view of ['cued', 'sampled'] as const) {
     const lines = Object.entries(curves).map(([name, points]) => ({
       name,
       points: points.map((point) => ({ x: point.step, y: point[view] })),

@@ -7,7 +7,7 @@ import type { CellResult, CurvePoint } from './cell.ts';
 import { armName, type StudyOptions } from './plan.ts';
 import { interval, median, type Interval } from './statistics.ts';
 
-export const VIEWS = ['cued', 'samp', 'free', 'thinkRate'] as const;
+export const VIEWS = ['cued', 'sampled', 'greedy', 'thinkRate'] as const;
 export type View = (typeof VIEWS)[number];
 export type Stage = 'pretrain' | 'midtrain' | 'sft' | 'rl';
 
@@ -33,7 +33,7 @@ export interface Speed {
    * Median over seeds of: vanilla's steps / the arm's steps to vanilla's last value; 0 where a seed never got there.
    */
   readonly cued: number;
-  readonly samp: number;
+  readonly sampled: number;
 }
 
 export interface Summary {
@@ -46,7 +46,7 @@ export interface Summary {
   readonly tasks: Readonly<
     Record<
       string,
-      readonly { readonly name: string; readonly group: string; readonly cued: Interval; readonly samp: Interval }[]
+      readonly { readonly name: string; readonly group: string; readonly cued: Interval; readonly sampled: Interval }[]
     >
   >;
   /** By arm: statistics of the weights, over all steps of mid-training. */
@@ -62,7 +62,7 @@ export interface Summary {
   }[];
   /** By arm: mean learning curves of mid-training, in points. */
   readonly curves: Readonly<
-    Record<string, readonly { readonly step: number; readonly cued: number; readonly samp: number }[]>
+    Record<string, readonly { readonly step: number; readonly cued: number; readonly sampled: number }[]>
   >;
   /** By arm and stage, then k: pass@k in points, and less vanilla's at the same stage. */
   readonly pass: Readonly<
@@ -138,9 +138,9 @@ export function summarise(
     speeds: curved
       .filter((arm) => arm !== 'vanilla' && !arm.startsWith('vanilla+'))
       .map((arm) => {
-        const ratio = (view: 'cued' | 'samp'): number =>
+        const ratio = (view: 'cued' | 'sampled'): number =>
           median(seeds.map((seed) => speedUp(curveOf(seed, arm), curveOf(seed, 'vanilla'), view)));
-        return { arm, cued: ratio('cued'), samp: ratio('samp') };
+        return { arm, cued: ratio('cued'), sampled: ratio('sampled') };
       }),
     tasks: Object.fromEntries(
       arms
@@ -148,7 +148,7 @@ export function summarise(
         .map((arm) => [
           arm,
           evaluation(seeds[0]!, 'vanilla', 'midtrain')!.tasks.map(({ name, group }, t) => {
-            const gain = (view: 'cued' | 'samp'): Interval =>
+            const gain = (view: 'cued' | 'sampled'): Interval =>
               interval(
                 seeds.map(
                   (seed) =>
@@ -157,7 +157,7 @@ export function summarise(
                       evaluation(seed, 'vanilla', 'midtrain')!.tasks[t]![view]),
                 ),
               );
-            return { name, group, cued: gain('cued'), samp: gain('samp') };
+            return { name, group, cued: gain('cued'), sampled: gain('sampled') };
           }),
         ]),
     ),
@@ -198,9 +198,9 @@ export function summarise(
       curved.map((arm) => [
         arm,
         curveOf(seeds[0]!, arm).map(({ step }, i) => {
-          const mean = (view: 'cued' | 'samp'): number =>
+          const mean = (view: 'cued' | 'sampled'): number =>
             interval(seeds.map((seed) => 100 * curveOf(seed, arm)[i]![view])).mean;
-          return { step, cued: mean('cued'), samp: mean('samp') };
+          return { step, cued: mean('cued'), sampled: mean('sampled') };
         }),
       ]),
     ),
@@ -231,7 +231,7 @@ export function summarise(
  * Vanilla's steps over the steps after which the arm had vanilla's last value, interpolated between points; 0 when it
  * never had.
  */
-export function speedUp(arm: readonly CurvePoint[], vanilla: readonly CurvePoint[], view: 'cued' | 'samp'): number {
+export function speedUp(arm: readonly CurvePoint[], vanilla: readonly CurvePoint[], view: 'cued' | 'sampled'): number {
   const { step: steps, [view]: goal } = vanilla.at(-1)!;
   const i = arm.findIndex((point) => point[view] >= goal);
   if (i < 0) return 0;

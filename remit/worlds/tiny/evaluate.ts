@@ -1,8 +1,8 @@
 // Three views of one model on held-out questions of the tiny world, by exact match:
-//   cued  greedy after a forced `[`: what the model can do when it thinks first (skill);
-//   samp  one free sample per question at temperature 1: skill and the choice of style;
-//   free  free and greedy: a threshold effect of the likeliest style, so never the only evidence.
-// thinkRate is the share of free samples that begin with `[`.
+//   cued     greedy after a forced `[`: what the model can do when it thinks first (skill);
+//   sampled  one sample per question at temperature 1: skill and the choice of style;
+//   greedy   the likeliest answer: a threshold effect of the likeliest style, so never the only evidence.
+// thinkRate is the share of samples that begin with `[`.
 
 import { anything, checkArguments, checkOptions, whole, type Rules } from '../../../engine/options.ts';
 import { rng, type Rng } from '../../../engine/rng.ts';
@@ -16,8 +16,8 @@ import { encode, evaluationSet, PROMPT, RESPONSE, ROW, TASKS, verdict, type Eval
 /** Shares between 0 and 1. */
 export interface Scores {
   readonly cued: number;
-  readonly samp: number;
-  readonly free: number;
+  readonly sampled: number;
+  readonly greedy: number;
   readonly thinkRate: number;
 }
 
@@ -52,8 +52,8 @@ const [thinkToken, stopToken] = [encode(THINK)[0]!, encode(STOP)[0]!];
 /** The ways to ask. */
 const views = {
   cued: { temperature: 0, force: thinkToken },
-  samp: { temperature: 1 },
-  free: { temperature: 0 },
+  sampled: { temperature: 1 },
+  greedy: { temperature: 0 },
 } as const;
 
 /**
@@ -66,8 +66,8 @@ export async function evaluate(model: Transformer, options: EvaluateOptions): Pr
   const set = evaluationSet(split, questions, QUESTIONS_SEED);
   const random = rng(seed).fold('evaluate');
   const cued = await answers(model, set, random, views.cued);
-  const samp = await answers(model, set, random, views.samp);
-  const free = await answers(model, set, random, views.free);
+  const sampled = await answers(model, set, random, views.sampled);
+  const greedy = await answers(model, set, random, views.greedy);
   const tasks = TASKS.map(({ name, group }, task) => {
     const share = (hits: readonly boolean[]): number =>
       hits.filter((hit, i) => hit && set.task[i] === task).length / questions;
@@ -75,13 +75,13 @@ export async function evaluate(model: Transformer, options: EvaluateOptions): Pr
       name,
       group,
       cued: share(cued.correct),
-      samp: share(samp.correct),
-      free: share(free.correct),
-      thinkRate: share(samp.thinks),
+      sampled: share(sampled.correct),
+      greedy: share(greedy.correct),
+      thinkRate: share(sampled.thinks),
     };
   });
   const mean = (key: keyof Scores): number => tasks.reduce((total, task) => total + task[key], 0) / tasks.length;
-  return { cued: mean('cued'), samp: mean('samp'), free: mean('free'), thinkRate: mean('thinkRate'), tasks };
+  return { cued: mean('cued'), sampled: mean('sampled'), greedy: mean('greedy'), thinkRate: mean('thinkRate'), tasks };
 }
 
 /** The share of right answers in one view alone: for learning curves. */

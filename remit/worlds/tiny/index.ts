@@ -8,5 +8,5 @@ export { corpus, demonstrations, type Corpus, type DemonstrationBatch, type Demo
 export type { CorpusSettings, Style, StyleSettings } from './documents.ts';
 export { evaluationSet, verdict, type EvaluationSet, type Verdict } from './evaluation-set.ts';
 export { instance, splitOf, trainQuestion, type Split } from './questions.ts';
-export { TASKS, type Problem, type Task } from './tasks.ts';
+export { TASKS, type Problem, type TaskKind } from './tasks.ts';
 export { decode, encode } from './tokenizer.ts';

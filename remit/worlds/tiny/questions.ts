@@ -5,7 +5,7 @@
 import { callable, checkArguments, checkValue, choice, having, string } from '../../../engine/options.ts';
 import { aStream, type Stream } from '../../../engine/rng.ts';
 import { crc32 } from './crc32.ts';
-import { TASKS, type Problem, type Task } from './tasks.ts';
+import { TASKS, type Problem, type TaskKind } from './tasks.ts';
 
 export type Split = 'test' | 'validation' | 'train';
 
@@ -22,7 +22,7 @@ export function splitOf(question: string): Split {
 }
 
 /** A problem of this task from this split: drawn again until it is. */
-export function instance(task: Task, stream: Stream, split: Split): Problem {
+export function instance(task: TaskKind, stream: Stream, split: Split): Problem {
   checkArguments('instance', arguments, instanceArguments);
   for (;;) {
     const problem = task.draw(stream);

@@ -11,7 +11,7 @@ import { DIGITS, RING, STEPS } from './alphabet.ts';
  */
 export interface Problem { readonly question: string; readonly states: string; readonly answer: string }
 
-export interface Task {
+export interface TaskKind {
   readonly name: string;
   readonly group: 'math' | 'code' | 'general';
   readonly tag: string;
@@ -37,7 +37,7 @@ function machine(
   operators: string,
   operands: string,
   step: Step,
-): Pick<Task, 'tag' | 'draw'> {
+): Pick<TaskKind, 'tag' | 'draw'> {
   const draw = (stream: Stream): Problem => {
     let state = stream.choice(starts);
     let question = tag + state;
@@ -131,7 +131,7 @@ const count = {
 };
 
 /** In the order that evaluation tables and the per-task thinking share go by. */
-export const TASKS: readonly Task[] = [
+export const TASKS: readonly TaskKind[] = [
   { name: 'SUM', group: 'math', ...sum },
   { name: 'MUL', group: 'math', ...product },
   { name: 'CLK', group: 'math', ...clock },

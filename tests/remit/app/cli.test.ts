@@ -556,7 +556,7 @@ describe('text', () => {
   });
 
   test('a table has a column per stage and the mean at the end', () => {
-    const scores = { cued: 0.5, samp: 0.25, free: 1, thinkRate: 0 };
+    const scores = { cued: 0.5, sampled: 0.25, greedy: 1, thinkRate: 0 };
     const evaluation = { ...scores, tasks: [{ name: 'SUM', group: 'math', ...scores }] };
     expect(
       evaluationTable([

@@ -10,7 +10,6 @@ import { rng } from '../../../engine/rng.ts';
 import { noGrad, useBackend } from '../../../engine/runtime.ts';
 import { Transformer } from '../../../nn/transformer.ts';
 import { resolveConfig, type Config } from '../../../remit/settings/resolve.ts';
-import { encode } from '../../../remit/worlds/tiny/index.ts';
 import { nextTokens } from '../../../remit/phases/next-token.ts';
 import { rl } from '../../../remit/phases/rl.ts';
 import { quietRun, type StepRecord } from '../../../remit/phases/run.ts';
@@ -26,6 +25,7 @@ const STOP = 3;
 /** Right is an answer whose first token is even: half of what a fresh model says. */
 const even: Task = {
   maxNew: 3, stop: STOP,
+  measures: { five: (row) => Number(row[3] === 5) },
   question: (n) => ({ prompt: Int32Array.of(0, 10 + (n % 5), 20), reward: (row) => Number(row[3]! % 2 === 0) }),
 };
 
@@ -38,7 +38,7 @@ const fresh = (config: Config): Transformer =>
   new Transformer({ ...config.model, vocabulary: V }, rng(config.seed).fold('init'));
 
 /** A step of RL, and what it measures beside loss and norm. */
-type RlRecord = StepRecord & Record<'reward' | 'kl' | 'clipFraction' | 'entropy' | 'length' | 'thinkRate', number>;
+type RlRecord = StepRecord & Record<'reward' | 'kl' | 'clipFraction' | 'entropy' | 'length' | 'five', number>;
 
 async function learn(config: Config, base = fresh(config)) {
   const records: RlRecord[] = [];
@@ -72,7 +72,7 @@ describe('one update per batch', () => {
     const { records, base } = await learn(config);
     const { rl: { prompts, samples } } = config;
     const B = prompts * samples;
-    const { rows, mask, rewards, lengths, first } = await rollout(base, even, {
+    const { rows, mask, rewards, lengths, measured } = await rollout(base, even, {
       from: 0,
       prompts,
       samples,
@@ -90,7 +90,7 @@ describe('one update per batch', () => {
       tokens: count,
       reward: meanOf(rewards),
       length: meanOf(lengths),
-      thinkRate: meanOf(first.map((token) => +(token === encode('[')[0]!))),
+      five: meanOf(measured.five!),
       clipFraction: 0,
       kl: 0,
     });

@@ -47,6 +47,7 @@ function markov(chain: Readonly<Record<number, readonly number[]>>): Transformer
  */
 const task = (prompt: (n: number) => number): Task & { readonly judged: number[][] } => ({
   judged: [], maxNew: 5, stop: STOP,
+  measures: { first: (row) => row[P]! },
   question(n) {
     return {
       prompt: Int32Array.of(0, 0, prompt(n)),
@@ -75,6 +76,11 @@ describe('refused, in one line:', () => {
       'a prompt that is a list',
       { question: () => ({ prompt: [1, 2], reward: () => 0 }) },
       'rollout: task.question(0).prompt = [1,2]: must be an Int32Array',
+    ],
+    [
+      'a measure that is no number',
+      { measures: { first: () => NaN } },
+      'rollout: task.measures.first: of sample 0 of question 0 = NaN: must be a finite number',
     ],
     [
       'questions that are promises',
@@ -134,7 +140,7 @@ describe('a batch with a row that stops at once, one that stops later and one th
   const asked = () => task((n) => [1, 2, 3][n % 3]!);
 
   test('the answer counts up to and including its stop token', async () => {
-    const { rows, mask, lengths, first } = await rollout(model(), asked(), options);
+    const { rows, mask, lengths, measured } = await rollout(model(), asked(), options);
     const L = P + 5;
     const answers = [[7, 7, 7, 7, 7], [5, 6, 7, 7, 7], [4, 4, 4, 4, 4]];
     const masks = [[1, 0, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 1]];
@@ -145,7 +151,7 @@ describe('a batch with a row that stops at once, one that stops later and one th
       expect(Array.from(mask.subarray(b * (L - 1), (b + 1) * (L - 1)))).toEqual([0, 0, ...masks[question]!]);
     }
     expect(Array.from(lengths)).toEqual([1, 1, 3, 3, 5, 5]);
-    expect(Array.from(first)).toEqual([7, 7, 5, 5, 4, 4]);
+    expect(Array.from(measured.first!)).toEqual([7, 7, 5, 5, 4, 4]);
   });
 
   test('each row is judged by its own question, whole', async () => {
@@ -173,7 +179,7 @@ test('samples of one question differ, and follow from the seed', async () => {
   const [one, again, other] = [await sample(1), await sample(1), await sample(2)];
   expect(again).toEqual(one);
   expect(other.rows).not.toEqual(one.rows);
-  expect(new Set(one.first)).toEqual(new Set([4, 5, 6]));
+  expect(new Set(one.measured.first)).toEqual(new Set([4, 5, 6]));
   one.lengths.forEach((length, b) => { // whatever was drawn, the mask says how long
     const L = one.rows.length / 24;
     const answer = Array.from(one.rows.subarray(b * L + P, (b + 1) * L));
@@ -188,8 +194,8 @@ test('samples of one question differ, and follow from the seed', async () => {
 test('at temperature t, choices are as likely as log-odds / t says', async () => {
   const model = markov({ 1: [4] }); // 4 is 20 sqrt(8) nats likelier than each other token
   const share = async (temperature: number): Promise<number> => {
-    const { first } = await rollout(model, task(() => 1), { ...options, prompts: 1, samples: 4000, temperature });
-    return first.filter((token) => token === 4).length / 4000;
+    const { measured } = await rollout(model, task(() => 1), { ...options, prompts: 1, samples: 4000, temperature });
+    return measured.first!.filter((token) => token === 4).length / 4000;
   };
   for (const temperature of [20, 40]) {
     const logit = (20 * Math.sqrt(8)) / temperature;

@@ -65,13 +65,13 @@ describe('intervals', () => {
 });
 
 test('a speed-up is read between the points of a curve', () => {
-  const curve = (...values: number[]) => values.map((samp, i) => ({ step: 10 * (i + 1), samp, cued: 0 }));
+  const curve = (...values: number[]) => values.map((sampled, i) => ({ step: 10 * (i + 1), sampled, cued: 0 }));
   const vanilla = curve(0.1, 0.2, 0.4);
-  expect(speedUp(vanilla, vanilla, 'samp')).toBe(1);
+  expect(speedUp(vanilla, vanilla, 'sampled')).toBe(1);
   // 0.4 is three quarters of the way from 10 to 20
-  expect(speedUp(curve(0.1, 0.5, 0.6), vanilla, 'samp')).toBeCloseTo(30 / 17.5, 12);
-  expect(speedUp(curve(0.4, 0.5, 0.6), vanilla, 'samp')).toBe(3);                      // there at the first point
-  expect(speedUp(curve(0.1, 0.2, 0.3), vanilla, 'samp')).toBe(0);                      // never
+  expect(speedUp(curve(0.1, 0.5, 0.6), vanilla, 'sampled')).toBeCloseTo(30 / 17.5, 12);
+  expect(speedUp(curve(0.4, 0.5, 0.6), vanilla, 'sampled')).toBe(3);                      // there at the first point
+  expect(speedUp(curve(0.1, 0.2, 0.3), vanilla, 'sampled')).toBe(0);                      // never
 });
 
 test('pass@k: one minus the chance that all k drawn samples are wrong', () => {
@@ -143,7 +143,7 @@ test('a range is only held against what was measured', () => {
   const nothing = { stages: {}, pairs: [], weights: {}, classes: {} } as never;
   expect(check(DEFAULT, nothing)).toEqual([]);
   const found = check(DEFAULT, {
-    stages: { pretrain: [{ arm: 'base', scores: { cued: interval([40]), samp: interval([10]) } }] },
+    stages: { pretrain: [{ arm: 'base', scores: { cued: interval([40]), sampled: interval([10]) } }] },
     pairs: [],
     weights: {},
     classes: {},
