@@ -139,7 +139,7 @@ function entries(large: boolean): Entry[] {
         ] as const)
       : []),
   ] as const) {
-    for (const entry of matmuls(M, N, K, transA, transB, large)) found.push(entry);
+    for (const entry of matmuls([M, N, K], transA, transB, large)) found.push(entry);
   }
   for (const [B, T, H, D] of [[32, 23, 4, 16], ...(large ? ([[32, 256, 8, 64]] as const) : [])] as const) {
     for (const entry of attentions(B, T, H, D)) found.push(entry);
@@ -172,7 +172,12 @@ const floats = (n: number, value = 0): Float32Array => new Float32Array(n).fill(
 const bytesOf = (buffers: Readonly<Record<string, HostArray>>): number =>
   Object.values(buffers).reduce((total, { length }) => total + 4 * length, 0);
 
-function matmuls(M: number, N: number, K: number, transA: number, transB: number, isReal: boolean): Entry[] {
+function matmuls(
+  [M, N, K]: readonly [number, number, number],
+  transA: number,
+  transB: number,
+  isReal: boolean,
+): Entry[] {
   const params = {
     batch: 1, M, N, K, transA, transB, strideA: 0, strideB: 0, accumulate: 0, addBias: 0, addResidual: 0,
   };

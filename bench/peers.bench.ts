@@ -154,7 +154,7 @@ function report(work: string, lines: readonly Line[]): void {
   for (const shape of new Set(lines.map((line) => line.shape))) {
     const best = new Map<string, Line>();
     for (const line of lines) {
-      if (line.shape === shape && !(best.get(line.peer)?.ms_median! <= line.ms_median)) best.set(line.peer, line);
+      if (line.shape === shape && line.ms_median < (best.get(line.peer)?.ms_median ?? Infinity)) best.set(line.peer, line);
     }
     const mine = [...best.values()].find(({ peer }) => peer.startsWith('remit-mini'));
     console.log(`\n${work}${shape === undefined ? '' : ` ${shape}`}`);

@@ -83,7 +83,7 @@ export async function generate(model: Transformer, prompts: Int32Array, given: G
   const decode = decodeStep(model, state);
   for (let position = prompt; position < length; position++) {
     const [advance, input] = position === prompt ? [prefill, prompts] : [decode, next] as const;
-    await advance(input, position, tokens, next, prompt, { ...options, seed: key });
+    await advance(input, position, { tokens, next }, prompt, { ...options, seed: key });
   }
   const result = await tokens.read();
   for (const used of [prefill, decode]) used.free();
@@ -105,8 +105,11 @@ function checkDrawn(tokens: HostArray, length: number): void {
   );
 }
 
+/** What a step writes: the rows [B,T], and the tokens that it drew [B,1]. */
+interface Written { readonly tokens: Tensor; readonly next: Tensor }
+
 type Advance = Step<
-  [input: Int32Array | Tensor, position: number, tokens: Tensor, next: Tensor, first: number, options: GenerateOptions],
+  [input: Int32Array | Tensor, position: number, to: Written, first: number, options: GenerateOptions],
   void
 >;
 
@@ -116,8 +119,7 @@ function decodeStep(model: Transformer, state: DecodeState): Advance {
     (
       input,
       position,
-      tokens,
-      next,
+      { tokens, next },
       first,
       { batch: B, temperature: asked, topK = 0, vocabulary = Infinity, seed, force = -1, stop = -1 },
     ) =>

@@ -30,7 +30,7 @@ export const permute: Op<readonly [x: Tensor], { readonly order: readonly number
   takes: { x: 'any' },
   attrs: { order: wholeNumbers },
   infer([x], { order }) {
-    const valid = order.length === x.shape.length && [...order].sort().every((axis, i) => axis === i);
+    const valid = order.length === x.shape.length && [...order].sort((a, b) => a - b).every((axis, i) => axis === i);
     if (!valid) {
       throw new ShapeError(
         `permute: ${show(x.shape)} by ${show(order)}: the order must name each of its ${x.shape.length} axes once`,
@@ -75,13 +75,13 @@ export const slice: Op<readonly [x: Tensor], { readonly axis: number; readonly s
       return [{ shape: x.shape.with(at, end - start), dtype: x.dtype }];
     },
     forward(_, [x], [out], { axis, start, end }) {
-      copyRows(x, start, out, 0, axisOf('slice', x.shape, axis), end - start);
+      copyRows([x, start], [out, 0], axisOf('slice', x.shape, axis), end - start);
     },
     backward: (grad, { inputs: [x], attrs: { axis, start, end } }, need) => [
       need(0, () => {
         const dx = empty(x);
         run(fillKernel, { out: dx.storage }, { n: dx.size, value: 0 });
-        copyRows(grad, 0, dx, start, axisOf('slice', x.shape, axis), end - start);
+        copyRows([grad, 0], [dx, start], axisOf('slice', x.shape, axis), end - start);
         return dx;
       }),
     ],
@@ -128,7 +128,7 @@ export const concat: Op<readonly Tensor[], { readonly axis: number }> = defineOp
     const at = axisOf('concat', out.shape, axis);
     let start = 0;
     for (const x of inputs) {
-      copyRows(x, 0, out, start, at, x.shape[at]!);
+      copyRows([x, 0], [out, start], at, x.shape[at]!);
       start += x.shape[at]!;
     }
   },
@@ -154,7 +154,13 @@ export const concat: Op<readonly Tensor[], { readonly axis: number }> = defineOp
 
 type Four = [number, number, number, number];
 
-function copyRows(x: Tensor, xStart: number, out: Tensor, outStart: number, axis: number, count: number): void {
+/** `count` rows along an axis, from a place in one tensor to a place in another. */
+function copyRows(
+  [x, xStart]: readonly [Tensor, number],
+  [out, outStart]: readonly [Tensor, number],
+  axis: number,
+  count: number,
+): void {
   const { outer, length: xRows, inner } = around(x.shape, axis);
   run(
     copyRowsKernel,

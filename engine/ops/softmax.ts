@@ -21,8 +21,8 @@ export const logSoftmax: Op<readonly [x: Tensor], object> = rowOp(
 
 function rowOp(
   name: string,
-  forward: typeof softmaxKernel | typeof logSoftmaxKernel,
-  backward: typeof softmaxBackwardKernel | typeof logSoftmaxBackwardKernel,
+  forward: typeof softmaxKernel,
+  backward: typeof softmaxBackwardKernel,
 ): Op<readonly [x: Tensor], object> {
   const rows = (x: Tensor): { rows: number; V: number } => ({
     rows: x.size / (x.shape.at(-1) ?? 1),

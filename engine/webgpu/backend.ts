@@ -28,16 +28,16 @@ const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array } as const
 class GpuStorage extends OwnedStorage {
   readonly binding: Binding;
 
+  /** `place` in a buffer: which, and from which byte. */
   constructor(
     owner: Backend,
-    buffer: GPUBuffer,
-    offset: number,
+    place: Omit<Binding, 'bytes'>,
     size: number,
     dtype: DType,
     parent: GpuStorage | null = null,
   ) {
     super(owner, size, dtype, parent);
-    this.binding = { buffer, offset, bytes: bytesOf(size) };
+    this.binding = { ...place, bytes: bytesOf(size) };
   }
 }
 
@@ -150,7 +150,7 @@ export class WebGpuBackend implements Backend {
     this.#check();
     checkRequest(this, size, dtype);
     const buffer = this.#buffers.take(bytesOf(size));
-    const storage = new GpuStorage(this, buffer, 0, size, dtype);
+    const storage = new GpuStorage(this, { buffer, offset: 0 }, size, dtype);
     this.#forgotten.watch(storage, buffer);
     return storage;
   }
@@ -163,7 +163,7 @@ export class WebGpuBackend implements Backend {
     if (at % ALIGNMENT) {
       throw new Error(`internal: part of a buffer at ${at} bytes: must be a multiple of ${ALIGNMENT}`);
     }
-    return new GpuStorage(this, buffer, at, size, parent.dtype, parent);
+    return new GpuStorage(this, { buffer, offset: at }, size, parent.dtype, parent);
   }
 
   free(storage: TensorStorage): void {

@@ -39,8 +39,7 @@ export async function postTrain(
   world: World,
   base: Transformer,
   run: Run,
-  onStage: OnStage,
-  prefix = '',
+  { onStage, prefix = '' }: { readonly onStage: OnStage; readonly prefix?: string },
 ): Promise<PostTrained> {
   const tuned = await sft(config, world.demonstrations, base, run, `${prefix}sft`);
   await onStage(`${prefix}sft`, tuned);
@@ -73,13 +72,13 @@ export async function pipeline(
   await onStage('pretrain', base);
   const vanilla = await midtrain(config, world.midtrain, base, run);
   await onStage('midtrain', vanilla);
-  let guide = await postTrain(config, world, vanilla, run, onStage);
+  let guide = await postTrain(config, world, vanilla, run, { onStage });
 
   for (let turn = 1; turn <= config.remit.iterations; turn++) {
     const phase = turnName(turn);
     const reference = referenceOf[config.remit.arm] === 'sft' ? guide.sft : guide.rl;
     const guided = await midtrain(config, world.midtrain, base, run, { phase, reference });
     await onStage(phase, guided);
-    guide = await postTrain(config, world, guided, run, onStage, `${phase}-`);
+    guide = await postTrain(config, world, guided, run, { onStage, prefix: `${phase}-` });
   }
 }

@@ -203,7 +203,7 @@ describe('bodies', () => {
     const others = process.listeners('unhandledRejection');
     process.removeAllListeners('unhandledRejection').on('unhandledRejection', note);
     try {
-      await expect(step(async () => { await null; throw new Error('later'); })()).rejects.toThrow(StepError);
+      await expect(step(async () => { throw new Error('later'); })()).rejects.toThrow(StepError);
       await new Promise((resolve) => setTimeout(resolve, 5));
       expect(failures).toEqual([]);
     } finally {

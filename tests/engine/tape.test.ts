@@ -166,7 +166,7 @@ describe('recording', () => {
     const body = (name: string, ms: number) => noGrad(async () => {
       await new Promise((resolve) => setTimeout(resolve, ms));
       note(name);
-      step(() => note(`a step of ${name}`))();
+      void step(() => note(`a step of ${name}`))();
       note(name);
     });
     const both = [body('short', 1), body('long', 20)];

@@ -17,7 +17,9 @@ import { gpt2, llama } from '../nn/shapes.ts';
 import { onBackend } from '../support/backends.ts';
 
 const devices = [1, 2, 3].map((threads) => new CpuBackend({ threads }));
-afterAll(() => devices.forEach((device) => device.close()));
+afterAll(() => {
+  for (const device of devices) void device.close();
+});
 
 const B = 16;
 const T = 20;
@@ -43,7 +45,7 @@ async function trained(config: TransformerConfig): Promise<Buffer> {
     return optimiser.update(i, 1e-2);
   }, { poison: true });
   for (let i = 0; i < 5; i++) await advance(i);
-  const weights = await Promise.all([...(await model.parameters.toHost()).values()].map(({ data }) => data));
+  const weights = [...(await model.parameters.toHost()).values()].map(({ data }) => data);
   const prompts = Int32Array.from({ length: 64 * 3 }, (_, i) => i % config.vocabulary);
   const tokens = await generate(model, prompts, { batch: 64, maxNew: 8, temperature: 1, topK: 5, seed: rng(3) });
   return Buffer.concat(

@@ -98,8 +98,9 @@ describe('the table', () => {
     const names = new Set<string>();
     for (const kind of ['software', 'integrated', 'discrete'] as const) {
       for (const M of [1, 4, 5, 64, 500]) {
-        for (const N of [1, 64, 3000])
+        for (const N of [1, 64, 3000]) {
           for (const K of [1, 128, 5000]) names.add(chooseVariant(matmulKernel, sizes(M, N, K), kind));
+        }
       }
     }
     expect([...names].filter((name) => name !== 'portable' && !(name in matmulKernel.variants!))).toEqual([]);

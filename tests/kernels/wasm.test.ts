@@ -270,7 +270,7 @@ describe('matmul', () => {
   ])('agrees at %i x %i x %i in every layout', (M, N, K) => {
     for (const transA of [0, 1]) {
       for (const transB of [0, 1]) {
-        for (const accumulate of [0, 1])
+        for (const accumulate of [0, 1]) {
           for (const [addBias, addResidual] of [
             [0, 0],
             [1, 0],
@@ -279,6 +279,7 @@ describe('matmul', () => {
           ]) {
             expect(matmul(M, N, K, { transA, transB, accumulate, addBias, addResidual })).toBeLessThan(1e-6 * (K + 8));
           }
+        }
       }
     }
   });
@@ -286,10 +287,11 @@ describe('matmul', () => {
   test('a sum of no products is 0, and adds nothing', () => {
     for (const M of [2, 9]) {
       for (const transA of [0, 1]) {
-        for (const transB of [0, 1])
+        for (const transB of [0, 1]) {
           for (const accumulate of [0, 1]) {
             expect(matmul(M, 11, 0, { transA, transB, accumulate })).toBe(0);
           }
+        }
       }
     }
   });
@@ -306,10 +308,10 @@ describe('matmul', () => {
       normals(1, 'bias', N),
       normals(1, 'residual', M * N),
     ];
-    const place = (address: number, values: Float32Array): number => (
-      new Float32Array(memory.buffer, address, values.length).set(values),
-      address
-    );
+    const place = (address: number, values: Float32Array): number => {
+      new Float32Array(memory.buffer, address, values.length).set(values);
+      return address;
+    };
     for (const [scratchAt, at] of [
       [border - 1600, 64],
       [65536, border - 16 * K],

@@ -91,8 +91,9 @@ describe('a small checkpoint, exhaustively', () => {
         if (read !== undefined) expect.fail(`bit ${bit} of ${8 * file.length} flipped: read without a word`);
       }
       for (let length = 0; length < file.length; length++) {
-        if (survives(() => parseCheckpoint(file.subarray(0, length), path)))
+        if (survives(() => parseCheckpoint(file.subarray(0, length), path))) {
           expect.fail(`cut to ${length} bytes: read without a word`);
+        }
       }
       expect(parseCheckpoint(file, path).place.phase).toBe('rl'); // as it was before all this
       told(`${8 * file.length} bits and ${file.length} cuts`);

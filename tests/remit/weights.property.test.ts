@@ -131,8 +131,9 @@ describe.each(places)('in %s', (place) => {
         const gap = (i: number): number => scene.reference[i]! - logProb[i]!;
         const slack = place === 'f64' ? 0 : tolerance; // near ties are told apart in double precision only
         for (const row of countedRows(scene)) {
-          for (const i of row)
+          for (const i of row) {
             for (const j of row) if (gap(i) > gap(j)) expect(weights[i]!).toBeGreaterThanOrEqual(weights[j]! - slack);
+          }
         }
       }));
 

@@ -337,8 +337,9 @@ function tokenLosses(rows: number, T: number): void {
     );
   }
   if (n < 2000) {
-    for (const keep of [0, 1, Math.ceil(0.6 * n), n])
+    for (const keep of [0, 1, Math.ceil(0.6 * n), n]) {
       add(keepLargestKernel, { x: model, targets, out: room(n) }, { n, keep }, EXACT);
+    }
   }
   // equals
   if (n < 2000) {

@@ -133,7 +133,7 @@ export async function runCell(
       : { phase: 'midtrain', reference: folder.open(at(guideOf(arm, turn)), referenceOf[arm.method]) };
   const model = await midtrain(config, world.midtrain, folder.open(at('base'), 'pretrain'), folder, guide);
   await test('midtrain', model);
-  if (arm.postTrained) await postTrain(config, world, model, folder, test);
+  if (arm.postTrained) await postTrain(config, world, model, folder, { onStage: test });
   const weights = meanWeights(folder.steps('midtrain'));
   const curve = [...folder.curve.values()].sort((a, b) => a.step - b.step);
   return { name, seed, stages, ...(curve.length > 0 && { curve }), ...(weights && { weights }) };

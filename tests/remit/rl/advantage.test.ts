@@ -90,7 +90,8 @@ test.each(kinds)('%s does not change the rewards, and keeps their order', (kind)
   const found = advantages(rewards, 4, kind, { baseline: 0.3 });
   expect(rewards).toEqual(before);
   for (let i = 0; i < 8; i++) {
-    for (let j = 0; j < 8; j++)
+    for (let j = 0; j < 8; j++) {
       if (i >> 2 === j >> 2 && rewards[i]! > rewards[j]!) expect(found[i]!).toBeGreaterThan(found[j]!);
+    }
   }
 });
