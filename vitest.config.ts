@@ -2,6 +2,7 @@
 // (tests/support/chromium.ts); some of these in a page that is isolated from other origins, and so has threads.
 
 import './scripts/embed-wgsl.mjs'; // a shader that was edited a moment ago is the one that is tested
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import { findChromium } from './tests/support/chromium.ts';
@@ -53,6 +54,7 @@ async function browserProjects(): Promise<TestProjectInlineConfiguration[]> {
 
 export default defineConfig({
   test: {
+    maxWorkers: availableParallelism(), // all: by itself it leaves one out, which is half of two
     projects: [
       {
         ...adapter('node-adapter'),
