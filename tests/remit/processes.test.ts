@@ -90,6 +90,7 @@ describe('signals', () => {
     ['a supervisor in a hurry', ['SIGINT', 'SIGTERM'], 130],
     ['SIGTERM twice, as of a process group', ['SIGTERM', 'SIGTERM'], 143],
     ['a closed terminal, which its shell tells, too', ['SIGHUP', 'SIGHUP', 'SIGTERM'], 129],
+    ['again and again while the process ends', ['SIGINT', ...Array<'SIGTERM'>(40).fill('SIGTERM')], 130],
   ])('%s ends a run once, with its state', async (what, signals, code) => {
     const out = join(scratch, what.replaceAll(' ', '-'));
     const ended = await signalled(train(FOREVER, out), () => lines(out) > 3, signals);

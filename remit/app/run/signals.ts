@@ -1,6 +1,6 @@
 // What asks a process to end: Ctrl-C, kill, a terminal that is closed. They come as they like: npx passes Ctrl-C on
 // beside the terminal, which sent it already; a closed terminal speaks, and so does its shell. Whatever follows within
-// a second is the same request. Used by: remit/app/cli/session.ts, remit/app/cli/tune.ts, remit/app/study/schedule.ts.
+// a second is the same request, also when the process is ending by then. Used by: remit/app/cli/session.ts, remit/app/cli/tune.ts, remit/app/study/schedule.ts.
 
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -12,7 +12,8 @@ const SAME_REQUEST_MS = 1000;
 
 /**
  * Tells `first` of the first signal, and `again` of those that come a second later or more; by default these do what
- * signals do to a process that listens to none. Returns what ends the listening. Under nohup, SIGHUP is left alone.
+ * signals do to a process that listens to none. Returns what ends the listening; what is left of the second is still
+ * heard, and nothing done. Under nohup, SIGHUP is left alone.
  */
 export function onStop(first: (signal: StopSignal) => void, again?: (signal: StopSignal) => void): () => void {
   const heard = STOP_SIGNALS.filter((signal) => signal !== 'SIGHUP' || !hangUpsAreIgnored());
@@ -22,17 +23,25 @@ export function onStop(first: (signal: StopSignal) => void, again?: (signal: Sto
     if (at === undefined) {
       at = performance.now();
       // from then on, even the middle of a long step can be ended
-      if (again === undefined) timer = setTimeout(stop, SAME_REQUEST_MS).unref();
+      if (again === undefined) timer = setTimeout(deafen, SAME_REQUEST_MS).unref();
+      // an end without process.exit() gives signals back their own meaning a while before it
+      process.once('beforeExit', () => process.exit());
       first(signal as StopSignal);
     } else if (performance.now() - at >= SAME_REQUEST_MS) (again ?? die)(signal as StopSignal);
   };
   const die = (signal: StopSignal): void => {
-    stop();
+    deafen();
     process.kill(process.pid, signal);
   };
-  const stop = (): void => {
+  const deafen = (): void => {
     clearTimeout(timer);
     for (const signal of heard) process.off(signal, listener);
+  };
+  const stop = (): void => {
+    if (at === undefined) return deafen();
+    again = () => {};
+    clearTimeout(timer);
+    timer = setTimeout(deafen, at + SAME_REQUEST_MS - performance.now()).unref();
   };
   for (const signal of heard) process.on(signal, listener);
   if (!heard.includes('SIGHUP') && process.listenerCount('SIGHUP', leaveAlone) === 0) process.on('SIGHUP', leaveAlone);
