@@ -41,8 +41,9 @@ export async function run(argv: readonly string[]): Promise<number> {
     return hasGpu ? 'not taken while there is a GPU' : '--device webgpu';
   };
   const longest = highest(devices.filter(({ open }) => open).map(({ about }) => about.length));
+  const width = process.stdout.isTTY ? columns() : Infinity; // who reads a pipe reads lines
   for (const device of devices) {
-    print(hanging(device.kind.padEnd(10), `${device.about.padEnd(longest + 3)}${flag(device)}`, columns()));
+    print(hanging(device.kind.padEnd(10), `${device.about.padEnd(longest + 3)}${flag(device)}`, width));
   }
   for (const { gpu } of devices) gpu?.device.destroy();
   return EXIT.ok;

@@ -1,6 +1,7 @@
 // What asks a process to end: Ctrl-C, kill, a terminal that is closed. They come as they like: npx passes Ctrl-C on
 // beside the terminal, which sent it already; a closed terminal speaks, and so does its shell. Whatever follows within
-// a second is the same request, also when the process is ending by then. Used by: remit/app/cli/session.ts, remit/app/cli/tune.ts, remit/app/study/schedule.ts.
+// a second is the same request, also when the process is ending by then. Used by: remit/app/cli/session.ts,
+// remit/app/cli/tune.ts, remit/app/study/schedule.ts.
 
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
