@@ -1,14 +1,14 @@
 // An op, said once: what it takes, its shape rule, its forward kernels, its backward in terms of other ops, and the
-// cases it is tested on. Read after: tensor.ts. Read next: tape.ts, ops/matmul.ts.
+// cases it is tested on. Read after: tensor.ts, tape.ts. Read next: ops/matmul.ts.
 
 import type { Backend } from './backend.ts';
 import { describe } from './describe.ts';
 import { ShapeError } from './errors.ts';
 import { checker, type Rules } from './options.ts';
-import { backend, isRecording } from './runtime.ts';
+import { backend } from './runtime.ts';
 import { show, type DType, type Shape, type Spec } from './shape.ts';
-import { record, type Need } from './tape.ts';
-import { empty, Tensor } from './tensor.ts';
+import { record } from './tape.ts';
+import { empty, Tensor, type Need } from './tensor.ts';
 
 /** The result, then whatever backward needs saved. Only the result carries a gradient. */
 export type Outputs<T> = readonly [T, ...T[]];
@@ -73,13 +73,18 @@ export function defineOp<In extends readonly Tensor[], A extends object>(def: Op
     const inputs = (args.length > count ? args.slice(0, count) : args) as unknown as In;
     const attrs = (args[count] ?? {}) as A;
     const specs = def.infer(inputs as { readonly [K in keyof In]: Spec }, attrs);
+    let outputs: Outputs<Tensor>;
     if (def.view) {
       const { storage, arena, range } = inputs[0]!;
-      return record(def, inputs, [new Tensor({ ...specs[0], range, storage, arena })], attrs);
+      outputs = [new Tensor({ ...specs[0], range, storage, arena })];
+    } else {
+      outputs = specs.map(empty) as unknown as Outputs<Tensor>;
+      def.forward(run, inputs, outputs, attrs);
     }
-    const outputs = specs.map(empty) as unknown as Outputs<Tensor>;
-    def.forward(run, inputs, outputs, attrs);
-    return isRecording() ? record(def, inputs, outputs, attrs) : outputs;
+    const result = record(def.name, inputs, outputs[0], (grad, need) =>
+      def.backward(grad, { inputs, outputs, attrs }, need),
+    );
+    return result === outputs[0] ? outputs : [result, ...outputs.slice(1)];
   };
   return Object.assign((...args: [...In] | [...In, A]) => all(...args)[0], { all, def });
 }

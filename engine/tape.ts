@@ -1,48 +1,28 @@
 // Reverse-mode differentiation. Each result remembers the op that made it; backward() walks those memories from the
 // loss to the leaves, newest first, which is always a valid order.
-// Read after: tensor.ts, op.ts. Read next: ops/matmul.ts, step.ts.
+// Read after: tensor.ts. Read next: op.ts, step.ts.
 
 import { accumulateKernel, fillKernel } from '../kernels/copy/copy.ts';
 import { binaryKernels } from '../kernels/elementwise/elementwise.ts';
 import { ShapeError } from './errors.ts';
-import type { OpDef, Outputs } from './op.ts';
 import { checkArguments, optional } from './options.ts';
 import { backend, isRecording, noGrad } from './runtime.ts';
 import { sameShape, show } from './shape.ts';
-import { aTensor, empty, Tensor } from './tensor.ts';
-
-/** One op that was run. Ids grow with time, so a node's inputs always have smaller ids. */
-export interface TapeNode {
-  readonly id: number;
-  readonly name: string;
-  readonly inputs: readonly Tensor[];
-  backward(grad: Tensor, need: Need): readonly (Tensor | null)[];
-}
-
-/**
- * Makes the gradient of input i unless nobody wants it. When the input is a parameter, `into` is its slot of the flat
- * gradient buffer: an op that can add to it does so and returns it, which saves a pass; the others ignore it.
- */
-export type Need = (input: number, make: (into: Tensor | undefined) => Tensor) => Tensor | null;
+import { aTensor, empty, Tensor, type Need, type TapeNode } from './tensor.ts';
 
 let lastId = 0;
 
-/** Links a result to the op that made it, if any input wants a gradient. */
-export function record<In extends readonly Tensor[], A>(
-  def: OpDef<In, A>,
-  inputs: In,
-  outputs: Outputs<Tensor>,
-  attrs: A,
-): Outputs<Tensor> {
-  if (!isRecording() || !inputs.some((x) => x.needsGrad)) return outputs;
-  const node: TapeNode = {
-    id: ++lastId,
-    name: def.name,
-    inputs,
-    backward: (grad, need) => def.backward(grad, { inputs, outputs, attrs }, need),
-  };
-  const { shape, dtype, storage, arena } = outputs[0];
-  return [new Tensor({ shape, dtype, storage, arena, needsGrad: true, node }), ...outputs.slice(1)];
+/** Links a result to the op that made it and to its backward, if any input wants a gradient. */
+export function record(
+  name: string,
+  inputs: readonly Tensor[],
+  result: Tensor,
+  backward: TapeNode['backward'],
+): Tensor {
+  if (!isRecording() || !inputs.some((x) => x.needsGrad)) return result;
+  const { shape, dtype, storage, arena } = result;
+  const node: TapeNode = { id: ++lastId, name, inputs, backward };
+  return new Tensor({ shape, dtype, storage, arena, needsGrad: true, node });
 }
 
 /** What backward() found, by tensor. */

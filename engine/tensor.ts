@@ -1,6 +1,6 @@
 // A tensor is a shape and some memory. Everything is contiguous and row-major.
 // Ops are free functions (ops/index.ts); methods.ts adds the few methods that make arithmetic readable.
-// Read after: shape.ts, backend.ts. Read next: op.ts, tape.ts.
+// Read after: shape.ts, backend.ts. Read next: tape.ts, op.ts.
 
 import type { HostArray } from '../kernels/kernel.ts';
 import type { Arena } from './arena.ts';
@@ -11,7 +11,20 @@ import { fromHost, type Numbers } from './host.ts';
 import { anything, checkArguments, instance, type Rule } from './options.ts';
 import { allocate, backend, currentArena } from './runtime.ts';
 import { dtypes, rangeOf, show, sizeOf, type DType, type Range, type Shape, type Spec } from './shape.ts';
-import type { TapeNode } from './tape.ts';
+
+/** One op that was run. Ids grow with time, so a node's inputs always have smaller ids. */
+export interface TapeNode {
+  readonly id: number;
+  readonly name: string;
+  readonly inputs: readonly Tensor[];
+  backward(grad: Tensor, need: Need): readonly (Tensor | null)[];
+}
+
+/**
+ * Makes the gradient of input i unless nobody wants it. When the input is a parameter, `into` is its slot of the flat
+ * gradient buffer: an op that can add to it does so and returns it, which saves a pass; the others ignore it.
+ */
+export type Need = (input: number, make: (into: Tensor | undefined) => Tensor) => Tensor | null;
 
 export interface TensorOptions extends Spec {
   readonly storage: TensorStorage;

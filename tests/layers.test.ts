@@ -1,6 +1,6 @@
 // Imports point down the stack: kernels <- engine <- nn, optim <- remit. This reads every import and shows the arrows
-// that do not. Types may point anywhere: they are gone at run time. Also: what a browser must run imports nothing from
-// Node.
+// that do not. Types may point up, since they are gone at run time, but nothing stands in a circle. Also: what a browser
+// must run imports nothing from Node.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix, relative } from 'node:path';
@@ -95,6 +95,28 @@ test('imports point down, and isomorphic code imports nothing from Node', () => 
   expect(imports.length).toBeGreaterThan(files.length / 2); // the reader of imports found some
   expect(violations(imports)).toEqual([]);
 });
+
+test('no file imports itself by way of others, not even for a type', () => {
+  const files = Object.keys(below).flatMap(sources);
+  const targets = new Map(files.map((file) => [file, relativeImports(file)]));
+  const done = new Set<string>();
+  const circleFrom = (file: string, path: readonly string[]): readonly string[] => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (done.has(file)) return [];
+    const circles = (targets.get(file) ?? []).map((target) => circleFrom(target, [...path, file]));
+    done.add(file);
+    return circles.find(({ length }) => length > 0) ?? [];
+  };
+  expect(files.map((file) => circleFrom(file, [])).find(({ length }) => length > 0)).toBeUndefined();
+});
+
+/** What a file imports of this repository, types too. */
+function relativeImports(file: string): string[] {
+  const source = readFileSync(join(root, file), 'utf8');
+  return [...source.matchAll(/\bfrom '(\.[^']+)'|\bimport\('(\.[^']+)'\)/g)].map((match) =>
+    posix.join(posix.dirname(file), (match[1] ?? match[2])!),
+  );
+}
 
 test('what is for Node only is loaded by the rest of the engine when it is needed, never at the start', () => {
   const files = sources('engine').filter((file) => !nodeOnly.includes(file));

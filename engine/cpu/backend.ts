@@ -9,7 +9,8 @@ import type { DType } from '../shape.ts';
 import { checkValue } from '../options.ts';
 import { checkFree, checkOwner, checkPart, checkRequest, checkWrite, OwnedStorage, refuse } from '../storage.ts';
 import { Heap, type Block } from './memory.ts';
-import { compileKernels, type CompiledKernels, type WasmRunner } from './wasm/compile.ts';
+import type { WasmRunner } from '../../kernels/wasm/program.ts';
+import { compileKernels, type CompiledKernels } from './wasm/compile.ts';
 import type { ProgramWidth } from './wasm/width.ts';
 import { startWorkers, threadCount } from './threads.ts';
 

@@ -2,10 +2,7 @@
 // node-adapter.ts. Nothing here is Node's: that file is loaded only where Node runs, and elsewhere `#node-adapter` is
 // no-adapter.ts (see package.json). Read next: node-adapter.ts. Used by: ../device.ts.
 
-import { adapterKey, adapterKind, type AdapterKind } from './variants.ts';
-
-/** Whether an adapter that is really the CPU will do: never, if there is no other, or nothing else. */
-export type Software = 'never' | 'allowed' | 'only';
+import { adapterKey, adapterKind, type AdapterKind, type Software } from './variants.ts';
 
 export interface Gpu {
   readonly device: GPUDevice;

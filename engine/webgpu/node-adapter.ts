@@ -5,7 +5,7 @@
 
 import { readdirSync } from 'node:fs';
 import { constants, totalmem } from 'node:os';
-import type { Software } from './adapter.ts';
+import type { Software } from './variants.ts';
 import { bundledSwiftShader, withVulkanDriver } from './swiftshader.ts';
 
 type Dawn = typeof import('webgpu');

@@ -13,6 +13,9 @@ import type { Ability, WgslProgram } from '../../kernels/wgsl.ts';
  */
 export type AdapterKind = 'software' | 'integrated' | 'discrete';
 
+/** Whether an adapter that is really the CPU will do: never, if there is no other, or nothing else. */
+export type Software = 'never' | 'allowed' | 'only';
+
 /** The program that is called so in a kernel's record is `wgsl`. */
 export const PORTABLE = 'portable';
 

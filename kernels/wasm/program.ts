@@ -171,3 +171,6 @@ export function elementwise<const B extends string, const F extends string = nev
     },
   );
 }
+
+/** A program ready to run: with the byte address of each buffer, and the params. */
+export type WasmRunner = (buffers: Readonly<Record<string, number>>, params: Readonly<Record<string, number>>) => void;

@@ -6,13 +6,11 @@
 
 import type { Kernel } from '../../../kernels/kernel.ts';
 import { WasmModule } from '../../../kernels/wasm/assembler.ts';
-import type { WasmPart, WasmProgram } from '../../../kernels/wasm/program.ts';
+import type { WasmPart, WasmProgram, WasmRunner } from '../../../kernels/wasm/program.ts';
 import { emitCrew, PLACE, PLACE_BYTES } from './crew.ts';
 import { relaxedSimd } from './relaxed.ts';
 import { CHECK_BYTES, programsToDistrust } from './self-check.ts';
 import { compileWide, width, type ProgramWidth } from './width.ts';
-
-export type WasmRunner = (buffers: Readonly<Record<string, number>>, params: Readonly<Record<string, number>>) => void;
 
 export interface CompileOptions {
   readonly memory: WebAssembly.Memory;

@@ -4,7 +4,7 @@
 // width.ts. Used by: compile.ts.
 
 import type { Kernel } from '../../../kernels/kernel.ts';
-import type { WasmRunner } from './compile.ts';
+import type { WasmRunner } from '../../../kernels/wasm/program.ts';
 
 /** Of every buffer: more than any program needs at the sizes below. */
 const FLOATS = 4096;

@@ -25,7 +25,7 @@ import { fitMarkdown } from './markdown.ts';
 import { command, commandLine, programWords } from './program.ts';
 import { inRunFolder } from './session.ts';
 import { columns, print, say } from './terminal.ts';
-import { readSettings, settingFlags } from './train.ts';
+import { readSettings, settingFlags } from './settings.ts';
 
 export const help = `remit-mini study [flags]
 

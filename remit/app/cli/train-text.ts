@@ -15,7 +15,7 @@ import { startFrom } from './init.ts';
 import { command } from './program.ts';
 import { inRunFolder } from './session.ts';
 import { print, say } from './terminal.ts';
-import type { TrainOptions } from './train.ts';
+import type { TrainOptions } from './settings.ts';
 
 /** Enough for three digits, and seconds of work at most. */
 const MAX_VALIDATION_TOKENS = 2 ** 17;

@@ -23,7 +23,7 @@ import { command } from './program.ts';
 import { inRunFolder } from './session.ts';
 import { evaluationTable, type Stage } from './table.ts';
 import { columns, print, say } from './terminal.ts';
-import type { TrainOptions } from './train.ts';
+import type { TrainOptions } from './settings.ts';
 import { checkWorldModel } from './world-model.ts';
 
 /** One that may be tried on a model. */

@@ -1,22 +1,19 @@
 // `remit-mini train`: reads the settings, then trains on the tiny world or on your own text.
 // Read next: train-world.ts, train-text.ts; remit/settings/schema.ts for the settings.
 
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError, FormatError } from '../../../engine/errors.ts';
-import { resolveConfig, type Config, type Resolved } from '../../settings/resolve.ts';
+import { ConfigError } from '../../../engine/errors.ts';
 import { presetsHelp, printConfig, settingsHelp, usualSettingsHelp } from './settings-help.ts';
 import { didYouMean } from '../../../engine/nearest.ts';
 import { checkRead } from '../../settings/reads.ts';
 import { settings } from '../../settings/schema.ts';
-import { readJsonFile } from '../../text/read.ts';
-import type { StepRecord } from '../../phases/run.ts';
-import type { Resume } from '../run/claim.ts';
 import { isPlan, PHASES, type Plan } from '../run/plan.ts';
-import { findSource, readEnvironment } from '../run/sources.ts';
+import { readEnvironment } from '../run/environment.ts';
+import { findSource } from '../run/sources.ts';
 import { findText } from '../run/text.ts';
 import { readArguments, required, type Arguments, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
+import { readSettings, settingFlags, type TrainOptions } from './settings.ts';
 import { print } from './terminal.ts';
 
 const flagsHelp = `remit-mini train [pretrain | midtrain | sft | rl | remit] [flags]
@@ -55,28 +52,6 @@ Settings (defaults < preset < file < flags).
 
 ${settingsHelp()}
 `;
-
-export interface TrainOptions {
-  readonly resolved: Resolved;
-  readonly plan: Exclude<Plan, 'text'>;
-  readonly init: string | undefined;
-  readonly reference: string | undefined;
-  readonly out: string | undefined;
-  readonly resume: Resume;
-  /** Of a run that checks another one (verify.ts): shown each step; nothing is printed. */
-  readonly check?: (record: StepRecord) => void;
-  /** In place of the one that the settings name. */
-  readonly device?: Config['device'];
-}
-
-/** The flags that say settings, for readSettings(). */
-export const settingFlags: Flags = {
-  ...Object.fromEntries([...settings.keys()].map((name) => [name, { type: 'string' }])),
-  preset: { type: 'string' },
-  config: { type: 'string' },
-  set: { type: 'string', multiple: true },
-  data: { type: 'string' },
-};
 
 const flags: Flags = {
   ...settingFlags,
@@ -170,39 +145,4 @@ function choosePlace(
     throw new ConfigError(`train: --out ${out} --resume ${folder}: a run goes on in its own folder: leave --out out`);
   }
   return { out: folder, resume: 'required' };
-}
-
-/** `defaultFile`: the settings of a run that goes on. Throws ConfigError. */
-export function readSettings(command: string, args: Arguments, defaultFile?: string): Resolved {
-  const preset = args.text('preset');
-  const path = args.text('config') ?? (defaultFile !== undefined && existsSync(defaultFile) ? defaultFile : undefined);
-  return resolveConfig({
-    ...(preset === undefined ? {} : { preset }),
-    ...(path === undefined ? {} : { file: { path, values: readConfig(path) } }),
-    flags: args.given.flatMap(([flag, text]) => toSetting(command, flag, text)),
-  });
-}
-
-/** The setting that a flag stands for, in the order of the command line; none for flags of the command itself. */
-function toSetting(command: string, flag: string, text: string): [name: string, text: string][] {
-  if (settings.has(flag)) return [[flag, text]];
-  if (flag === 'data') return [['data.path', text]];
-  if (flag === 'iterations' && command === 'train') return [['remit.iterations', text]];
-  if (flag !== 'set') return [];
-  const equals = text.indexOf('=');
-  if (equals < 1) {
-    throw new ConfigError(`${command}: --set ${text}: must be <setting>=<value>, as in --set model.width=128`);
-  }
-  return [[text.slice(0, equals), text.slice(equals + 1)]];
-}
-
-const MAX_CONFIG_BYTES = 2 ** 20; // no configuration of this program is longer
-
-/** What is wrong with settings, and with a file of them, is a fault of usage. */
-function readConfig(path: string): unknown {
-  try {
-    return readJsonFile('config', path, MAX_CONFIG_BYTES);
-  } catch (error) {
-    throw error instanceof FormatError ? new ConfigError(error.message) : error;
-  }
 }

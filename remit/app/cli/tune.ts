@@ -20,7 +20,7 @@ import { quietRun } from '../../phases/run.ts';
 import { onStop, type StopSignal } from '../run/signals.ts';
 import { readArguments } from './arguments.ts';
 import { EXIT } from './exit.ts';
-import { readSettings, settingFlags } from './train.ts';
+import { readSettings, settingFlags } from './settings.ts';
 import { print, say } from './terminal.ts';
 import { writeTuning } from './tune-cache.ts';
 import { programsOn, timeMatmul, type MatmulParams, type Timing } from './tune-matmul.ts';

@@ -10,11 +10,11 @@ import { resolveConfig, type Config, type Resolved } from '../../settings/resolv
 import type { StepRecord } from '../../phases/run.ts';
 import { compareCheckpoints, compareJson, compareLine, type Difference, type Json } from '../run/compare.ts';
 import { withNamesOfToday } from '../run/evaluation.ts';
-import { environment, type Environment } from '../run/environment.ts';
+import { environment, readEnvironment, type Environment } from '../run/environment.ts';
 import { readSpans, type Span } from '../run/lines.ts';
 import { isLocked } from '../run/lock.ts';
 import { isPlan, phasesOf, type Plan } from '../run/plan.ts';
-import { findSource, readEnvironment } from '../run/sources.ts';
+import { findSource } from '../run/sources.ts';
 import { States } from '../run/states.ts';
 import { findText } from '../run/text.ts';
 import { readJsonFile } from '../../text/read.ts';

@@ -1,11 +1,17 @@
 // What a run ran on: kept beside its results, because speed and the last bits depend on it.
 
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
+import { join } from 'node:path';
 import { ConfigError } from '../../../engine/errors.ts';
 import { checkArguments, having, text } from '../../../engine/options.ts';
 import { isPlan, planWords } from './plan.ts';
-import type { Sources } from './sources.ts';
+
+export type SourceName = 'init' | 'reference' | 'data';
+
+/** By source: its place from the root, and from the run folder. */
+export type Sources = Readonly<Partial<Record<SourceName, readonly [absolute: string, fromRun: string]>>>;
 
 export interface Environment {
   /** Version of remit-mini. */
@@ -87,5 +93,15 @@ function currentCommit(): string | undefined {
     return execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   } catch {
     return undefined; // no git, or no checkout
+  }
+}
+
+/** What a run folder's env.json says; undefined when there is none, or it cannot be read: who needs it will say so. */
+export function readEnvironment(run: string): Partial<Environment> | undefined {
+  try {
+    const value: unknown = JSON.parse(readFileSync(join(run, 'env.json'), 'utf8'));
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined;
   }
 }

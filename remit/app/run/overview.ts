@@ -9,7 +9,7 @@ import { storedStages } from './evaluation.ts';
 import { readSpans, type Span } from './lines.ts';
 import { isLocked } from './lock.ts';
 import { isPlan, phasesOf } from './plan.ts';
-import { readEnvironment } from './sources.ts';
+import { readEnvironment } from './environment.ts';
 import { States } from './states.ts';
 
 export type RunState = 'done' | 'running' | 'interrupted' | 'damaged';

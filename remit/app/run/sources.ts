@@ -3,14 +3,9 @@
 // folder. What is found there counts only when its contents are the same (environment.ts has their hashes). Used by:
 // remit/app/cli/train.ts, remit/app/cli/verify.ts.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import type { Environment } from './environment.ts';
-
-export type SourceName = 'init' | 'reference' | 'data';
-
-/** By source: its place from the root, and from the run folder. */
-export type Sources = Readonly<Partial<Record<SourceName, readonly [absolute: string, fromRun: string]>>>;
+import { readEnvironment, type SourceName, type Sources } from './environment.ts';
 
 /** For env.json. `given`: paths as they were typed. */
 export function noteSources(run: string, given: Readonly<Partial<Record<SourceName, string | undefined>>>): Sources {
@@ -35,14 +30,4 @@ export function placesOf(run: string, name: SourceName): string[] {
 export function findSource(run: string, name: SourceName): string | undefined {
   const places = placesOf(run, name);
   return places.find((place) => existsSync(place)) ?? places[0];
-}
-
-/** What a run folder's env.json says; undefined when there is none, or it cannot be read: who needs it will say so. */
-export function readEnvironment(run: string): Partial<Environment> | undefined {
-  try {
-    const value: unknown = JSON.parse(readFileSync(join(run, 'env.json'), 'utf8'));
-    return typeof value === 'object' && value !== null ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs';
 import { ConfigError } from '../../../engine/errors.ts';
 import { readText } from '../../text/files.ts';
 import { sha256 } from './checkpoint.ts';
-import { placesOf, readEnvironment } from './sources.ts';
+import { readEnvironment } from './environment.ts';
+import { placesOf } from './sources.ts';
 
 /**
  * Where the text of the run in a folder lies: at `path`, as its settings have it, or at a place that the run remembers.
