@@ -310,7 +310,7 @@ async function matmuls(gpu: WebGpuBackend, torch: Torch | undefined, small: bool
     );
     const label = `${M} x ${N} x ${K} ${transA ? 'T' : 'N'}${transB ? 'T' : 'N'}`;
     const contenders = rungs.map(([rung, program]) =>
-      dispatching(gpu, rung, { ...matmulKernel, wgsl: program, variants: {} } as unknown as Kernel, buffers, params),
+      dispatching(gpu, rung, { ...matmulKernel, wgsl: program, variants: {} }, buffers, params),
     );
     const turns = await withTorch(
       torch,
@@ -322,7 +322,7 @@ async function matmuls(gpu: WebGpuBackend, torch: Torch | undefined, small: bool
       label,
       flops: 2 * M * N * K,
       bytes: 4 * (M * K + K * N + M * N),
-      chosen: gpu.chosen(matmulKernel as unknown as Kernel, params),
+      chosen: gpu.chosen(matmulKernel, params),
       turns,
     });
     for (const storage of Object.values(operands)) gpu.free(storage);
@@ -355,8 +355,7 @@ async function attentions(gpu: WebGpuBackend, torch: Torch | undefined, small: b
       [attentionForwardKernel, 'attention', 4],
       [attentionBackwardKernel, 'attentionBackward', 10],
     ] as const) {
-      const any = kernel as unknown as Kernel;
-      const contenders = programs(gpu, any, params).map(([name, one]) => dispatching(gpu, name, one, buffers, params));
+      const contenders = programs(gpu, kernel, params).map(([name, one]) => dispatching(gpu, name, one, buffers, params));
       const turns = await withTorch(
         torch,
         [{ name: 'PyTorch', make, sizes: params }],
@@ -367,7 +366,7 @@ async function attentions(gpu: WebGpuBackend, torch: Torch | undefined, small: b
         label: `${make} B${B} T${T} H${H} D${D}`,
         flops: flops * pairs * D,
         bytes: 4 * (make === 'attention' ? 4 : 8) * n,
-        chosen: gpu.chosen(any, params),
+        chosen: gpu.chosen(kernel, params),
         turns,
       });
       console.log(lineOf(rows.at(-1)!));
@@ -421,11 +420,10 @@ async function memory(gpu: WebGpuBackend, small: boolean): Promise<Row[]> {
   ] as never;
   for (const [kernel, contents, params, bytes] of works) {
     const buffers = buffersOf(gpu, contents);
-    const any = kernel as unknown as Kernel;
     rows.push({
-      label: any.name,
+      label: kernel.name,
       bytes,
-      turns: await takeTurns([dispatching(gpu, gpu.chosen(any, params), any, buffers, params)], { limitMs: 300 }),
+      turns: await takeTurns([dispatching(gpu, gpu.chosen(kernel, params), kernel, buffers, params)], { limitMs: 300 }),
     });
     for (const storage of Object.values(buffers)) gpu.free(storage);
     console.log(lineOf(rows.at(-1)!));
@@ -437,7 +435,7 @@ async function memory(gpu: WebGpuBackend, small: boolean): Promise<Row[]> {
 async function latency(gpu: WebGpuBackend): Promise<Row[]> {
   const buffers = buffersOf(gpu, { x: 64, out: 64 });
   const others = Array.from({ length: 8 }, () => buffersOf(gpu, { x: 64, out: 64 }));
-  const kernel = copyKernel as unknown as Kernel;
+  const kernel: Kernel = copyKernel;
   const params = { n: 64 };
   const owner = {};
   const spread: Contender = { name: 'ours', sample: async (count) => {
@@ -582,7 +580,7 @@ async function tune(gpu: WebGpuBackend, small: boolean): Promise<NonNullable<Rep
     const times = Object.fromEntries(
       timings.filter(({ ms }) => ms < Infinity).map(({ name, ms }) => [name, 1000 * ms]),
     );
-    found.push({ key, table: gpu.chosen(matmulKernel as unknown as Kernel, params), times });
+    found.push({ key, table: gpu.chosen(matmulKernel, params), times });
   }
   return found;
 }

@@ -193,7 +193,7 @@ function matmuls(
     .filter(([rung]) => isWorthIt(rung))
     .map(([rung, program]): Entry => ({
       label: `matmul ${shape} ${rung}`,
-      kernel: { ...matmulKernel, wgsl: program, variants: {} } as unknown as Kernel,
+      kernel: { ...matmulKernel, wgsl: program, variants: {} },
       buffers,
       params,
       flops,
@@ -201,7 +201,7 @@ function matmuls(
       only: 'webgpu',
     }));
   return [
-    { label: `matmul ${shape}`, kernel: matmulKernel as unknown as Kernel, buffers, params, flops, bytes, only: 'cpu' },
+    { label: `matmul ${shape}`, kernel: matmulKernel, buffers, params, flops, bytes, only: 'cpu' },
     ...rungs,
   ];
 }
@@ -223,7 +223,7 @@ function attentions(B: number, T: number, H: number, D: number): Entry[] {
   return [
     {
       label: `attention ${shape}`,
-      kernel: attentionForwardKernel as unknown as Kernel,
+      kernel: attentionForwardKernel,
       buffers: forward,
       params,
       flops: 4 * pairs * D,
@@ -231,7 +231,7 @@ function attentions(B: number, T: number, H: number, D: number): Entry[] {
     },
     {
       label: `attentionBackward ${shape}`,
-      kernel: attentionBackwardKernel as unknown as Kernel,
+      kernel: attentionBackwardKernel,
       buffers: backward,
       params,
       flops: 10 * pairs * D,
@@ -317,7 +317,7 @@ function entry<B extends string, P extends string>(
   params: Readonly<Record<P, number>>,
   flops: number,
 ): Entry {
-  return { label, kernel: kernel as unknown as Kernel, buffers, params, flops, bytes: bytesOf(buffers) };
+  return { label, kernel, buffers, params, flops, bytes: bytesOf(buffers) };
 }
 
 /** Checks a kernel's result, then times it. Throws when it differs from the reference. */

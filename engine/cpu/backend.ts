@@ -106,7 +106,7 @@ export class CpuBackend implements Backend {
     buffers: Readonly<Record<B, TensorStorage>>,
     params: Readonly<Record<P, number>>,
   ): void {
-    const program = this.#programs.get(kernel as unknown as Kernel);
+    const program = this.#programs.get(kernel);
     if (program) program(this.#pick(kernel, buffers, addressOf), params);
     else kernel.reference(this.#pick(kernel, buffers, dataOf), params);
     this.#count(kernel.name, program ? 'wasm' : 'reference');

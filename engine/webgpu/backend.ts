@@ -192,7 +192,7 @@ export class WebGpuBackend implements Backend {
     params: Readonly<Record<P, number>>,
   ): void {
     this.#check();
-    const program = this.#variants.programOf(kernel as unknown as Kernel, params);
+    const program = this.#variants.programOf(kernel, params);
     if (!program) throw new DeviceError(`webgpu: kernel ${kernel.name} has no GPU program: use --device cpu`);
     const bindings = program.shader.bindings.map(({ name }) => {
       const storage = buffers[name as B];

@@ -207,7 +207,7 @@ describe('matmul', () => {
       batch = 1, transA = 0, transB = 0, accumulate = 0, addBias = 0, addResidual = 0, shareA = 0, shareB = 0, seed = 1,
     } = {},
   ): number =>
-    compare(matmulKernel as unknown as Kernel, {
+    compare(matmulKernel, {
       inputs: {
         a: normals(seed, 'a', batch * M * K),
         b: normals(seed, 'b', batch * K * N),
@@ -318,8 +318,8 @@ describe('matmul', () => {
       [65536, border],
     ] as const) {
       const options = { memory, shared: false, maximumPages: 32800, threads: 1, scratch: () => scratchAt };
-      const program = compileKernels([matmulKernel as unknown as Kernel], options, () => 131072).runners.get(
-        matmulKernel as unknown as Kernel,
+      const program = compileKernels([matmulKernel], options, () => 131072).runners.get(
+        matmulKernel,
       )!;
       for (const transA of [0, 1]) {
         for (const transB of [0, 1]) {
@@ -429,7 +429,7 @@ describe('attention', () => {
             params,
           };
           // exp of scores up to about 10
-          expect(compare(attentionForwardKernel as unknown as Kernel, forward)).toBeLessThan(2e-5);
+          expect(compare(attentionForwardKernel, forward)).toBeLessThan(2e-5);
           attentionForwardKernel.reference({ qkv, table, out, logSumExp }, params);
           const dOut = normals(seed, 'dOut', out.length);
           const backward = {
@@ -437,7 +437,7 @@ describe('attention', () => {
             outputs: { dQkv: qkv.length },
             params,
           };
-          expect(compare(attentionBackwardKernel as unknown as Kernel, backward)).toBeLessThan(2e-4);
+          expect(compare(attentionBackwardKernel, backward)).toBeLessThan(2e-4);
         },
       ),
       { numRuns: 40 },
@@ -458,10 +458,10 @@ describe('activations and arithmetic', () => {
           const dOut = normals(seed, 'd', rows * F);
           const params = { rows, F };
           expect(
-            compare(swigluKernel as unknown as Kernel, { inputs: { gateUp }, outputs: { out: rows * F }, params }),
+            compare(swigluKernel, { inputs: { gateUp }, outputs: { out: rows * F }, params }),
           ).toBeLessThan(1e-6 * spread ** 2 * 10);
           expect(
-            compare(swigluBackwardKernel as unknown as Kernel, {
+            compare(swigluBackwardKernel, {
               inputs: { gateUp, dOut },
               outputs: { dGateUp: rows * 2 * F },
               params,
@@ -497,7 +497,7 @@ describe('activations and arithmetic', () => {
         const b = normals(seed, 'b', count(stepsB)).map((x) => x + Math.sign(x));
         const params = { d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3 } as Record<string, number>;
         expect(
-          compare(binaryKernels[name] as unknown as Kernel, {
+          compare(binaryKernels[name], {
             inputs: { a, b },
             outputs: { out: d0 * d1 * d2 * d3 },
             params,

@@ -96,7 +96,7 @@ function add<B extends string, P extends string>(
   tolerance: number,
   more: Partial<Case> = {},
 ): void {
-  kernelCases.push({ kernel: kernel as unknown as Kernel, buffers, params, tolerance, ...more });
+  kernelCases.push({ kernel: kernel, buffers, params, tolerance, ...more });
 }
 
 /** All cases; the numbers are the same at every call. */

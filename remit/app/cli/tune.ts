@@ -9,7 +9,6 @@ import { useBackend } from '../../../engine/runtime.ts';
 import { openGpu } from '../../../engine/webgpu/adapter.ts';
 import { WebGpuBackend } from '../../../engine/webgpu/backend.ts';
 import { shapeKey } from '../../../engine/webgpu/variants.ts';
-import type { Kernel } from '../../../kernels/kernel.ts';
 import { matmulKernel } from '../../../kernels/matmul/matmul.ts';
 import type { Config } from '../../settings/resolve.ts';
 import { byteTokenizer } from '../../text/tokenizer.ts';
@@ -68,7 +67,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     for (const [key, params] of shapes) {
       if (stopped !== undefined) break;
       const timings = await timeMatmul(backend, params);
-      const winner = winnerOf(timings, backend.chosen(matmulKernel as unknown as Kernel, params));
+      const winner = winnerOf(timings, backend.chosen(matmulKernel, params));
       healthy &&= timings.every(({ right }) => right);
       if (winner !== undefined) winners[key] = winner;
       print(

@@ -7,7 +7,6 @@ import { compileKernels } from '../../../engine/cpu/wasm/compile.ts';
 import { PLACE } from '../../../engine/cpu/wasm/crew.ts';
 import { rng } from '../../../engine/rng.ts';
 import { attentionForwardKernel } from '../../../kernels/attention/attention.ts';
-import type { Kernel } from '../../../kernels/kernel.ts';
 
 export interface Outcome {
   /** What one thread computes, and what two do. */
@@ -33,7 +32,7 @@ export async function onBoth(): Promise<Outcome> {
     const result = block(B * T * H * D);
     const logSumExp = block(B * H * T);
     let asleep = (): number => 0;
-    const { runners } = compileKernels([attentionForwardKernel as unknown as Kernel], {
+    const { runners } = compileKernels([attentionForwardKernel], {
       memory: heap.memory, shared: heap.shared, maximumPages: heap.maximumPages, threads,
       onShare: (compiled) => {
         end = startWorkers(threads, heap.memory, compiled);
@@ -43,7 +42,7 @@ export async function onBoth(): Promise<Outcome> {
       scratch: () => scratch.address,
     }, (bytes) => block(bytes / 4).address);
     const run = (): void =>
-      runners.get(attentionForwardKernel as unknown as Kernel)!(
+      runners.get(attentionForwardKernel)!(
         { qkv: qkv.address, table: qkv.address, out: result.address, logSumExp: logSumExp.address },
         params,
       );
