@@ -35,6 +35,23 @@ export function sizeOf(shape: Shape): number {
   return product;
 }
 
+/** The step through memory that each axis of a shape takes: [2,3,4] -> [12,4,1]. */
+export function stepsOf(shape: Shape): number[] {
+  return shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
+}
+
+/** Sizes d0..d3 and steps s0..s3 of four axes at most, padded in front: what kernels of four loops take. */
+export function fourAxes(
+  sizes: Shape,
+  steps: readonly number[],
+): Record<'d0' | 'd1' | 'd2' | 'd3' | 's0' | 's1' | 's2' | 's3', number> {
+  const size = (i: number): number => sizes[i - 4 + sizes.length] ?? 1;
+  const step = (i: number): number => steps[i - 4 + steps.length] ?? 0;
+  return {
+    d0: size(0), d1: size(1), d2: size(2), d3: size(3), s0: step(0), s1: step(1), s2: step(2), s3: step(3),
+  };
+}
+
 /** '[2,3]', as error messages and docs write it. */
 export function show(shape: Shape): string {
   return `[${shape.join(',')}]`;

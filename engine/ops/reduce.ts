@@ -6,7 +6,9 @@ import { maxBackwardKernel, maxKernel, sumKernel } from '../../kernels/reduce/re
 import { ShapeError } from '../errors.ts';
 import { Call, defineOp, normal, run, type Cases, type Op } from '../op.ts';
 import { integer, optional, type Rules } from '../options.ts';
-import { around, axisOf, broadcast, checkShape, sameShape, show, sizeOf, wholeNumbers, type Shape } from '../shape.ts';
+import {
+  around, axisOf, broadcast, checkShape, fourAxes, sameShape, show, sizeOf, stepsOf, wholeNumbers, type Shape,
+} from '../shape.ts';
 import { empty, type Tensor } from '../tensor.ts';
 import { reshape } from './shape.ts';
 
@@ -64,14 +66,8 @@ export const broadcastTo: Op<readonly [x: Tensor], { readonly shape: Shape }> = 
     return [{ shape: [...shape], dtype: x.dtype }];
   },
   forward(run, [x], [out], { shape }) {
-    const lead = Array<number>(4 - shape.length).fill(1);
-    const steps = [
-      ...Array<number>(4 - x.shape.length).fill(0),
-      ...x.shape.map((d, i) => (d === 1 ? 0 : sizeOf(x.shape.slice(i + 1)))),
-    ];
-    const [d0, d1, d2, d3] = [...lead, ...shape] as [number, number, number, number];
-    const [s0, s1, s2, s3] = steps as [number, number, number, number];
-    run(permuteKernel, { x: x.storage, out: out.storage }, { d0, d1, d2, d3, s0, s1, s2, s3 });
+    const steps = stepsOf(x.shape).map((step, axis) => (x.shape[axis] === 1 ? 0 : step));
+    run(permuteKernel, { x: x.storage, out: out.storage }, fourAxes(shape, steps));
   },
   backward: (grad, { inputs: [x] }, need) => [need(0, () => sumTo(grad, x.shape))],
   cases: {

@@ -5,7 +5,7 @@ import { copyRowsKernel, fillKernel, permuteKernel } from '../../kernels/copy/co
 import { ShapeError } from '../errors.ts';
 import { defineOp, normal, run, type Op } from '../op.ts';
 import { integer } from '../options.ts';
-import { around, axisOf, reshaped, show, sizeOf, wholeNumbers, type Shape } from '../shape.ts';
+import { around, axisOf, fourAxes, reshaped, show, stepsOf, wholeNumbers, type Shape } from '../shape.ts';
 import { empty, type Tensor } from '../tensor.ts';
 
 /** The same elements in another shape; one size may be -1. Costs nothing. */
@@ -40,11 +40,9 @@ export const permute: Op<readonly [x: Tensor], { readonly order: readonly number
     return [{ shape: order.map((axis) => x.shape[axis]!), dtype: x.dtype }];
   },
   forward(run, [x], [out], { order }) {
-    const steps = order.map((axis) => sizeOf(x.shape.slice(axis + 1)));
-    const lead = Array<number>(4 - order.length);
-    const [d0, d1, d2, d3] = [...lead.fill(1), ...out.shape] as Four;
-    const [s0, s1, s2, s3] = [...lead.fill(0), ...steps] as Four;
-    run(permuteKernel, { x: x.storage, out: out.storage }, { d0, d1, d2, d3, s0, s1, s2, s3 });
+    const steps = stepsOf(x.shape);
+    const reordered = order.map((axis) => steps[axis]!);
+    run(permuteKernel, { x: x.storage, out: out.storage }, fourAxes(out.shape, reordered));
   },
   backward: (grad, { attrs: { order } }, need) => [
     need(0, () => permute(grad, { order: order.map((_, axis) => order.indexOf(axis)) })),
@@ -152,7 +150,6 @@ export const concat: Op<readonly Tensor[], { readonly axis: number }> = defineOp
   },
 });
 
-type Four = [number, number, number, number];
 
 /** `count` rows along an axis, from a place in one tensor to a place in another. */
 function copyRows(

@@ -6,7 +6,7 @@
 // nothing by itself. Read after: resolve.ts. Used by: remit/app/cli/train.ts, study.ts.
 
 import { ConfigError } from '../../engine/errors.ts';
-import { resolveConfig, type Config, type Resolved } from './resolve.ts';
+import { resolveConfig, valueAt, type Config, type Resolved } from './resolve.ts';
 import { show } from './layers.ts';
 import { settings } from './schema.ts';
 
@@ -142,8 +142,4 @@ function words(reader: Reader): string {
   if (reader === 'everything') return 'train';
   if (reader === 'text') return 'train --data';
   return reader === 'study' ? 'study' : `train ${reader}`;
-}
-
-function valueAt(tree: unknown, name: string): unknown {
-  return name.split('.').reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], tree);
 }

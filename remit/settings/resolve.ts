@@ -217,3 +217,22 @@ function crossCheck({ model, data, pretrain, midtrain, sft, rl }: Config): void 
 
 /** Tokens in a row of the tiny world. */
 const WORLD_ROW = 24;
+
+/** The value of a setting, by its dotted name; undefined where there is none. */
+export function valueAt(config: unknown, name: string): unknown {
+  return name.split('.').reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], config);
+}
+
+/** A setting that two configurations do not share. */
+export interface SettingDifference {
+  readonly name: string;
+  readonly before: unknown;
+  readonly now: unknown;
+}
+
+/** The settings that differ, in the order of the schema. */
+export function differingSettings(before: Config, now: Config): SettingDifference[] {
+  return [...settings.keys()]
+    .map((name) => ({ name, before: valueAt(before, name), now: valueAt(now, name) }))
+    .filter((difference) => difference.before !== difference.now);
+}

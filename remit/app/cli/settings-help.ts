@@ -3,7 +3,7 @@
 import { highest } from '../../../engine/extremes.ts';
 import { show } from '../../settings/layers.ts';
 import { presetNames, presets } from '../../settings/presets.ts';
-import { type Resolved } from '../../settings/resolve.ts';
+import { valueAt, type Resolved } from '../../settings/resolve.ts';
 import { type Setting, settings } from '../../settings/schema.ts';
 
 /** What most people change first. */
@@ -61,8 +61,4 @@ export function printConfig({ config, origins }: Resolved): string {
   const set = rows.filter(({ value }) => value !== undefined);
   const width = highest(set.map(({ value }) => show(value).length));
   return set.map(({ name, value, origin }) => `${name.padEnd(26)} ${show(value).padEnd(width)}  ${origin}`).join('\n');
-}
-
-function valueAt(tree: unknown, name: string): unknown {
-  return name.split('.').reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], tree);
 }

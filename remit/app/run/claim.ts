@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node
 import { join } from 'node:path';
 import { ConfigError } from '../../../engine/errors.ts';
 import { checkArguments, choice, optional, string, text } from '../../../engine/options.ts';
-import { resolveConfig, type Config } from '../../settings/resolve.ts';
-import { layerFromTree, show } from '../../settings/layers.ts';
+import { differingSettings, resolveConfig, type Config, type SettingDifference } from '../../settings/resolve.ts';
+import { show } from '../../settings/layers.ts';
 import { readJsonFile } from '../../text/read.ts';
 import { isNobodys } from './atomic.ts';
 import { sha256 } from './checkpoint.ts';
@@ -102,24 +102,18 @@ export function storedSettings(folder: string, config: Config): ReadonlySet<stri
   const path = join(folder, 'config.json');
   if (!existsSync(path)) return undefined;
   const theirs = resolveConfig({ file: { path, values: readJsonFile('run', path) } }).config;
-  const [before, now] = [theirs, config].map((tree) => layerFromTree(path, tree).values) as [
-    ReadonlyMap<string, unknown>,
-    ReadonlyMap<string, unknown>,
-  ];
-  const names = [...new Set([...before.keys(), ...now.keys()])].filter(
-    (name) => before.get(name) !== now.get(name) && !isPlace(name, before, now),
-  );
-  if (names.length === 0) return new Set([hashOfSettings(theirs), sha256(readFileSync(path, 'utf8'))]);
-  const shown = names
+  const differing = differingSettings(theirs, config).filter((difference) => !isPlace(difference));
+  if (differing.length === 0) return new Set([hashOfSettings(theirs), sha256(readFileSync(path, 'utf8'))]);
+  const shown = differing
     .slice(0, SHOWN)
-    .map((name) => `${name} is ${show(before.get(name))} there and ${show(now.get(name))} here`);
-  if (names.length > SHOWN) shown.push(`and ${names.length - SHOWN} more`);
+    .map(({ name, before, now }) => `${name} is ${show(before)} there and ${show(now)} here`);
+  if (differing.length > SHOWN) shown.push(`and ${differing.length - SHOWN} more`);
   throw new ConfigError(
     `run: ${folder}: has other settings: ${shown.join(', ')}: leave them out, or choose another --out`,
   );
 }
 
 /** The same text may lie elsewhere: its contents are compared (environment.ts). */
-function isPlace(name: string, ...both: readonly ReadonlyMap<string, unknown>[]): boolean {
-  return name === 'data.path' && both.every((values) => values.get(name) !== undefined);
+function isPlace({ name, before, now }: SettingDifference): boolean {
+  return name === 'data.path' && before !== undefined && now !== undefined;
 }

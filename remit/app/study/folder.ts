@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../../engine/errors.ts';
 import type { Transformer } from '../../../nn/transformer.ts';
-import { type Config, resolveConfig } from '../../settings/resolve.ts';
-import { settings } from '../../settings/schema.ts';
+import { show } from '../../settings/layers.ts';
+import { differingSettings, resolveConfig, type Config } from '../../settings/resolve.ts';
 import { tinyWorldTokenizer } from '../../worlds/tiny/tokenizer.ts';
 import type { StepRecord } from '../../phases/run.ts';
 import { isNobodys, makeFolder, sweep, writeAtomically } from '../run/atomic.ts';
@@ -36,16 +36,14 @@ export class StudyFolder {
     const file = join(path, 'study.json');
     if (existsSync(file)) {
       const there = StudyFolder.open(path);
-      const differing = [...settings.keys()].filter(
-        (name) => name !== 'seed' && valueAt(there.config, name) !== valueAt(config, name),
-      );
+      const differing = differingSettings(there.config, config).filter(({ name }) => name !== 'seed');
       if (differing.length === 0) {
         sweep(path);
         return there;
       }
       const shown = differing
         .slice(0, 3)
-        .map((name) => `${name} = ${valueAt(there.config, name)} there, ${valueAt(config, name)} now`);
+        .map(({ name, before, now }) => `${name} = ${show(before)} there, ${show(now)} now`);
       throw new ConfigError(
         `study: ${path}: holds a study with another configuration (${shown.join('; ')}): choose another --out`,
       );
@@ -115,8 +113,4 @@ export class StudyFolder {
           .filter((record) => record.phase === phase),
     });
   }
-}
-
-function valueAt(tree: unknown, name: string): unknown {
-  return name.split('.').reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], tree);
 }
