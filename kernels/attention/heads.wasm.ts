@@ -2,18 +2,16 @@
 // of 8. What is a number in the formulas is a vector here, sums never cross lanes, and causality costs nothing. A
 // head's rows become rows of vectors; a matrix product is a tile of 4 x 2 vectors.
 //
-//   memory, one batch row, T = 3 tokens of D = 2 channels, 4 heads         interleaved, at `to`: a vector for every
-//   (token, channel)
-//   token 0:  A00 A01 | B00 B01 | C00 C01 | D00 D01                        row 0:  [A00 B00 C00 D00] [A01 B01 C01 D01] 
-//   padding
-//   token 1:  A10 A11 | B10 B11 | C10 C11 | D10 D11            ---->       row 1:  [A10 B10 C10 D10] [A11 B11 C11 D11] 
-//   padding
-//   token 2:  A20 A21 | B20 B21 | C20 C21 | D20 D21                        row 2:  [A20 B20 C20 D20] [A21 B21 C21 D21] 
-//   padding
+//   in memory: one batch row, 4 heads A to D,           interleaved, at `to`: a vector for each
+//   T = 3 tokens of D = 2 channels                      token and channel, then padding
+//
+//   A00 A01 | B00 B01 | C00 C01 | D00 D01               [A00 B00 C00 D00] [A01 B01 C01 D01] ...
+//   A10 A11 | B10 B11 | C10 C11 | D10 D11      ---->    [A10 B10 C10 D10] [A11 B11 C11 D11] ...
+//   A20 A21 | B20 B21 | C20 C21 | D20 D21               [A20 B20 C20 D20] [A21 B21 C21 D21] ...
 //
 // So the score of query 2 against key 1 of all four heads is q[2][0] k[1][0] + q[2][1] k[1][1]: two multiply-adds of
-// vectors. Where each float of this case lies is checked in tests/kernels/attention.test.ts, which also has the whole
-// algorithm over arrays of lanes.
+// vectors. tests/kernels/attention.test.ts checks where each float of this case lies, and has the whole algorithm once
+// more, over arrays of lanes.
 // Read after: ../wasm/lanes.ts, ../matmul/tile.wasm.ts. Used by: attention.wasm.ts.
 
 import type { FunctionBuilder, WasmModule } from '../wasm/assembler.ts';

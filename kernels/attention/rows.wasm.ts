@@ -5,7 +5,7 @@
 import type { WasmModule } from '../wasm/assembler.ts';
 import { at, f32, i32 } from '../wasm/instructions.ts';
 import { overFloats } from '../wasm/lanes.ts';
-import { powers } from '../cross-entropy/cross-entropy.wasm.ts';
+import { powers } from '../softmax/rows.wasm.ts';
 
 /**
  * Copies rows of one head, times 1/sqrt(D) if `scaled`; row r is rotated by the angles at table + r D (kernels/rope) if

@@ -1,11 +1,11 @@
 // Softmax, its logarithm, and their gradients for the CPU, in WASM SIMD: a unit is a row. Read after: softmax.ts,
-// ../wasm/program.ts.
+// ../wasm/program.ts. Read next: rows.wasm.ts.
 
 import { f32, i32 } from '../wasm/instructions.ts';
 import { overFloats } from '../wasm/lanes.ts';
 import { program } from '../wasm/program.ts';
 import { sumOfRow } from '../reduce/long-sum.wasm.ts';
-import { logSumExp, overRows, powers } from '../cross-entropy/cross-entropy.wasm.ts';
+import { logSumExp, overRows, powers } from './rows.wasm.ts';
 
 const units = ({ rows }: { readonly rows: number }): number => rows;
 
