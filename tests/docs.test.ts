@@ -3,7 +3,7 @@
 // name every source file. In a comment, ... stands for anything. A block marked `ts file=<path>` is a file that the
 // reader is asked to write: the blocks after it can import it from there. Snippets import 'remit-mini', or files of the
 // repository as seen from its top folder, never both. A block marked `ts run webgpu` needs a GPU, a software adapter at
-// the least, and is run where there is one.
+// the least, and is run where there is one. A block marked `ts from=<path>` must be found in that file.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
@@ -135,6 +135,15 @@ function missing(document: string, markdown: string): string[] {
   ];
 }
 
+/** Blocks that quote a file which does not say so, but for spaces, as lines of the document. */
+function misquotes({ blocks }: { blocks: readonly Block[] }): number[] {
+  const bare = (text: string): string => text.replaceAll(/\s+/g, '');
+  const quotes = blocks.filter(({ info }) => info.startsWith('ts from='));
+  const isThere = ({ info, text }: Block): boolean =>
+    bare(readFileSync(join(root, info.slice('ts from='.length)), 'utf8')).includes(bare(text));
+  return quotes.filter((quote) => !isThere(quote)).map(({ line }) => line);
+}
+
 /**
  * A tree is a block without a language (or called text or tree) in which a line begins with a folder, and nothing but
  * names.
@@ -165,6 +174,10 @@ const documents = filesBelow('.', '.md').map((path) => ({ path, markdown: readFi
 describe.each(documents)('$path', ({ path, markdown }) => {
   test('names only what is there', () => {
     expect(missing(path, markdown)).toEqual([]);
+  });
+
+  test('quotes files as they are', () => {
+    expect(misquotes(parse(markdown))).toEqual([]);
   });
 
   const { blocks } = parse(markdown);
@@ -225,6 +238,12 @@ describe('the checks find what is wrong:', () => {
       '01-nothing.md', 'engine/nothing.ts', 'tests/nothing.test.ts', 'kernels/nothing.ts', 'kernels/none/',
       'engine/nothing/',
     ]);
+  });
+
+  test('a quote that is no longer so', () => {
+    const quote = (text: string): string => `${fence}ts from=tests/form.test.ts\n${text}\n${fence}\n`;
+    expect(misquotes(parse(quote('expect(linesOver(140))')))).toEqual([]);
+    expect(misquotes(parse(`\n${quote('expect(linesOver(141))')}`))).toEqual([2]);
   });
 
   test('a reader\'s own file is found by the snippets after it', async () => {
