@@ -1,17 +1,19 @@
 // What mid-training can do with a reference model: ReMiT, and what it is compared with. Every arm is a loss over the
 // same rows in the same order from the same checkpoint, so that arms can be paired by seed.
 //
-//   vanilla      next-token prediction                                  no reference
-//   remit        weights from the gap to the RL model                   weights.ts
-//   sft-guided   the same weights from the gap to the SFT model
-//   shuffled     ReMiT's weights, permuted within each row: the control that says whether it matters which token gets
-//   which weight
-//   kd           distillation: (1 - a) next-token prediction + a KL(p_reference || p_model) over the whole vocabulary
-//   rho          RHO-1 (arXiv 2404.07965): only the share of tokens with the largest gap counts, each fully
+//   vanilla        next-token prediction, without a reference
+//   remit          weights from the gap to the RL model (weights.ts)
+//   sft-guided     the same weights from the gap to the SFT model
+//   normalised     ReMiT's weights divided by the mean of their row: every row counts alike
+//   shuffled       ReMiT's weights, permuted over the batch: the control that says whether it matters which token gets
+//                  which weight
+//   shuffled-rows  the same within each row, which keeps what a row counts, and so which rows count more
+//   kd             distillation: (1 - a) next-token prediction + a KL(p_reference || p_model) over the vocabulary
+//   rho            RHO-1 (arXiv 2404.07965): only the share of tokens with the largest gap counts, each fully
 //
 // Every target of a row counts here, as it does in mid-training. Read next: phases/midtrain.ts.
 
-import { add, affine, mul, sub } from '../engine/ops/arithmetic.ts';
+import { add, affine, div, mul, sub } from '../engine/ops/arithmetic.ts';
 import { crossEntropy, logProb, weightedCrossEntropy } from '../engine/ops/cross-entropy.ts';
 import { embedding } from '../engine/ops/embedding.ts';
 import { sum } from '../engine/ops/reduce.ts';
@@ -31,7 +33,8 @@ export type ArmName = Config['remit']['arm'];
 
 /** The model that an arm looks at: which phase of post-training made it. */
 export const referenceOf: Readonly<Record<ArmName, 'none' | 'sft' | 'rl'>> = {
-  vanilla: 'none', remit: 'rl', 'sft-guided': 'sft', shuffled: 'rl', kd: 'rl', rho: 'rl',
+  vanilla: 'none', remit: 'rl', 'sft-guided': 'sft', normalised: 'rl', shuffled: 'rl', 'shuffled-rows': 'rl', kd: 'rl',
+  rho: 'rl',
 };
 
 export interface ArmLoss {
@@ -68,12 +71,11 @@ const arms: Readonly<Record<ArmName, (seen: Seen) => ArmLoss>> = {
 
   'sft-guided': (seen) => arms.remit(seen), // the difference is who guides: referenceOf
 
-  shuffled({ batch: { targets }, logits, guide, random, settings }) {
-    const [own, reference] = noGrad(() => [logProb(logits, targets), logProb(guide(), targets)] as const);
-    const { epsilon, scale, centre } = settings;
-    const weights = permuteRows(tokenWeights(reference, own, targets, { epsilon, scale, centre }), random);
-    return { loss: weightedCrossEntropy(logits, targets, weights), weights, logProb: own, reference };
-  },
+  normalised: (seen) => reweighted(seen, perRow),
+
+  shuffled: (seen) => reweighted(seen, (weights) => permute(weights, 1, seen.random)),
+
+  'shuffled-rows': (seen) => reweighted(seen, (weights) => permute(weights, weights.shape[0]!, seen.random)),
 
   kd({ batch: { targets }, logits, guide, settings: { distil } }) {
     const wanted = noGrad(() => logSoftmax(guide()));                                   // [B,T,V]
@@ -90,6 +92,23 @@ const arms: Readonly<Record<ArmName, (seen: Seen) => ArmLoss>> = {
     return { loss: weightedCrossEntropy(logits, targets, weights, { count: kept }), weights, logProb: own, reference };
   },
 };
+
+/** Next-token prediction, weighted by what is made of ReMiT's weights. */
+function reweighted(
+  { batch: { targets }, logits, guide, settings: { epsilon, scale, centre } }: Seen,
+  change: (weights: Tensor) => Tensor,
+): ArmLoss {
+  const [own, reference] = noGrad(() => [logProb(logits, targets), logProb(guide(), targets)] as const);
+  const weights = noGrad(() => change(tokenWeights(reference, own, targets, { epsilon, scale, centre })));
+  return { loss: weightedCrossEntropy(logits, targets, weights), weights, logProb: own, reference };
+}
+
+/** Each row of [B,T] over its mean. */
+function perRow(weights: Tensor): Tensor {
+  const [B, T] = weights.shape as [number, number];
+  const mean = affine(sum(weights, { axis: -1 }), { factor: 1 / T });
+  return div(weights, reshape(mean, { shape: [B, 1] }));
+}
 
 /** The loss of an arm as a function of a batch and the step's number. `reference` may be absent for 'vanilla' alone. */
 export function armLoss(
@@ -112,13 +131,14 @@ export function armLoss(
     });
 }
 
-/** Each row of [B,T] in another order, drawn anew for each row. */
-function permuteRows(x: Tensor, random: Rng): Tensor {
-  const [B, T] = x.shape as [number, number];
+/** The elements of x [B,T], in so many parts of equal length, each part in another order, drawn anew for each. */
+function permute(x: Tensor, parts: number, random: Rng): Tensor {
+  const length = x.size / parts;
   const stream = random.stream();
-  const places = Array.from({ length: T }, (_, t) => t);
-  const order = Int32Array.from(
-    Array.from({ length: B }, (_, b) => stream.sample(places, T).map((t) => b * T + t)).flat(),
-  );
-  return reshape(embedding(reshape(x, { shape: [B * T, 1] }), tensor(order, [B, T], 'i32')), { shape: [B, T] });
+  const places = Array.from({ length }, (_, place) => place);
+  const order = Array.from({ length: parts }, (_, part) =>
+    stream.sample(places, length).map((place) => part * length + place),
+  ).flat();
+  const column = reshape(x, { shape: [x.size, 1] });
+  return reshape(embedding(column, tensor(Int32Array.from(order), x.shape, 'i32')), { shape: x.shape });
 }

@@ -23,10 +23,11 @@ const PHASE_READERS: Readonly<Record<string, readonly Reader[]>> = {
 };
 
 /** Which arms of mid-training look at a setting; for `epsilon` of rho, only its metrics do. */
+const WEIGHING = ['remit', 'sft-guided', 'normalised', 'shuffled', 'shuffled-rows'] as const;
 const ARM_READERS: Readonly<Record<string, readonly Arm[]>> = {
-  'remit.epsilon': ['remit', 'sft-guided', 'shuffled', 'rho'],
-  'remit.scale': ['remit', 'sft-guided', 'shuffled'],
-  'remit.centre': ['remit', 'sft-guided', 'shuffled'],
+  'remit.epsilon': [...WEIGHING, 'rho'],
+  'remit.scale': WEIGHING,
+  'remit.centre': WEIGHING,
   'remit.detach': ['remit', 'sft-guided'],
   'remit.distil': ['kd'],
   'remit.keep': ['rho'],

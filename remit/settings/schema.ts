@@ -167,7 +167,7 @@ const rl = z.strictObject({
 
 const remit = z.strictObject({
   arm: setting(
-    choice('remit', 'vanilla', 'sft-guided', 'shuffled', 'kd', 'rho'),
+    choice('remit', 'vanilla', 'sft-guided', 'normalised', 'shuffled', 'shuffled-rows', 'kd', 'rho'),
     'how mid-training is done the second time',
   ).default('remit'),
   epsilon: setting(remitRules.epsilon, 'weights lie in 1 - epsilon .. 1 + epsilon').default(0.2),

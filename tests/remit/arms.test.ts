@@ -123,7 +123,7 @@ test('no two other arms are the same', async () => {
   const gradients = await Promise.all(
     every.filter((arm) => arm !== 'sft-guided').map(async (arm) => (await once(configOf(arm))).gradient.join()),
   );
-  expect(new Set(gradients).size).toBe(5);
+  expect(new Set(gradients).size).toBe(7);
 });
 
 test('each setting reaches its arm', async () => {
@@ -133,6 +133,7 @@ test('each setting reaches its arm', async () => {
     ['remit', 'centre', 'false'],
     ['remit', 'detach', 'false'],
     ['shuffled', 'epsilon', '0.05'],
+    ['normalised', 'scale', '3'],
     ['kd', 'distil', '0.9'],
     ['rho', 'keep', '0.3'],
   ] as const) {
@@ -161,26 +162,40 @@ describe('rho', () => {
   );
 });
 
-describe('shuffled', () => {
-  test('has the weights of ReMiT in every row, in another order', async () => {
-    const [ours, theirs] = [await once(configOf('remit')), await once(configOf('shuffled'))];
-    expect(rows(theirs.weights!).map(sorted)).toEqual(rows(ours.weights!).map(sorted));
+describe.each(['shuffled', 'shuffled-rows'] as const)('%s', (arm) => {
+  /** Weights that change places with each other: all of the batch, or a row each. */
+  const parts = (x: ArrayLike<number>): number[][] => (arm === 'shuffled' ? [Array.from(x)] : rows(Array.from(x)));
+
+  test('has the weights of ReMiT, in another order', async () => {
+    const [ours, theirs] = [await once(configOf('remit')), await once(configOf(arm))];
+    expect(parts(theirs.weights!).map(sorted)).toEqual(parts(ours.weights!).map(sorted));
     rows(theirs.weights!).forEach((row, b) => expect(row).not.toEqual(rows(ours.weights!)[b]));
     expect(theirs.logProb).toEqual(ours.logProb);
   });
 
-  test('the order differs between rows, steps and seeds, and is a function of them', async () => {
-    /** Where each of a row's weights went, by its size. */
+  test('the order differs between parts, steps and seeds, and is a function of them', async () => {
+    /** Where each of a part's weights went, by its size. */
     const orders = async (i: number, seed = '0'): Promise<string[]> => {
-      const config = configOf('shuffled', ['seed', seed]);
+      const config = configOf(arm, ['seed', seed]);
       const { weights } = await once(config, { i });
       const { weights: straight } = await once({ ...config, remit: { ...config.remit, arm: 'remit' } }, { i });
-      return rows(weights!).map((row, b) => row.map((w) => rows(straight!)[b]!.indexOf(w)).join());
+      return parts(weights!).map((part, b) => part.map((w) => parts(straight!)[b]!.indexOf(w)).join());
     };
-    const all = [...(await orders(0)), ...(await orders(1)), ...(await orders(0, '1'))];
-    expect(new Set(all).size).toBe(3 * B);
-    expect(await orders(1)).toEqual(all.slice(B, 2 * B));
+    const [first, second, other] = [await orders(0), await orders(1), await orders(0, '1')];
+    expect(new Set([...first, ...second, ...other]).size).toBe(3 * first.length);
+    expect(await orders(1)).toEqual(second);
   });
+});
+
+test('shuffled over the batch, some rows count more than they did; within rows, and normalised, none does', async () => {
+  const totals = async (arm: ArmName): Promise<number[]> =>
+    rows((await once(configOf(arm))).weights!).map((row) => row.reduce((a, b) => a + b, 0));
+  const straight = await totals('remit');
+  const close = (a: readonly number[], b: readonly number[]): boolean => a.every((x, i) => Math.abs(x - b[i]!) < 1e-4);
+  expect(close(await totals('shuffled-rows'), straight)).toBe(true);
+  expect(close(await totals('shuffled'), straight)).toBe(false);
+  expect(close(await totals('normalised'), straight.map(() => T))).toBe(true);
+  expect(close(straight, straight.map(() => T))).toBe(false);
 });
 
 describe('kd', () => {

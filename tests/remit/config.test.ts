@@ -235,7 +235,8 @@ describe('messages', () => {
     [
       'an unknown arm',
       flags(['remit.arm', 'sft']),
-      'config: remit.arm = sft (flag): must be one of remit, vanilla, sft-guided, shuffled, kd, rho',
+      'config: remit.arm = sft (flag): must be one of remit, vanilla, sft-guided, normalised, ' +
+      'shuffled, shuffled-rows, kd, rho',
     ],
     [
       'no tokens to keep',

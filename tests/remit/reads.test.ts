@@ -79,7 +79,7 @@ test.each<[Sources, Reading, string]>([
     flag('remit.scale', '2'),
     { reader: 'study', arms: ['vanilla', 'kd'] },
     'study: remit.scale = 2 (flag): nothing will read it: none of its arms does: arms of the methods remit, ' +
-    'sft-guided, shuffled would',
+    'sft-guided, normalised, shuffled, shuffled-rows would',
   ],
   [
     { file: { path: 'my.json', values: { rl: { steps: 7 } } } },

@@ -38,8 +38,20 @@ export const STUDY_ARMS: readonly StudyArm[] = [
   },
   {
     name: 'shuffled.2',
-    about: "ReMiT's weights permuted within each row, epsilon 0.2",
+    about: "ReMiT's weights permuted over the batch, epsilon 0.2",
     method: 'shuffled',
+    settings: { epsilon: 0.2 },
+  },
+  {
+    name: 'shuffled-rows.2',
+    about: "ReMiT's weights permuted within each row, epsilon 0.2",
+    method: 'shuffled-rows',
+    settings: { epsilon: 0.2 },
+  },
+  {
+    name: 'normalised.2',
+    about: "ReMiT's weights over their row's mean, epsilon 0.2",
+    method: 'normalised',
     settings: { epsilon: 0.2 },
   },
   {

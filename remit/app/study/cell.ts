@@ -5,7 +5,7 @@ import { highest, lowest } from '../../../engine/extremes.ts';
 import { rng } from '../../../engine/rng.ts';
 import type { Transformer } from '../../../nn/transformer.ts';
 import { referenceOf } from '../../arms.ts';
-import { type Config, resolveConfig } from '../../settings/resolve.ts';
+import type { Config } from '../../settings/resolve.ts';
 import { corpus } from '../../worlds/tiny/index.ts';
 import { tinyWorldTokenizer } from '../../worlds/tiny/tokenizer.ts';
 import { accuracy, evaluate, type Evaluation } from '../../worlds/tiny/evaluate.ts';
@@ -68,17 +68,10 @@ const WEIGHT_KEYS = ['weightMean', 'weightDeviation', 'weightsHigh', 'weightsLow
 
 /** The configuration of a cell: the study's, with the cell's seed and the settings of its arm. */
 export function configOf({ seed, work }: Cell, study: Config): Config {
-  const arm = typeof work === 'object' ? work.arm : undefined;
-  const set = {
-    seed,
-    'remit.arm': arm?.method,
-    'midtrain.steps': Math.round(study.midtrain.steps * (arm?.steps ?? 1)),
-    ...Object.fromEntries(Object.entries(arm?.settings ?? {}).map(([key, value]) => [`remit.${key}`, value])),
-  };
-  const flags = Object.entries(set)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => [name, String(value)] as const);
-  return resolveConfig({ file: { path: 'study.json', values: study }, flags }).config;
+  if (typeof work !== 'object') return { ...study, seed };
+  const { method, settings, steps = 1 } = work.arm;
+  const midtrain = { ...study.midtrain, steps: Math.round(steps * study.midtrain.steps) };
+  return { ...study, seed, midtrain, remit: { ...study.remit, ...settings, arm: method } };
 }
 
 /** The phases that a cell may go through: an arm's post-training may be left out, so that it is not there. */

@@ -1,19 +1,23 @@
 // What a study leaves behind for people and programs: report.md with its figures, report.json (all numbers), report.csv
-// (every score of every seed). The same cells give the same bytes. Read after: summary.ts, claims.ts, expected.ts.
+// (every score of every seed). The same cells give the same bytes. Read after: protocol.ts, summary.ts, claims.ts.
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../settings/resolve.ts';
 import { resolveConfig } from '../../settings/resolve.ts';
 import { sweep, writeAtomically } from '../run/atomic.ts';
+import { sha256 } from '../run/checkpoint.ts';
 import { STUDY_ARMS } from './arms.ts';
 import type { CellResult } from './cell.ts';
-import { claims, MARGIN } from './claims.ts';
-import { check, DEFAULT, THINK_ONLY, type Checked, type Expectation } from './expected.ts';
+import { verdicts } from './claims.ts';
+import { check, type Checked } from './expected.ts';
 import type { StudyFolder } from './folder.ts';
 import { allCells, type StudyOptions } from './plan.ts';
+import {
+  EXPECTATIONS, FEWEST, LEVEL, MARGIN, PROTOCOL, VIEWS, type Expectation, type Stage, type View,
+} from './protocol.ts';
 import type { Interval } from './statistics.ts';
-import { summarise, VIEWS, type Row, type Summary, type View } from './summary.ts';
+import { summarise, type Row, type Summary } from './summary.ts';
 import { lineChart } from './svg.ts';
 
 export interface Report {
@@ -35,7 +39,7 @@ export function writeReport(folder: StudyFolder, options: StudyOptions): Report 
   for (const [name, svg] of figures) writeAtomically(join(charted, `${name}.svg`), svg);
   writeAtomically(
     join(folder.path, 'report.json'),
-    `${JSON.stringify({ ...summary, claims: claims(summary), checked }, null, 2)}\n`,
+    `${JSON.stringify({ ...summary, protocol: protocolHash(), claims: verdicts(summary), checked }, null, 2)}\n`,
   );
   writeAtomically(join(folder.path, 'report.csv'), csv(results));
   writeAtomically(join(folder.path, 'report.md'), `${markdown}\n`);
@@ -47,7 +51,8 @@ function expectationsFor(config: Config): readonly Expectation[] {
   const same = (preset: string): boolean =>
     JSON.stringify({ ...resolveConfig({ preset }).config, ...anywhere }) === JSON.stringify({ ...config, ...anywhere });
   const anywhere = { seed: config.seed, device: config.device };
-  return same('tiny') ? DEFAULT : same('think-only') ? THINK_ONLY : [];
+  const preset = Object.keys(EXPECTATIONS).find(same);
+  return preset === undefined ? [] : EXPECTATIONS[preset]!;
 }
 
 const titles: Readonly<Record<View, string>> = {
@@ -57,195 +62,203 @@ const titles: Readonly<Record<View, string>> = {
   thinkRate: 'think rate',
 };
 
+/** A part of the report, in paragraphs; none where there is nothing to show. */
+type Section = (summary: Summary) => readonly string[];
+
 function render(summary: Summary, checked: readonly Checked[], figures: readonly string[]): string {
-  const { stages, pairs, speeds, tasks, weights, classes, dynamics, pass, seeds, arms } = summary;
-  const stageTables = (
-    [
-      ['pretrain', 'Pre-trained'],
-      ['midtrain', 'After mid-training'],
-      ['sft', 'After mid-training and SFT'],
-      ['rl', 'After mid-training, SFT and RL'],
-    ] as const
-  ).flatMap(([stage, title]) => ((stages[stage]?.length ?? 0) > 0 ? [`## ${title}`, stageTable(stages[stage]!)] : []));
-  return [
-    '# Study',
-    `${seeds.length} seeds (${seeds.join(', ')}), arms: ${arms.join(', ')}. Scores in percent of 2000 held-out ` +
-      'questions unless the settings say otherwise; ± and [ ] are 95% t-intervals over seeds. Differences are paired ' +
-      'by seed: same first weights, same rows in the same order.',
-    STUDY_ARMS.filter(({ name }) => arms.includes(name))
-      .map(({ name, about }) => `- **${name}**: ${about}`)
-      .join('\n'),
-    '## What it says',
-    seeds.length < 2
-      ? 'One seed has no intervals: nothing is concluded.'
-      : table(
-          ['claim', 'evidence', 'points', 'here'],
-          claims(summary).map(({ claim, evidence, interval, outcome }) => [claim, evidence, signed(interval), outcome]),
-        ),
-    ...(seeds.length < 2
-      ? []
-      : [
-          `That there is no difference, or none below 0, is concluded only where the interval stays within ${MARGIN} ` +
-          'points, a margin that was fixed beforehand; of fewer than 3 seeds, or an interval without width, nothing ' +
-          'is.',
-        ]),
-    ...stageTables,
-    ...(pairs.length > 0
-      ? [
-          '## Other pairs',
-          table(
-            ['pair', ...VIEWS.map((view) => titles[view])],
-            pairs.map(({ title, difference }) => [title, ...VIEWS.map((view) => signed(difference[view]))]),
-          ),
-        ]
-      : []),
-    ...(speeds.length > 0
-      ? [
-          "## Steps to vanilla's final value",
-          "Median over seeds of vanilla's steps over the arm's; 500 validation questions. Arms with a reference cost " +
-          "a third more per step: divide by 1.33 for equal compute.",
-          table(
-            ['arm', 'cued', 'sampled'],
-            speeds.map(({ arm, cued, sampled }) => [arm, cued.toFixed(2), sampled.toFixed(2)]),
-          ),
-        ]
-      : []),
-    '## Per task, after mid-training: less vanilla',
-    table(
-      ['arm', 'view', ...(Object.values(tasks)[0] ?? []).map(({ name }) => name)],
-      Object.entries(tasks).flatMap(([arm, list]) =>
-        (['cued', 'sampled'] as const).map((view) => [arm, titles[view], ...list.map((task) => signedShort(task[view]))]),
-      ),
-    ),
-    ...(Object.keys(weights).length > 0
-      ? [
-          '## Weights, over all steps',
-          table(
-            ['arm', 'mean', 'deviation', 'at the upper bound', 'at the lower bound', 'mean gap, nats'],
-            Object.entries(weights).map(([arm, w]) => [
-              arm,
-              ...['weightMean', 'weightDeviation', 'weightsHigh', 'weightsLow', 'gap'].map((key) =>
-                w[key]!.mean.toFixed(3),
-              ),
-            ]),
-          ),
-        ]
-      : []),
-    ...(Object.keys(classes).length > 0
-      ? [
-          '## Weights by token class',
-          'ReMiT of epsilon 0.2 at its first step: the pre-trained model, guided by the RL model.',
-          table(
-            ['class', 'mean weight', 'mean gap, nats'],
-            Object.entries(classes).map(([name, { weight, gap }]) => [
-              name,
-              weight.mean.toFixed(3),
-              gap.mean.toFixed(3),
-            ]),
-          ),
-        ]
-      : []),
-    ...(dynamics.length > 0
-      ? [
-          '## How near the base model comes to the RL model',
-          'On held-out documents of the mid-training corpus; KL(RL || base) in nats per token, and how often both ' +
-          'have the same likeliest token.',
-          table(
-            ['phase', 'step', 'KL', 'same token, %'],
-            dynamics.map(({ phase, step, kl, agreement }) => [phase, String(step), plain(kl, 3), plain(agreement)]),
-          ),
-        ]
-      : []),
-    ...(Object.keys(pass).length > 0
-      ? [
-          '## pass@k',
-          table(
-            ['model', ...Object.keys(Object.values(pass)[0]!).map((k) => `k = ${k}`)],
-            Object.entries(pass).flatMap(([name, byK]) => [
-              [name, ...Object.values(byK).map(({ share }) => plain(share))],
-              ...(Object.values(byK)[0]!.difference
-                ? [[`${name}, less vanilla`, ...Object.values(byK).map(({ difference }) => signed(difference!))]]
-                : []),
-            ]),
-          ),
-        ]
-      : []),
-    ...(figures.length > 0 ? ['## Figures', figures.map((name) => `![${name}](figures/${name}.svg)`).join('\n')] : []),
-    ...(checked.length > 0
-      ? [
-          '## Is it where a correct build lands?',
-          table(
-            ['figure', 'value', 'range', ''],
-            checked.map(({ what, value, low, high, inside }) => [
-              what,
-              value.toFixed(3),
-              `${bound(low)} to ${bound(high)}`,
-              inside ? 'inside' : '**outside**',
-            ]),
-          ),
-        ]
-      : []),
-  ].join('\n\n');
+  const sections: readonly Section[] = [
+    introduction,
+    claimsSection,
+    ...STAGES.map(([stage, title]): Section => ({ stages }) => section(title, stageTable(stages[stage] ?? []))),
+    pairsSection,
+    speedsSection,
+    tasksSection,
+    weightsSection,
+    classesSection,
+    dynamicsSection,
+    passSection,
+    () => (figures.length > 0 ? ['## Figures', figures.map((name) => `![${name}](figures/${name}.svg)`).join('\n')] : []),
+    () => checkedSection(checked),
+  ];
+  return ['# Study', ...sections.flatMap((make) => make(summary))].join('\n\n');
 }
 
-function stageTable(rows: readonly Row[]): string {
+const STAGES: readonly (readonly [stage: Stage, title: string])[] = [
+  ['pretrain', 'Pre-trained'],
+  ['midtrain', 'After mid-training'],
+  ['sft', 'After mid-training and SFT'],
+  ['rl', 'After mid-training, SFT and RL'],
+];
+
+/** Nothing, where the table has no rows. */
+function section(title: string, { head, rows }: Table, ...notes: readonly string[]): string[] {
+  return rows.length === 0 ? [] : [`## ${title}`, ...notes, table(head, rows)];
+}
+
+interface Table {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+const introduction: Section = ({ seeds, arms }) => [
+  `${seeds.length} seeds (${seeds.join(', ')}), arms: ${arms.join(', ')}. Scores in percent of 2000 held-out ` +
+    'questions unless the settings say otherwise; ± and [ ] are 95% t-intervals over seeds. Differences are paired ' +
+    'by seed: same first weights, same rows in the same order.',
+  STUDY_ARMS.filter(({ name }) => arms.includes(name))
+    .map(({ name, about }) => `- **${name}**: ${about}`)
+    .join('\n'),
+];
+
+const claimsSection: Section = (summary) => {
+  if (summary.seeds.length < 2) return ['## What it says', 'One seed has no intervals: nothing is concluded.'];
+  const rows = verdicts(summary).map(({ claim, evidence, family, interval, p, outcome }) => [
+    claim,
+    evidence,
+    signed(interval),
+    `${p.toFixed(3)}${family === 'headline' ? ' *' : ''}`,
+    outcome,
+  ]);
+  return [
+    '## What it says',
+    table(['claim', 'evidence', 'points', 'p', 'here'], rows),
+    `A claim reproduces at p <= ${LEVEL}. Headline claims (*) share that error rate: their p-values are adjusted after ` +
+      'Holm. The rest is exploratory. That there is no difference, or none below 0, is concluded by one-sided tests ' +
+      `against a margin of ${MARGIN} points that was fixed beforehand; of fewer than ${FEWEST} seeds, or an interval ` +
+      'without width, nothing is.',
+    `Arms, contrasts, claims, margins and ranges are those of protocol ${protocolHash()}.`,
+  ];
+};
+
+/** Of everything that was fixed before the figures were there. */
+export function protocolHash(): string {
+  return sha256(JSON.stringify(PROTOCOL)).slice(0, 12);
+}
+
+const pairsSection: Section = ({ pairs }) =>
+  section('Other pairs', {
+    head: ['pair', ...VIEWS.map((view) => titles[view])],
+    rows: pairs.map(({ title, difference }) => [title, ...VIEWS.map((view) => signed(difference[view]))]),
+  });
+
+const speedsSection: Section = ({ speeds }) =>
+  section(
+    "Steps to vanilla's final value",
+    {
+      head: ['arm', 'cued', 'sampled'],
+      rows: speeds.map(({ arm, cued, sampled }) => [arm, cued.toFixed(2), sampled.toFixed(2)]),
+    },
+    "Median over seeds of vanilla's steps over the arm's; 500 validation questions. Arms with a reference cost " +
+      'a third more per step: divide by 1.33 for equal compute.',
+  );
+
+const tasksSection: Section = ({ tasks }) => {
+  const head = ['arm', 'view', ...(Object.values(tasks)[0] ?? []).map(({ name }) => name)];
+  const rows = Object.entries(tasks).flatMap(([arm, list]) =>
+    (['cued', 'sampled'] as const).map((view) => [arm, titles[view], ...list.map((task) => signedShort(task[view]))]),
+  );
+  return ['## Per task, after mid-training: less vanilla', table(head, rows)];
+};
+
+const WEIGHTS = {
+  weightMean: 'mean',
+  weightDeviation: 'deviation',
+  weightsHigh: 'at the upper bound',
+  weightsLow: 'at the lower bound',
+  gap: 'mean gap, nats',
+} as const;
+
+const weightsSection: Section = ({ weights }) =>
+  section('Weights, over all steps', {
+    head: ['arm', ...Object.values(WEIGHTS)],
+    rows: Object.entries(weights).map(([arm, found]) => [
+      arm,
+      ...Object.keys(WEIGHTS).map((key) => found[key]!.mean.toFixed(3)),
+    ]),
+  });
+
+const classesSection: Section = ({ classes }) =>
+  section(
+    'Weights by token class',
+    {
+      head: ['class', 'mean weight', 'mean gap, nats'],
+      rows: Object.entries(classes).map(([name, { weight, gap }]) => [
+        name,
+        weight.mean.toFixed(3),
+        gap.mean.toFixed(3),
+      ]),
+    },
+    'ReMiT of epsilon 0.2 at its first step: the pre-trained model, guided by the RL model.',
+  );
+
+const dynamicsSection: Section = ({ dynamics }) =>
+  section(
+    'How near the base model comes to the RL model',
+    {
+      head: ['phase', 'step', 'KL', 'same token, %'],
+      rows: dynamics.map(({ phase, step, kl, agreement }) => [phase, String(step), plain(kl, 3), plain(agreement)]),
+    },
+    'On held-out documents of the mid-training corpus; KL(RL || base) in nats per token, and how often both have the ' +
+      'same likeliest token.',
+  );
+
+const passSection: Section = ({ pass }) =>
+  section('pass@k', {
+    head: ['model', ...Object.keys(Object.values(pass)[0] ?? {}).map((k) => `k = ${k}`)],
+    rows: Object.entries(pass).flatMap(([name, byK]) => {
+      const shares = [name, ...Object.values(byK).map(({ share }) => plain(share))];
+      const differences = Object.values(byK).flatMap(({ difference }) => (difference ? [signed(difference)] : []));
+      return differences.length === 0 ? [shares] : [shares, [`${name}, less vanilla`, ...differences]];
+    }),
+  });
+
+function checkedSection(checked: readonly Checked[]): string[] {
+  return section('Is it where a correct build lands?', {
+    head: ['figure', 'value', 'range', ''],
+    rows: checked.map(({ what, value, low, high, inside }) => [
+      what,
+      value.toFixed(3),
+      `${bound(low)} to ${bound(high)}`,
+      inside ? 'inside' : '**outside**',
+    ]),
+  });
+}
+
+function stageTable(rows: readonly Row[]): Table {
   const compared = rows.some(({ difference }) => difference);
   const head = compared ? VIEWS.flatMap((view) => [titles[view], 'less vanilla']) : VIEWS.map((view) => titles[view]);
-  return table(
-    ['arm', ...head],
-    rows.map(({ arm, scores, difference }) => [
+  return {
+    head: ['arm', ...head],
+    rows: rows.map(({ arm, scores, difference }) => [
       arm,
       ...VIEWS.flatMap((view) => [
         plain(scores[view]),
         ...(compared ? [difference ? signed(difference[view]) : ''] : []),
       ]),
     ]),
-  );
+  };
 }
 
 function charts({ dynamics, curves }: Summary): Map<string, string> {
   const found = new Map<string, string>();
+  const approach = (key: 'kl' | 'agreement', name: string, title: string, y: string): void => {
+    const points = dynamics.map((point) => ({ x: point.step, y: point[key].mean, half: point[key].half || 0 }));
+    const chart = { title, x: 'step of pre-training, then mid-training', y, lines: [{ name, points }] };
+    found.set(`dynamics-${key}`, lineChart(chart));
+  };
   if (dynamics.length > 0) {
-    const line = (key: 'kl' | 'agreement') => [
-      {
-        name: key === 'kl' ? 'KL' : 'agreement',
-        points: dynamics.map((point) => ({ x: point.step, y: point[key].mean, half: point[key].half || 0 })),
-      },
-    ];
-    found.set(
-      'dynamics-kl',
-      lineChart({
-        title: 'The base model approaches the RL model: KL(RL || base)',
-        x: 'step of pre-training, then mid-training',
-        y: 'nats per token',
-        lines: line('kl'),
-      }),
-    );
-    found.set(
-      'dynamics-agreement',
-      lineChart({
-        title: 'The base model approaches the RL model: same likeliest token',
-        x: 'step of pre-training, then mid-training',
-        y: 'percent',
-        lines: line('agreement'),
-      }),
-    );
+    approach('kl', 'KL', 'The base model approaches the RL model: KL(RL || base)', 'nats per token');
+    approach('agreement', 'agreement', 'The base model approaches the RL model: same likeliest token', 'percent');
   }
-  if (Object.keys(curves).length > 0) {for (const view of ['cued', 'sampled'] as const) {
-    const lines = Object.entries(curves).map(([name, points]) => ({
+  const learned = Object.entries(curves);
+  if (learned.length === 0) return found;
+  for (const view of ['cued', 'sampled'] as const) {
+    const title = `Mid-training: ${titles[view]}, 500 validation questions`;
+    const lines = learned.map(([name, points]) => ({
       name,
       points: points.map((point) => ({ x: point.step, y: point[view] })),
     }));
-    found.set(
-      `curves-${view}`,
-      lineChart({
-        title: `Mid-training: ${titles[view]}, 500 validation questions`,
-        x: 'step',
-        y: 'percent right',
-        lines,
-      }),
-    );
-  }}
+    found.set(`curves-${view}`, lineChart({ title, x: 'step', y: 'percent right', lines }));
+  }
   return found;
 }
 

@@ -18,11 +18,6 @@ export function interval(values: readonly number[]): Interval {
   return { n, mean, deviation, half: n > 1 ? (quantile(n - 1) * deviation) / Math.sqrt(n) : NaN };
 }
 
-/** What an interval says about 0. */
-export function verdict({ mean, half }: Interval): 'above' | 'below' | 'unresolved' {
-  return Number.isNaN(half) || Math.abs(mean) <= half ? 'unresolved' : mean > 0 ? 'above' : 'below';
-}
-
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -46,4 +41,36 @@ export function quantile(freedom: number): number {
     (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * f ** 2) +
     (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / (384 * f ** 3)
   );
+}
+
+/**
+ * The chance that Student's t of so many degrees of freedom is above x, good to 1e-12. Half the regularised incomplete
+ * beta function of f / (f + x²), by its continued fraction (Abramowitz and Stegun, 26.7.1 and 26.5.8).
+ */
+export function tail(x: number, freedom: number): number {
+  const half = incompleteBeta(freedom / (freedom + x * x), freedom / 2, 0.5) / 2;
+  return x >= 0 ? half : 1 - half;
+}
+
+function incompleteBeta(x: number, a: number, b: number): number {
+  if (x <= 0) return 0;
+  if (x >= 1) return 1;
+  if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a); // where the fraction converges soon
+  const front = Math.exp(a * Math.log(x) + b * Math.log(1 - x) + logGamma(a + b) - logGamma(a) - logGamma(b)) / a;
+  let fraction = 1;
+  for (let m = TERMS; m >= 1; m--) {
+    const odd = (-(a + m) * (a + b + m) * x) / ((a + 2 * m) * (a + 2 * m + 1));
+    const even = (m * (b - m) * x) / ((a + 2 * m - 1) * (a + 2 * m));
+    fraction = 1 + even / (1 + odd / fraction);
+  }
+  return front / (1 + (-((a + b) * x) / (a + 1)) / fraction);
+}
+
+const TERMS = 200;
+
+/** Stirling's series, from arguments above 10 on; below, by gamma(x + 1) = x gamma(x). */
+function logGamma(x: number): number {
+  if (x < 10) return logGamma(x + 1) - Math.log(x);
+  const series = 1 / (12 * x) - 1 / (360 * x ** 3) + 1 / (1260 * x ** 5) - 1 / (1680 * x ** 7);
+  return (x - 0.5) * Math.log(x) - x + Math.log(2 * Math.PI) / 2 + series;
 }

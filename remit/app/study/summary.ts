@@ -1,15 +1,12 @@
 // The numbers of a study: from the results of its cells to means, paired differences and intervals. Its JSON is
-// report.json. Read after: cell.ts, statistics.ts. Read next: claims.ts (what they say), report.ts (how they are
-// printed).
+// report.json. Read after: cell.ts, protocol.ts, statistics.ts. Read next: measure.ts, claims.ts (what they say),
+// report.ts (how they are printed).
 
 import type { Evaluation, Scores } from '../../worlds/tiny/evaluate.ts';
 import type { CellResult, CurvePoint } from './cell.ts';
 import { armName, type StudyOptions } from './plan.ts';
+import { CONTRASTS, turnContrasts, type Model, type Stage, type View } from './protocol.ts';
 import { interval, median, type Interval } from './statistics.ts';
-
-export const VIEWS = ['cued', 'sampled', 'greedy', 'thinkRate'] as const;
-export type View = (typeof VIEWS)[number];
-export type Stage = 'pretrain' | 'midtrain' | 'sft' | 'rl';
 
 /** A score per view, in points (percent). */
 export type Views = Readonly<Record<View, Interval>>;
@@ -71,160 +68,175 @@ export interface Summary {
 }
 
 /** results: of every cell, by name. */
-export function summarise(
-  { arms: chosen, seeds, turns }: StudyOptions,
-  results: ReadonlyMap<string, CellResult>,
-): Summary {
-  const arms = chosen.flatMap((arm) => Array.from({ length: arm.turns ? turns : 1 }, (_, t) => armName(arm, t + 1)));
-  const cell = (seed: number, name: string): CellResult | undefined => results.get(`seed-${seed}/${name}`);
-  const evaluation = (seed: number, arm: string, stage: Stage): Evaluation | undefined =>
-    cell(seed, stage === 'pretrain' ? 'base' : arm)?.stages.find(({ name }) => name === stage)?.evaluation;
-
-  const views = (scoresOf: (seed: number) => Scores): Views =>
-    Object.fromEntries(
-      VIEWS.map((view) => [view, interval(seeds.map((seed) => 100 * scoresOf(seed)[view]))]),
-    ) as unknown as Views;
-  const difference = (a: readonly [string, Stage], b: readonly [string, Stage]): Views =>
-    views((seed) => {
-      const [x, y] = [evaluation(seed, ...a)!, evaluation(seed, ...b)!];
-      return Object.fromEntries(VIEWS.map((view) => [view, x[view] - y[view]])) as unknown as Scores;
-    });
-  const has = (arm: string, stage: Stage): boolean => seeds.every((seed) => evaluation(seed, arm, stage) !== undefined);
-  const rows = (stage: Stage): Row[] =>
-    arms
-      .filter((arm) => has(arm, stage))
-      .map((arm) => ({
-        arm,
-        scores: views((seed) => evaluation(seed, arm, stage)!),
-        ...(arm === 'vanilla' ? {} : { difference: difference([arm, stage], ['vanilla', stage]) }),
-      }));
-
-  const pair = (title: string, a: readonly [string, Stage], b: readonly [string, Stage]): Pair[] =>
-    has(...a) && has(...b) ? [{ title, difference: difference(a, b) }] : [];
-  const guided = chosen.filter(({ turns: turning }) => turning).map(({ name }) => name);
-  const pairs = [
-    ...pair('mid-training over pre-training', ['vanilla', 'midtrain'], ['vanilla', 'pretrain']),
-    ...pair('RL over SFT, vanilla', ['vanilla', 'rl'], ['vanilla', 'sft']),
-    ...guided.flatMap((arm) =>
-      ['sft-guided.2', 'kd.5', 'rho.6', 'vanilla+33%'].flatMap((other) =>
-        pair(`${arm} over ${other}`, [arm, 'midtrain'], [other, 'midtrain']),
-      ),
-    ),
-    ...guided.flatMap((arm) =>
-      Array.from({ length: turns - 1 }, (_, t) => t + 2).flatMap((turn) => {
-        const [later, before] = [`${arm}-turn${turn}`, turn === 2 ? arm : `${arm}-turn${turn - 1}`];
-        return (['midtrain', 'rl'] as const).flatMap((stage) =>
-          pair(`${arm}, turn ${turn} over turn ${turn - 1}, ${stage}`, [later, stage], [before, stage]),
-        );
-      }),
-    ),
-  ];
-
-  const curveOf = (seed: number, arm: string): readonly CurvePoint[] => cell(seed, arm)?.curve ?? [];
-  const curved = arms.filter((arm) => seeds.every((seed) => curveOf(seed, arm).length > 0));
-  const numbers = <T,>(list: readonly (T | undefined)[]): T[] => list.filter((x) => x !== undefined);
-  const analyses = numbers(seeds.map((seed) => cell(seed, 'analysis')?.analysis));
-
+export function summarise(options: StudyOptions, cells: ReadonlyMap<string, CellResult>): Summary {
+  const { seeds, turns } = options;
+  const arms = options.arms.flatMap((arm) =>
+    Array.from({ length: arm.turns ? turns : 1 }, (_, turn) => armName(arm, turn + 1)),
+  );
+  const results = new Results(arms, seeds, cells);
   return {
     seeds,
     arms,
     stages: {
-      pretrain: [{ arm: 'base', scores: views((seed) => evaluation(seed, 'base', 'pretrain')!) }],
-      midtrain: rows('midtrain'),
-      sft: rows('sft'),
-      rl: rows('rl'),
+      pretrain: [{ arm: 'base', scores: results.scores({ arm: 'base', stage: 'pretrain' }) }],
+      midtrain: stageRows(results, 'midtrain'),
+      sft: stageRows(results, 'sft'),
+      rl: stageRows(results, 'rl'),
     },
-    pairs,
-    speeds: curved
-      .filter((arm) => arm !== 'vanilla' && !arm.startsWith('vanilla+'))
-      .map((arm) => {
-        const ratio = (view: 'cued' | 'sampled'): number =>
-          median(seeds.map((seed) => speedUp(curveOf(seed, arm), curveOf(seed, 'vanilla'), view)));
-        return { arm, cued: ratio('cued'), sampled: ratio('sampled') };
-      }),
-    tasks: Object.fromEntries(
-      arms
-        .filter((arm) => arm !== 'vanilla')
-        .map((arm) => [
-          arm,
-          evaluation(seeds[0]!, 'vanilla', 'midtrain')!.tasks.map(({ name, group }, t) => {
-            const gain = (view: 'cued' | 'sampled'): Interval =>
-              interval(
-                seeds.map(
-                  (seed) =>
-                    100 *
-                    (evaluation(seed, arm, 'midtrain')!.tasks[t]![view] -
-                      evaluation(seed, 'vanilla', 'midtrain')!.tasks[t]![view]),
-                ),
-              );
-            return { name, group, cued: gain('cued'), sampled: gain('sampled') };
-          }),
-        ]),
-    ),
-    weights: Object.fromEntries(
-      arms.flatMap((arm) => {
-        const found = numbers(seeds.map((seed) => cell(seed, arm)?.weights));
-        return found.length === 0
-          ? []
-          : [
-              [
-                arm,
-                Object.fromEntries(
-                  Object.keys(found[0]!).map((key) => [
-                    key,
-                    interval(found.map((weights) => weights[key as keyof typeof weights])),
-                  ]),
-                ),
-              ],
-            ];
-      }),
-    ),
-    classes: Object.fromEntries(
-      Object.keys(analyses[0]?.classes ?? {}).map((name) => [
-        name,
-        {
-          weight: interval(analyses.map(({ classes }) => classes[name]!.weight)),
-          gap: interval(analyses.map(({ classes }) => classes[name]!.gap)),
-        },
-      ]),
-    ),
-    dynamics: (analyses[0]?.dynamics ?? []).map(({ phase, step }, i) => ({
+    pairs: [...CONTRASTS, ...turnContrasts(turns)]
+      .filter(({ of, less }) => results.has(of) && results.has(less))
+      .map(({ title, of, less }) => ({ title, difference: results.difference(of, less) })),
+    speeds: speeds(results),
+    tasks: taskGains(results),
+    weights: weightStatistics(results),
+    ...analysed(results),
+    curves: meanCurves(results),
+  };
+}
+
+/** What the cells left, by seed. Scores as shares. */
+class Results {
+  readonly arms: readonly string[];
+  readonly seeds: readonly number[];
+  readonly #cells: ReadonlyMap<string, CellResult>;
+
+  constructor(arms: readonly string[], seeds: readonly number[], cells: ReadonlyMap<string, CellResult>) {
+    this.arms = arms;
+    this.seeds = seeds;
+    this.#cells = cells;
+  }
+
+  /** Whether every seed has it. */
+  has(model: Model): boolean {
+    return this.seeds.every((seed) => this.evaluation(seed, model) !== undefined);
+  }
+
+  evaluation(seed: number, { arm, stage }: Model): Evaluation | undefined {
+    const cell = this.#cell(seed, stage === 'pretrain' ? 'base' : arm);
+    return cell?.stages.find(({ name }) => name === stage)?.evaluation;
+  }
+
+  curve(seed: number, arm: string): readonly CurvePoint[] {
+    return this.#cell(seed, arm)?.curve ?? [];
+  }
+
+  /** Of the seeds that have them. */
+  weights(arm: string): NonNullable<CellResult['weights']>[] {
+    return this.seeds.map((seed) => this.#cell(seed, arm)?.weights).filter((x) => x !== undefined);
+  }
+
+  analyses(): NonNullable<CellResult['analysis']>[] {
+    return this.seeds.map((seed) => this.#cell(seed, 'analysis')?.analysis).filter((x) => x !== undefined);
+  }
+
+  scores(model: Model): Views {
+    return views((view) => interval(this.seeds.map((seed) => 100 * this.evaluation(seed, model)![view])));
+  }
+
+  /** Seed by seed. */
+  difference(of: Model, less: Model): Views {
+    const scores = (seed: number, model: Model): Scores => this.evaluation(seed, model)!;
+    return views((view) =>
+      interval(this.seeds.map((seed) => 100 * (scores(seed, of)[view] - scores(seed, less)[view]))),
+    );
+  }
+
+  #cell(seed: number, name: string): CellResult | undefined {
+    return this.#cells.get(`seed-${seed}/${name}`);
+  }
+}
+
+function views(of: (view: View) => Interval): Views {
+  return { cued: of('cued'), sampled: of('sampled'), greedy: of('greedy'), thinkRate: of('thinkRate') };
+}
+
+function stageRows(results: Results, stage: Stage): Row[] {
+  return results.arms
+    .filter((arm) => results.has({ arm, stage }))
+    .map((arm) => {
+      const scores = results.scores({ arm, stage });
+      if (arm === 'vanilla') return { arm, scores };
+      return { arm, scores, difference: results.difference({ arm, stage }, { arm: 'vanilla', stage }) };
+    });
+}
+
+/** Arms whose curve every seed has. */
+function curved(results: Results): string[] {
+  return results.arms.filter((arm) => results.seeds.every((seed) => results.curve(seed, arm).length > 0));
+}
+
+function speeds(results: Results): Speed[] {
+  const ratio = (arm: string, view: 'cued' | 'sampled'): number =>
+    median(results.seeds.map((seed) => speedUp(results.curve(seed, arm), results.curve(seed, 'vanilla'), view)));
+  return curved(results)
+    .filter((arm) => arm !== 'vanilla' && !arm.startsWith('vanilla+'))
+    .map((arm) => ({ arm, cued: ratio(arm, 'cued'), sampled: ratio(arm, 'sampled') }));
+}
+
+function taskGains(results: Results): Summary['tasks'] {
+  const { seeds } = results;
+  const tasks = (seed: number, arm: string) => results.evaluation(seed, { arm, stage: 'midtrain' })!.tasks;
+  const gain = (arm: string, task: number, view: 'cued' | 'sampled'): Interval =>
+    interval(seeds.map((seed) => 100 * (tasks(seed, arm)[task]![view] - tasks(seed, 'vanilla')[task]![view])));
+  const ofArm = (arm: string): Summary['tasks'][string] =>
+    tasks(seeds[0]!, 'vanilla').map(({ name, group }, task) => ({
+      name,
+      group,
+      cued: gain(arm, task, 'cued'),
+      sampled: gain(arm, task, 'sampled'),
+    }));
+  return byName(results.arms.filter((arm) => arm !== 'vanilla'), ofArm);
+}
+
+function weightStatistics(results: Results): Summary['weights'] {
+  return byName(results.arms.filter((arm) => results.weights(arm).length > 0), (arm) => {
+    const found = results.weights(arm);
+    const keys = Object.keys(found[0]!) as (keyof (typeof found)[0])[];
+    return byName(keys, (key) => interval(found.map((weights) => weights[key])));
+  });
+}
+
+function analysed(results: Results): Pick<Summary, 'classes' | 'dynamics' | 'pass'> {
+  const analyses = results.analyses();
+  const [first] = analyses;
+  if (first === undefined) return { classes: {}, dynamics: [], pass: {} };
+  const passOf = (model: string, k: string): number[] => analyses.map(({ pass }) => 100 * pass[model]![k]!);
+  return {
+    classes: byName(Object.keys(first.classes), (name) => ({
+      weight: interval(analyses.map(({ classes }) => classes[name]!.weight)),
+      gap: interval(analyses.map(({ classes }) => classes[name]!.gap)),
+    })),
+    dynamics: first.dynamics.map(({ phase, step }, i) => ({
       phase,
       step,
       kl: interval(analyses.map(({ dynamics }) => dynamics[i]!.kl)),
       agreement: interval(analyses.map(({ dynamics }) => 100 * dynamics[i]!.agreement)),
     })),
-    curves: Object.fromEntries(
-      curved.map((arm) => [
-        arm,
-        curveOf(seeds[0]!, arm).map(({ step }, i) => {
-          const mean = (view: 'cued' | 'sampled'): number =>
-            interval(seeds.map((seed) => 100 * curveOf(seed, arm)[i]![view])).mean;
-          return { step, cued: mean('cued'), sampled: mean('sampled') };
-        }),
-      ]),
-    ),
-    pass: Object.fromEntries(
-      Object.keys(analyses[0]?.pass ?? {}).map((key) => [
-        key,
-        Object.fromEntries(
-          Object.keys(analyses[0]!.pass[key]!).map((k) => {
-            const vanilla = `vanilla ${key.split(' ').at(-1)}`;
-            const share = interval(analyses.map(({ pass }) => 100 * pass[key]![k]!));
-            return [
-              k,
-              key === vanilla
-                ? { share }
-                : {
-                    share,
-                    difference: interval(analyses.map(({ pass }) => 100 * (pass[key]![k]! - pass[vanilla]![k]!))),
-                  },
-            ];
-          }),
-        ),
-      ]),
-    ),
+    pass: byName(Object.keys(first.pass), (model) => {
+      const vanilla = `vanilla ${model.split(' ').at(-1)}`;
+      return byName(Object.keys(first.pass[model]!), (k) => {
+        const share = interval(passOf(model, k));
+        if (model === vanilla) return { share };
+        const less = passOf(vanilla, k);
+        return { share, difference: interval(passOf(model, k).map((points, i) => points - less[i]!)) };
+      });
+    }),
   };
+}
+
+function meanCurves(results: Results): Summary['curves'] {
+  const { seeds } = results;
+  return byName(curved(results), (arm) =>
+    results.curve(seeds[0]!, arm).map(({ step }, i) => {
+      const mean = (view: 'cued' | 'sampled'): number =>
+        interval(seeds.map((seed) => 100 * results.curve(seed, arm)[i]![view])).mean;
+      return { step, cued: mean('cued'), sampled: mean('sampled') };
+    }),
+  );
+}
+
+function byName<K extends string, T>(names: readonly K[], of: (name: K) => T): Record<K, T> {
+  return Object.fromEntries(names.map((name) => [name, of(name)])) as Record<K, T>;
 }
 
 /**

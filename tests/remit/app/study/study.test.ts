@@ -27,11 +27,11 @@ describe('the plan', () => {
   const cells = allCells(options);
 
   test('has every arm of every seed, once', () => {
-    expect(cells).toHaveLength(2 * 12);
-    expect(new Set(cells.map(({ name }) => name)).size).toBe(24);
+    expect(cells).toHaveLength(2 * 14);
+    expect(new Set(cells.map(({ name }) => name)).size).toBe(28);
     expect(cells.filter(({ seed }) => seed === 1).map(({ name }) => name.slice(7))).toEqual([
-      'base', 'vanilla', 'remit.2', 'remit.2-turn2', 'remit.5', 'remit.5-turn2', 'shuffled.2', 'sft-guided.2', 'kd.5',
-      'rho.6', 'vanilla+33%', 'analysis',
+      'base', 'vanilla', 'remit.2', 'remit.2-turn2', 'remit.5', 'remit.5-turn2', 'shuffled.2', 'shuffled-rows.2',
+      'normalised.2', 'sft-guided.2', 'kd.5', 'rho.6', 'vanilla+33%', 'analysis',
     ]);
   });
 
@@ -85,8 +85,8 @@ test('a cell that cannot be started, when the one before it has ended, is named'
 test.each<[string[], string]>([
   [
     ['--arms', 'remit.3'],
-    'study: --arms remit.3: no such arm: there are vanilla, remit.2, remit.5, shuffled.2, sft-guided.2, kd.5, rho.6, ' +
-    'vanilla+33%: did you mean remit.2?',
+    'study: --arms remit.3: no such arm: there are vanilla, remit.2, remit.5, shuffled.2, shuffled-rows.2, ' +
+    'normalised.2, sft-guided.2, kd.5, rho.6, vanilla+33%: did you mean remit.2?',
   ],
   [['--seeds', '3-1'], 'study: --seeds 3-1: must be like 1-8 or 1,2,5'],
   [['--seeds', 'one'], 'study: --seeds one: must be like 1-8 or 1,2,5'],
