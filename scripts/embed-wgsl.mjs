@@ -21,7 +21,7 @@ write(
   'generated-sources.ts',
   `${header}
 /** Every file once: shaders, and what they include. */
-export const files: Readonly<Record<string, string>> = ${json(files.map((path) => [path, readFileSync(join(root, path), 'utf8')]))};
+export const files: Readonly<Record<string, string>> = ${json(files.map((path) => [path, read(join(root, path))]))};
 
 /** Of which lines each shader is made, in order: so many lines of a file, beginning at a line of it. */
 export const parts: Readonly<Record<string, readonly (readonly [file: string, line: number, count: number])[]>> =
@@ -79,7 +79,7 @@ function expand(path, seen) {
   seen.add(path);
   const full = join(root, path);
   if (!existsSync(full)) fail(path, 'no such file');
-  return readFileSync(full, 'utf8').split('\n').flatMap((text, i) => {
+  return read(full).split('\n').flatMap((text, i) => {
     const include = /^\/\/#include "(.+)"$/.exec(text);
     return include
       ? expand(relative(root, join(dirname(full), include[1])).replaceAll('\\', '/'), seen)
@@ -103,4 +103,9 @@ function emit({ path, bindings, params }) {
 function fail(path, what) {
   console.error(`kernels/${path}: ${what}`);
   process.exit(1);
+}
+
+/** With line ends as this repository keeps them, whatever a checkout made of them. */
+function read(path) {
+  return readFileSync(path, 'utf8').replaceAll('\r\n', '\n');
 }
