@@ -11,7 +11,7 @@ import { ConfigError, RemitError } from '../../engine/errors.ts';
 import { Progress } from '../../remit/app/run/progress.ts';
 import { makeFolder, writeAtomically } from '../../remit/app/run/atomic.ts';
 import { claimFolder } from '../../remit/app/run/claim.ts';
-import { isLocked, lock } from '../../remit/app/run/lock.ts';
+import { BusyError, isLocked, lock } from '../../remit/app/run/lock.ts';
 import { inProcess, remitMini } from '../support/command-line.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 
@@ -228,11 +228,11 @@ describe('disks', () => {
       const path = join(folder, 'lock');
       mkdirSync(folder);
       if (code !== undefined) failing('linkSync', code);
-      const release = lock(folder);
-      expect(readFileSync(path, 'utf8')).toMatch(new RegExp(`^${process.pid} \\d*\\n$`));
+      const held = lock(folder);
+      expect(readFileSync(path, 'utf8')).toMatch(new RegExp(`^${process.pid} (\\d+|-)( \\S+){4}\\n$`));
       expect([readdirSync(folder), isLocked(folder)]).toEqual([['lock'], true]);
-      expect(() => lock(folder, 0)).toThrow(ConfigError);
-      release();
+      expect(() => lock(folder, 0)).toThrow(BusyError);
+      held.release();
       expect([readdirSync(folder), isLocked(folder)]).toEqual([[], false]);
     },
   );
@@ -240,9 +240,9 @@ describe('disks', () => {
   test('a lock that another process has taken since is not given back', () => {
     const folder = join(scratch, 'lock-taken');
     mkdirSync(folder);
-    const release = lock(folder);
+    const held = lock(folder);
     writeFileSync(join(folder, 'lock'), '1 1\n');
-    release();
+    held.release();
     expect(readFileSync(join(folder, 'lock'), 'utf8')).toBe('1 1\n');
   });
 });

@@ -17,7 +17,7 @@ import { writeAtomically } from '../../remit/app/run/atomic.ts';
 import { readCheckpoint, sha256, writeCheckpoint } from '../../remit/app/run/checkpoint.ts';
 import { environment } from '../../remit/app/run/environment.ts';
 import { claimFolder, RunFolder, StoppedError } from '../../remit/app/run/folder.ts';
-import { lock } from '../../remit/app/run/lock.ts';
+import { BusyError, lock } from '../../remit/app/run/lock.ts';
 import { openModel } from '../../remit/app/run/model.ts';
 import { clock, Progress, short } from '../../remit/app/run/progress.ts';
 import { temporaryFolder } from '../support/temporary.ts';
@@ -120,7 +120,7 @@ describe('a run folder', () => {
         tokenizer: tinyWorldTokenizer,
       });
     expect(again).toThrow(
-      new ConfigError(
+      new BusyError(
         `run: ${run.path}: process ${process.pid} is at work in it: wait for its end, or choose another --out`,
       ),
     );
@@ -147,14 +147,14 @@ describe('a run folder', () => {
       const claim = `${Number(pid)} ${stat.split(' ')[21]}\n`;
       writeFileSync(path, claim);
       expect(() => lock(folder, 100)).toThrow(
-        new ConfigError(
+        new BusyError(
           `run: ${folder}: process ${Number(pid)} is at work in it: wait for its end, or choose another --out`,
         ),
       );
-      lock(folder, 60_000)();
+      lock(folder, 60_000).release();
       expect(readFileSync(`/proc/${Number(pid)}/stat`, 'utf8')).toContain(') Z ');
       writeFileSync(path, claim);
-      lock(folder, 0)();
+      lock(folder, 0).release();
       shell.kill();
     },
   );

@@ -216,7 +216,7 @@ describe('verify', () => {
     const other = join(scratch, 'other.txt');
     const cell = changed('pretrain', 'cell', (path) => writeFileSync(join(path, 'env.json'), '{"plan":"a study"}'));
     writeFileSync(other, 'something else. '.repeat(60));
-    const release = lock(at('rl'));
+    const held = lock(at('rl'));
     const cases: [string[], string][] = [
       [[], 'verify: which run? Give its folder'],
       [[join(scratch, 'no')], `verify: ${join(scratch, 'no')}: no such folder`],
@@ -232,7 +232,7 @@ describe('verify', () => {
         stderr: expect.stringMatching(new RegExp(`error: ${message.replaceAll(/[.?]/g, '\\$&')}\n$`)),
       });
     }
-    release();
+    held.release();
     expect(await verify(at('text'), '--data', other)).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('began with other text (--data): 1440 characters then, 960 now'),
@@ -253,10 +253,10 @@ describe('runs', () => {
         if (existsSync(join(at(name), file))) utimesSync(join(at(name), file), i, 86_400 * (i + 1));
       }
     });
-    const release = lock(half);
+    const held = lock(half);
     const { code, stdout } = await inProcess(['runs', runs]);
     const lines = stdout.trimEnd().split('\n').map((line) => line.split(/ {2,}/));
-    release();
+    held.release();
     expect(code).toBe(0);
     expect(lines[0]).toEqual(['run', 'stage', 'seed', 'steps', 'cued', 'sampled', 'date', 'state']);
     expect(lines.slice(1, 3)).toEqual([

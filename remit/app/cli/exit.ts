@@ -2,6 +2,7 @@
 // main.ts.
 
 import { ConfigError, DeviceError, DivergedError, FormatError } from '../../../engine/errors.ts';
+import { BusyError } from '../run/lock.ts';
 
 export const EXIT = {
   ok: 0,
@@ -11,6 +12,7 @@ export const EXIT = {
   damaged: 4,
   diverged: 5,
   different: 6,
+  later: 75, // EX_TEMPFAIL of sysexits.h
   SIGHUP: 129,
   SIGINT: 130,
   SIGTERM: 143,
@@ -24,6 +26,7 @@ const MEANINGS: readonly (readonly [code: number, meaning: string])[] = [
   [EXIT.damaged, 'a file that is damaged, or not what its name says'],
   [EXIT.diverged, 'a loss or gradient was no number any more'],
   [EXIT.different, 'verify: trained again, a run is not what its folder holds'],
+  [EXIT.later, 'not now: another process has the folder, or took it over; the same command may be right later'],
   [EXIT.SIGHUP, 'ended by a closed terminal; what was trained is kept'],
   [EXIT.SIGINT, 'ended by Ctrl-C; the same'],
   [EXIT.SIGTERM, 'ended by SIGTERM; the same'],
@@ -33,6 +36,7 @@ const MEANINGS: readonly (readonly [code: number, meaning: string])[] = [
 export const exitCodesHelp = MEANINGS.map(([code, meaning]) => `  ${String(code).padEnd(5)} ${meaning}`).join('\n');
 
 export function exitCode(error: unknown): number {
+  if (error instanceof BusyError) return EXIT.later;
   if (error instanceof ConfigError) return EXIT.usage;
   if (error instanceof DeviceError) return EXIT.device;
   if (error instanceof FormatError) return EXIT.damaged;

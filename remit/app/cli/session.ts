@@ -16,6 +16,7 @@ import { onUnflushed } from '../run/atomic.ts';
 import { sha256 } from '../run/checkpoint.ts';
 import { environment, type SourceName } from '../run/environment.ts';
 import { claimFolder, RunFolder, StoppedError, type Resume } from '../run/folder.ts';
+import { letIn } from '../run/lock.ts';
 import { Progress } from '../run/progress.ts';
 import { onStop, type StopSignal } from '../run/signals.ts';
 import { noteSources } from '../run/sources.ts';
@@ -71,6 +72,7 @@ export async function inRunFolder(session: Session, body: (folder: RunFolder) =>
   let folder: RunFolder | undefined;
   try {
     const path = claimFolder(out, name, resume);
+    await letIn(path, notice);
     const vectors = device instanceof CpuBackend && device.width ? { vectors: bitsOf(device.width) } : {};
     const began = {
       ...environment(version(), device.name),

@@ -4,13 +4,19 @@
 import {
   closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync,
 } from 'node:fs';
+import { randomInt } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { RemitError } from '../../../engine/errors.ts';
 import { reason } from './reason.ts';
 
+const MARK = randomInt(2 ** 47); // no process number: two containers may write one folder, each as process 1
+
+/** Where this process writes what shall be `path`. */
+export const temporaryName = (path: string): string => `${path}.${MARK}.tmp`;
+
 /** Throws RemitError, with nothing left behind, when the file system refuses. */
 export function writeAtomically(path: string, contents: Uint8Array | string): void {
-  const temporary = `${path}.${process.pid}.tmp`;
+  const temporary = temporaryName(path);
   try {
     const file = openSync(temporary, 'w');
     try {

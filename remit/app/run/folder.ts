@@ -10,7 +10,7 @@
 // stored, and goes on. Nothing else is ever overwritten. Read after: checkpoint.ts, states.ts. Read next: claim.ts,
 // model.ts.
 
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, FormatError, RemitError } from '../../../engine/errors.ts';
 import {
@@ -26,7 +26,7 @@ import { makeFolder, sweep, writeAtomically } from './atomic.ts';
 import { readCheckpoint, writeCheckpoint, type Checkpoint, type Place } from './checkpoint.ts';
 import { hashOfSettings, storedSettings, toJson } from './claim.ts';
 import { anEnvironment, checkSame, type Environment } from './environment.ts';
-import { lock } from './lock.ts';
+import { lock, type Lock } from './lock.ts';
 import { Lines, readSpans, type Span } from './lines.ts';
 import { Speed, type Progress } from './progress.ts';
 import { States } from './states.ts';
@@ -87,7 +87,7 @@ export class RunFolder implements Run {
   readonly #states: States;
   readonly #metrics: Lines;
   readonly #timing: Lines;
-  readonly #unlock: () => void;
+  readonly #lock: Lock;
   readonly #spans: readonly Span[]; // of the metrics that were there
   #lines = 0; // of them, those that stay
   #begun = false; // a phase was trained by this process: whatever is stored of later ones is out of date
@@ -111,7 +111,7 @@ export class RunFolder implements Run {
     this.#configHash = hashOfSettings(options.config);
     this.#known = stored ?? new Set([this.#configHash]);
     this.#states = new States(join(path, 'checkpoints'));
-    this.#unlock = lock(path, options.patience);
+    this.#lock = lock(path, options.patience);
     try {
       sweep(path);
       if (stored === undefined) writeAtomically(join(path, 'config.json'), toJson(options.config));
@@ -126,7 +126,7 @@ export class RunFolder implements Run {
       this.#spans = readSpans(this.#metrics.path);
       this.#checkPhases();
     } catch (error) {
-      this.#unlock();
+      this.#lock.release();
       throw error;
     }
   }
@@ -168,6 +168,7 @@ export class RunFolder implements Run {
     const time = now();
     if (record.phase !== this.last?.phase) this.#beginPhase(time);
     this.last = record;
+    this.#lock.tick();
     this.#options.check?.(record);
     this.#speed.add(record.tokens, time);
     const { phase, step } = record;
@@ -215,6 +216,7 @@ export class RunFolder implements Run {
       model: aTransformer,
       loss: real(),
     });
+    this.hold();
     const path = this.#states.best(phase);
     if (this.#best?.phase !== phase) this.#best = existsSync(path) ? this.#read(path)?.place : undefined;
     if (this.#best?.loss !== undefined && this.#best.loss <= loss) return this.#best;
@@ -232,7 +234,16 @@ export class RunFolder implements Run {
   /** Writes evaluation.json, or another report beside it. */
   report(name: string, contents: unknown): void {
     checkArguments('RunFolder.report', arguments, { name: text, contents: aReport });
+    this.hold();
     writeAtomically(join(this.path, `${name}.json`), toJson(contents));
+  }
+
+  /**
+   * Throws BusyError when another process has taken the folder over (lock.ts). To be called before something is
+   * written there by other ways than this object's.
+   */
+  hold(): void {
+    this.#lock.hold();
   }
 
   /** Ends the run with the step that is being computed. */
@@ -246,7 +257,7 @@ export class RunFolder implements Run {
     this.#closed = true;
     this.#metrics.close();
     this.#timing.close();
-    this.#unlock();
+    this.#lock.release();
   }
 
   async #store(state: PhaseState): Promise<void> {
@@ -263,14 +274,21 @@ export class RunFolder implements Run {
     { phase, step }: Pick<Place, 'phase' | 'step'>,
     state?: PhaseState,
   ): Promise<void> {
+    this.hold();
     for (const lines of [this.#metrics, this.#timing]) lines.sync();
-    await writeCheckpoint(
-      path,
-      model,
-      this.#options.tokenizer,
-      { phase, step, seed: this.#options.config.seed, configHash: this.#configHash },
-      state,
-    );
+    const place = { phase, step, seed: this.#options.config.seed, configHash: this.#configHash };
+    try {
+      await writeCheckpoint(path, model, this.#options.tokenizer, place, state);
+    } catch (error) {
+      this.hold(); // who took over has removed what was half written
+      throw error;
+    }
+    try {
+      this.hold();
+    } catch (error) {
+      if (state !== undefined) rmSync(path, { force: true }); // written a moment too late
+      throw error;
+    }
     this.good = path;
   }
 
@@ -334,6 +352,7 @@ export class RunFolder implements Run {
     if (isOver && !existsSync(result)) {
       this.#options.notice?.(`${result}: is missing: ${phase} and what follows, ${lost} steps, are trained again`);
     }
+    this.hold();
     this.#metrics.cut(this.#lines);
     const missing = this.#timing.cutGently(this.#lines);
     if (missing > 0) {

@@ -1,9 +1,11 @@
 // Files of lines that only grow, one JSON object each, and that a resumed run takes up where its checkpoint left them.
 // Used by: folder.ts.
 
-import { closeSync, ftruncateSync, openSync, readSync, writeFileSync } from 'node:fs';
+import {
+  closeSync, copyFileSync, existsSync, openSync, readSync, renameSync, rmSync, truncateSync, writeFileSync,
+} from 'node:fs';
 import { FormatError, RemitError } from '../../../engine/errors.ts';
-import { flush } from './atomic.ts';
+import { flush, temporaryName } from './atomic.ts';
 import { reason } from './reason.ts';
 
 const BLOCK = 65_536;
@@ -12,16 +14,14 @@ const LONGEST = 2 ** 20;
 
 export class Lines {
   readonly path: string;
-  readonly #file: number;
+  readonly #isNew: boolean;
+  #file: number;
 
   /** Opens the file; makes it when it is not there. */
   constructor(path: string) {
     this.path = path;
-    try {
-      this.#file = openSync(path, 'a+');
-    } catch (error) {
-      throw new RemitError(`run: ${path}: cannot be written: ${reason(error)}`, { cause: error });
-    }
+    this.#isNew = !existsSync(path);
+    this.#file = this.#open();
   }
 
   append(value: unknown): void {
@@ -36,7 +36,7 @@ export class Lines {
         `run: ${this.path}: has ${lines} lines of at least ${count}: bring them back, or begin anew in another folder`,
       );
     }
-    ftruncateSync(this.#file, end);
+    this.#keep(end);
   }
 
   /**
@@ -45,8 +45,41 @@ export class Lines {
    */
   cutGently(count: number): number {
     const { lines, end } = this.#find(count);
-    ftruncateSync(this.#file, end);
+    this.#keep(end);
     return count - lines;
+  }
+
+  #open(): number {
+    try {
+      return openSync(this.path, 'a+');
+    } catch (error) {
+      throw new RemitError(`run: ${this.path}: cannot be written: ${reason(error)}`, { cause: error });
+    }
+  }
+
+  /**
+   * Keeps the first bytes, in a new file that takes the old one's name: another process that still has the old one
+   * open, asleep on another machine, then writes where nobody reads.
+   */
+  #keep(end: number): void {
+    if (this.#isNew) return;
+    const copy = temporaryName(this.path);
+    try {
+      copyFileSync(this.path, copy);
+      truncateSync(copy, end);
+      const file = openSync(copy, 'r+');
+      try {
+        flush(file, this.path);
+      } finally {
+        closeSync(file);
+      }
+      renameSync(copy, this.path);
+    } catch (error) {
+      rmSync(copy, { force: true });
+      throw new RemitError(`run: ${this.path}: cannot be written: ${reason(error)}`, { cause: error });
+    }
+    closeSync(this.#file);
+    this.#file = this.#open();
   }
 
   /** How many of the first `count` lines there are, and the byte after them. */

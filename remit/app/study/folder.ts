@@ -93,7 +93,10 @@ export class StudyFolder {
     sweep(snapshots);
     return Object.assign(run, {
       curve,
-      saveCurve: () => writeAtomically(curveFile, `${JSON.stringify([...curve.values()])}\n`),
+      saveCurve: () => {
+        run.hold();
+        writeAtomically(curveFile, `${JSON.stringify([...curve.values()])}\n`);
+      },
       open: (cell: string, stage: string) =>
         openModel(join(this.path, cell, 'checkpoints', `${stage}.safetensors`)).model,
       openSnapshot: (cell: string, phase: string, step: number) =>
