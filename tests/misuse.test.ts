@@ -629,6 +629,7 @@ const nodeCalls: Record<string, readonly RightCall[]> = {
     takes: { name: ['itx'], contents: ['[it]', '[]'], a: json } }],
   'RunFolder.stop': [{ run: () => aRun().stop(), given: () => ({}), forMap: true }],
   'RunFolder.close': [{ run: () => aRun().close(), given: () => ({}), forMap: true }],
+  'RunFolder.hold': [{ run: () => aRun().hold(), given: () => ({}), forMap: true }],
   openModel: [{ run: inNode.openModel, given: () => ({ path: stored }) }],
   Progress: [{ run: (...given: [never, never]) => new inNode.Progress(...given),
     given: () => ({ screen: silent, now: () => 0 }), optional: ['screen', 'now'], open: ['screen'] }],
