@@ -1,12 +1,13 @@
-// Batched generation with a key-value cache: greedy, by temperature, from the top k; an optional forced first token and
-// a stop token. Tokens stay on the device until the end: a rollout is read back once.
+// Batched generation with a key-value cache: greedy, by temperature, from the top k; prompts of one length or of several;
+// an optional forced first token and a stop token. Tokens stay on the device until the end: a rollout is read back once.
 // Read after: transformer.ts, kernels/random. Used by: remit/worlds/tiny/evaluate.ts and, for rollouts, remit/rl.
 
 import type { HostArray } from '../kernels/kernel.ts';
 import { sampleKernel } from '../kernels/random/random.ts';
 import { ConfigError, DivergedError } from '../engine/errors.ts';
+import { lowest } from '../engine/extremes.ts';
 import {
-  anything, checkArguments, checkOptions, optional, real, typedArray, whole, type Rules,
+  anything, checkArguments, checkOptions, list, optional, real, typedArray, whole, type Rules,
 } from '../engine/options.ts';
 import { slice } from '../engine/ops/shape.ts';
 import { anRng, type Rng } from '../engine/rng.ts';
@@ -16,8 +17,13 @@ import { tensor, Tensor } from '../engine/tensor.ts';
 import { aTransformer, type DecodeState, type Transformer } from './transformer.ts';
 
 export interface GenerateOptions {
-  /** Number of prompts, which all have the same length. */
+  /** Number of prompts. */
   readonly batch: number;
+  /**
+   * [B] tokens of each prompt, where they differ: each stands at the start of its P places, and its answer right behind
+   * it. No place is padded, so that a row is what it would be among prompts of its own length.
+   */
+  readonly lengths?: ArrayLike<number>;
   readonly maxNew: number;
   /**
    * 0 takes the likeliest token; 1 samples the model's distribution. Below 1e-20 is 0: logits divided by less would
@@ -43,6 +49,7 @@ const token = whole({ min: 0 });
 
 const generateRules: Rules<GenerateOptions> = {
   batch: whole({ min: 1 }),
+  lengths: optional(list('a list of lengths', whole({ min: 1 }))),
   maxNew: whole({ min: 0 }),
   temperature: real({ from: 0 }),
   topK: optional(whole({ min: 0 })),
@@ -56,8 +63,9 @@ const generateArguments = { model: aTransformer, prompts: typedArray('Int32Array
 
 /**
  * prompts: B x P tokens, row-major -> B x (P + maxNew) tokens. Throws ConfigError for an option that is unknown or out
- * of its range, for prompts that are not all of one length, and when the result would exceed the context or a token the
- * vocabulary; DivergedError when the model's logits are no distribution: one is NaN or infinite.
+ * of its range, for prompts that are not all of one length without `lengths` or do not fit those, and when the result
+ * would exceed the context or a token the vocabulary; DivergedError when the model's logits are no distribution: one is
+ * NaN or infinite.
  */
 export async function generate(model: Transformer, prompts: Int32Array, given: GenerateOptions): Promise<Int32Array> {
   checkArguments('generate', arguments, generateArguments);
@@ -73,17 +81,21 @@ export async function generate(model: Transformer, prompts: Int32Array, given: G
     storage: backend().alloc(batch * length, 'i32'),
     arena: null,
   });
-  const rows = new Int32Array(batch * length);
-  for (let b = 0; b < batch; b++) rows.set(prompts.subarray(b * prompt, (b + 1) * prompt), b * length);
+  const rows = new Int32Array(batch * length).fill(-1);
+  const lengths = Array.from({ length: batch }, (_, b) => options.lengths?.[b] ?? prompt);
+  lengths.forEach((own, b) => rows.set(prompts.subarray(b * prompt, b * prompt + own), b * length));
   backend().write(tokens.storage, rows);
+  const first = lowest(lengths); // what the shortest prompt has, all have: it is fed at once
+  const fed = new Int32Array(batch * first);
+  for (let b = 0; b < batch; b++) fed.set(prompts.subarray(b * prompt, b * prompt + first), b * first);
 
   const next = new Tensor({ shape: [batch, 1], dtype: 'i32', storage: backend().alloc(batch, 'i32'), arena: null });
   const state = model.decodeState(batch);
   const prefill = decodeStep(model, state);
   const decode = decodeStep(model, state);
-  for (let position = prompt; position < length; position++) {
-    const [advance, input] = position === prompt ? [prefill, prompts] : [decode, next] as const;
-    await advance(input, position, { tokens, next }, prompt, { ...options, seed: key });
+  for (let position = first; position < length; position++) {
+    const [advance, input] = position === first ? [prefill, fed] : [decode, next] as const;
+    await advance(input, position, { tokens, next }, first, { ...options, seed: key });
   }
   const result = await tokens.read();
   for (const used of [prefill, decode]) used.free();
@@ -156,12 +168,14 @@ function check(
   model: Transformer,
   prompts: Int32Array,
   prompt: number,
-  { maxNew, force = 0, stop = 0 }: GenerateOptions,
+  options: GenerateOptions,
 ): void {
+  const { maxNew, force = 0, stop = 0 } = options;
   const { context, vocabulary } = model.config;
   if (!Number.isInteger(prompt) || prompt < 1) {
     throw new ConfigError(`generate: prompts of ${prompt} tokens: need at least one each, all of one length`);
   }
+  checkLengths(prompts, prompt, options);
   if (prompt + maxNew > context) {
     throw new ConfigError(`generate: ${prompt + maxNew} tokens: the model's context is ${context}: ask for fewer`);
   }
@@ -169,4 +183,30 @@ function check(
     (id) => id < 0 || id >= vocabulary,
   );
   if (wrong !== undefined) throw new ConfigError(`generate: token ${wrong}: the vocabulary has 0..${vocabulary - 1}`);
+}
+
+/** What prompts of different lengths must be. */
+function checkLengths(
+  prompts: Int32Array,
+  prompt: number,
+  { batch, lengths, force, stop }: GenerateOptions,
+): void {
+  if (lengths === undefined) return;
+  if (lengths.length !== batch) {
+    throw new ConfigError(`generate: ${lengths.length} lengths for ${batch} prompts: give one for each`);
+  }
+  for (let b = 0; b < batch; b++) {
+    const own = lengths[b]!;
+    if (own > prompt) {
+      throw new ConfigError(`generate: prompt ${b}: a length of ${own}, and ${prompt} places: lower it`);
+    }
+    if (own < prompt && prompts[b * prompt + own - 1] === stop) {
+      throw new ConfigError(`generate: prompt ${b}: ends with the stop token: no answer could follow`);
+    }
+  }
+  if (force !== undefined) {
+    throw new ConfigError(
+      'generate: force and lengths: answers begin at different places: put the token at the end of the prompts',
+    );
+  }
 }

@@ -21,7 +21,8 @@ export const bitsKernel = defineKernel({
 });
 
 /**
- * Draws one token per row and appends it: logits [B,V] -> tokens [B,T] at column `position`, and next [B].
+ * Draws one token per row and appends it: logits [B,V] -> tokens [B,T] at column `position`, and next [B]. A row that
+ * holds a token there already (>= 0), as a prompt that is longer than others does, keeps it; a free place holds -1.
  * temperature 0 takes the largest logit (the first of equals); otherwise the largest of logit / temperature + Gumbel
  * noise, which is a sample of the softmax. topK > 0 leaves only the topK largest logits (ties with the last of them
  * stay in). force >= 0 writes that token instead, in rows that have not stopped. With stop >= 0, a row that already
@@ -35,7 +36,8 @@ export const sampleKernel = defineKernel({
   reference({ logits, tokens, next }, { B, V, T, position, first, temperature, topK, force, stop, key0, key1 }) {
     for (let row = 0; row < B; row++) {
       const stopped = stop >= 0 && position > first && tokens[row * T + position - 1] === stop;
-      let token = stopped ? stop : force;
+      const given = tokens[row * T + position]!;
+      let token = given >= 0 ? given : stopped ? stop : force;
       if (token < 0) {
         const start = row * V;
         const floor = topK > 0 && topK < V ? kthLargest(logits.subarray(start, start + V), topK) : -Infinity;

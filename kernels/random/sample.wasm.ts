@@ -36,6 +36,7 @@ export const sampleWasm = program(
         f.if(i32.and(i32.ge(stop, 0), i32.gt(position, first)), () =>
           f.if(i32.eq(i32.load(i32.sub(place, 4)), stop), () => f.set(token, stop)),
         );
+        f.if(i32.ge(i32.load(place), 0), () => f.set(token, i32.load(place)));
         f.if(i32.lt(token, 0), () => {
           f.set(x, i32.add(logits, i32.mul(row, width)));
           padShortRow(f, x, V, scratch);

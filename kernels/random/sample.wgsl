@@ -1,6 +1,7 @@
 // One token per row of logits [B, V], appended to tokens [B, T] at column `position` and put into next [B]: the largest
 // of logit / temperature + Gumbel noise among the topK largest logits (temperature 0: the largest logit), the first of
-// equals. `force` and `stop` as in random.ts; -1 of logits that are no distribution. A thread makes one row.
+// equals. A token that stands there already (>= 0) is kept. `force` and `stop` as in random.ts; -1 of logits that are no
+// distribution. A thread makes one row.
 //#include "../lib/index.wgsl"
 //#include "../lib/math.wgsl"
 //#include "../lib/threefry.wgsl"
@@ -109,6 +110,10 @@ fn main(
     var token = p.force;
     if (p.stop >= 0 && p.position > p.first && tokens[row * p.T + p.position - 1u] == p.stop) {
       token = p.stop;
+    }
+    let given = tokens[row * p.T + p.position];
+    if (given >= 0) {
+      token = given;
     }
     if (token < 0) {
       token = draw(row);

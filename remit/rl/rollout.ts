@@ -1,9 +1,9 @@
 // Answers that a model samples, with their rewards: what one iteration of reinforcement learning learns from.
-// All prompts of a batch are of one length, so the whole batch is decoded together with a key-value cache and read back
-// once. Read after: task.ts. Read next: ../phases/rl.ts.
+// The whole batch is decoded together with a key-value cache and read back once; prompts and answers may be of different
+// lengths. Read after: task.ts. Read next: ../phases/rl.ts.
 
 import { ConfigError } from '../../engine/errors.ts';
-import { highest } from '../../engine/extremes.ts';
+import { highest, lowest } from '../../engine/extremes.ts';
 import {
   anything, callable, checkArguments, checkOptions, checkValue, having, real, typedArray, whole, type Rules,
 } from '../../engine/options.ts';
@@ -14,8 +14,8 @@ import { taskRule, type Question, type Task } from './task.ts';
 
 export interface Rollouts {
   /**
-   * [B*L] i32: prompt and answer, cut off after the longest answer of the batch; a shorter one goes on with stop
-   * tokens.
+   * [B*L] i32: prompt and answer, cut off after the longest row of the batch; a shorter one goes on with stop tokens,
+   * which no token before them sees.
    */
   readonly rows: Int32Array;
   /**
@@ -57,22 +57,22 @@ const questionRule = having<Question>('a question', { prompt: typedArray('Int32A
 
 /**
  * B = prompts * samples answers of `model`. Throws ConfigError for an option that is unknown or out of its range, for
- * what is no task or question, for prompts that are not all of one length, and for a reward that is no number: it names
- * the question and the sample.
+ * what is no task or question, and for a reward that is no number: it names the question and the sample.
  */
 export async function rollout(model: Transformer, task: Task, options: RolloutOptions): Promise<Rollouts> {
   checkArguments('rollout', arguments, rolloutArguments);
   const { from, prompts, samples, temperature, seed } = checkOptions<RolloutOptions>('rollout', options, rolloutRules);
   const questions = ask(task, from, prompts);
   const batch = prompts * samples;
-  const P = questions[0]!.prompt.length;
+  const questionOf = (b: number): Question => questions[Math.floor(b / samples)]!;
+  const starts = Int32Array.from({ length: batch }, (_, b) => questionOf(b).prompt.length); // of the answers
+  const P = highest(starts);
   const full = P + task.maxNew;
-  const repeated = Int32Array.from(
-    { length: batch * P },
-    (_, i) => questions[Math.floor(i / (P * samples))]!.prompt[i % P]!,
-  );
+  const repeated = new Int32Array(batch * P).fill(task.stop);
+  for (let b = 0; b < batch; b++) repeated.set(questionOf(b).prompt, b * P);
   const rows = await generate(model, repeated, {
     batch,
+    ...(lowest(starts) < P && { lengths: starts }),
     maxNew: task.maxNew,
     temperature,
     seed,
@@ -85,27 +85,28 @@ export async function rollout(model: Transformer, task: Task, options: RolloutOp
   const measures = Object.entries(task.measures ?? {});
   const measured = Object.fromEntries(measures.map(([name]) => [name, new Float64Array(batch)]));
   for (let b = 0; b < batch; b++) {
-    const row = rows.subarray(b * full, (b + 1) * full);
-    const stop = row.indexOf(task.stop, P);
+    const row = rows.subarray(b * full, b * full + starts[b]! + task.maxNew);
+    const stop = row.indexOf(task.stop, starts[b]);
     const question = Math.floor(b / samples);
     rewards[b] = rewardOf(
       questions[question]!,
       row,
       `rollout: task.question(${from + question}): reward of sample ${b % samples}`,
     );
-    lengths[b] = (stop < 0 ? full - 1 : stop) + 1 - P;
+    lengths[b] = (stop < 0 ? row.length : stop + 1) - starts[b]!;
     for (const [name, measure] of measures) {
       const value = measure(row);
       checkValue(`rollout: task.measures.${name}: of sample ${b % samples} of question ${from + question}`, value, real());
       measured[name]![b] = value;
     }
   }
-  const L = P + highest(lengths);
-  const cut = new Int32Array(batch * L);
+  const L = highest(lengths.map((length, b) => starts[b]! + length));
+  const cut = new Int32Array(batch * L).fill(task.stop);
   const mask = new Float32Array(batch * (L - 1));
   for (let b = 0; b < batch; b++) {
-    cut.set(rows.subarray(b * full, b * full + L), b * L);
-    mask.fill(1, b * (L - 1) + P - 1, b * (L - 1) + P - 1 + lengths[b]!); // the target at j is token j + 1
+    const end = starts[b]! + lengths[b]!;
+    cut.set(rows.subarray(b * full, b * full + end), b * L);
+    mask.fill(1, b * (L - 1) + starts[b]! - 1, b * (L - 1) + end - 1); // the target at j is token j + 1
   }
   return { rows: cut, mask, rewards, lengths, measured };
 }
@@ -127,16 +128,9 @@ function rewardOf(question: Question, row: Int32Array, where: string): number {
   return checkValue(where, typeof reward === 'boolean' ? Number(reward) : reward, rewardRule);
 }
 
-/** Questions from number `from` on, with prompts of one length: they are decoded side by side. */
+/** Questions from number `from` on. */
 function ask(task: Task, from: number, count: number): readonly Question[] {
-  const questions = Array.from({ length: count }, (_, i) =>
+  return Array.from({ length: count }, (_, i) =>
     checkValue(`rollout: task.question(${from + i})`, task.question(from + i), questionRule),
-  );
-  const length = questions[0]!.prompt.length;
-  const other = questions.findIndex(({ prompt }) => prompt.length !== length);
-  if (other < 0) return questions;
-  throw new ConfigError(
-    `rollout: task.question(${from + other}): a prompt of ${questions[other]!.prompt.length} tokens, and one of ${length} before it: ` +
-      'the prompts of a batch must be of one length',
   );
 }

@@ -9,7 +9,7 @@ import { tinyWorldTokenizer } from '../worlds/tiny/tokenizer.ts';
 import { encode, instance, RESPONSE, TASKS, verdict } from '../worlds/tiny/index.ts';
 
 export interface Question {
-  /** [P] i32; every question of a task is of one length. */
+  /** [P] i32; P may differ from question to question. */
   readonly prompt: Int32Array;
   /** How good a row [P + maxNew] is that begins with the prompt: 1 right, 0 wrong. */
   reward(row: Int32Array): number;

@@ -56,6 +56,8 @@ interface Draw {
   readonly force?: number;
   readonly stop?: number;
   readonly seed?: number;
+  /** What stands at the place to write; below 0: nothing. */
+  readonly given?: number;
 }
 
 /**
@@ -65,13 +67,13 @@ interface Draw {
 async function draw(what: Draw): Promise<number[]> {
   const {
     logits, rows: B = 1, before = [0], first = before.length, temperature = 1, topK = 0, force = -1, stop = -1,
-    seed = 1,
+    seed = 1, given = -7,
   } = what;
   const V = logits.length;
   const T = before.length + 2;
   const position = before.length;
   const { k0: key0, k1: key1 } = rng(seed);
-  const row = [...before, -7, -8]; // the place to write, and one beyond
+  const row = [...before, given, -8]; // the place to write, and one beyond
   const all = {
     logits: backend.alloc(B * V, 'f32'),
     tokens: backend.alloc(B * T, 'i32'),
@@ -111,6 +113,13 @@ describe('sample', () => {
 
   test('the same token in the prompt does not stop it', async () => {
     expect(await draw({ logits, before: [1, 4], first: 2, stop: 4, temperature: 0 })).toEqual([2]);
+  });
+
+  test('a token that stands there already is kept, before any other rule', async () => {
+    expect(await draw({ logits, given: 5, rows: 3 })).toEqual([5, 5, 5]);
+    expect(await draw({ logits, given: 0, temperature: 0 })).toEqual([0]);
+    expect(await draw({ logits, given: 5, before: [1, 4], first: 1, stop: 4, force: 6 })).toEqual([5]);
+    expect(await draw({ logits: [NaN, NaN], given: 1 })).toEqual([1]);
   });
 
   test('token 0 can be the stop token', async () => {

@@ -239,7 +239,7 @@ describe('refused, in one line:', () => {
     [{ temperature: null }, 'generate: temperature = null: must be a number at least 0'],
     [
       { top_k: 1 },
-      'generate: top_k: no such option: did you mean topK? There are batch, maxNew, temperature, topK, vocabulary, ' +
+      'generate: top_k: no such option: did you mean topK? There are batch, lengths, maxNew, temperature, topK, vocabulary, ' +
       'seed, force, stop',
     ],
     [{ seed: 5 }, 'generate: seed = 5: must be an Rng, as rng(seed) makes it'],
@@ -299,7 +299,7 @@ describe('logits that are no distribution', () => {
       for (const topK of [0, 2]) {
         const [logits, tokens, next] = [
           tensor(rows.flat()),
-          tensor(new Int32Array(5), [5], 'i32'),
+          tensor(new Int32Array(5).fill(-1), [5], 'i32'),
           tensor(new Int32Array(5), [5], 'i32'),
         ];
         backend().dispatch(sampleKernel, { logits: logits.storage, tokens: tokens.storage, next: next.storage }, {
@@ -319,4 +319,49 @@ test('a temperature of next to nothing takes the likeliest token', async () => {
   for (const temperature of [5e-324, 1e-45, 1e-40, 1e-30, 1e-12]) {
     expect(await rowsOf(model, prompts, { maxNew: 8, temperature })).toEqual(greedy);
   }
+});
+
+describe('prompts of different lengths', () => {
+  const ragged = [[1, 2, 3, 4, 5, 6], [5], [12, 0, 12], [3, 3, 3, 3, 3, 3]];
+  const places = 6;
+  const padded = Int32Array.from(ragged.flatMap((row) => [...row, ...Array<number>(places - row.length).fill(11)]));
+  const lengths = ragged.map((row) => row.length);
+
+  test.each(shapes)('%s: a row is, bit for bit, what it is among prompts of its own length', async (_, config) => {
+    const model = await opinionated(config);
+    for (const option of [{ temperature: 0 }, { temperature: 1 }, { temperature: 1, topK: 3, stop: 7 }]) {
+      const settings = { batch: ragged.length, maxNew: 6, seed: rng(7), ...option };
+      const all = await generate(model, padded, { ...settings, lengths });
+      for (const [b, prompt] of ragged.entries()) {
+        const own = await generate(model, Int32Array.from(ragged.flatMap(() => prompt)), settings);
+        const length = prompt.length + 6;
+        expect(all.slice(b * (places + 6), b * (places + 6) + length)).toEqual(own.slice(b * length, (b + 1) * length));
+      }
+    }
+  });
+
+  test('greedy, it is what the forward pass of the row alone says', async () => {
+    const model = await opinionated(llama);
+    const all = await generate(model, padded, { batch: 4, maxNew: 6, temperature: 0, seed: rng(7), lengths });
+    for (const [b, prompt] of ragged.entries()) {
+      const expected = [...prompt];
+      while (expected.length < prompt.length + 6) expected.push(argmax(await logitsAfter(model, expected)));
+      expect(Array.from(all.subarray(b * 12, b * 12 + expected.length))).toEqual(expected);
+    }
+  });
+
+  test.each<[string, Partial<GenerateOptions>, string]>([
+    ['too few lengths', { lengths: [1, 2] }, '2 lengths for 4 prompts: give one for each'],
+    ['one that is too long', { lengths: [1, 7, 1, 1] }, 'prompt 1: a length of 7, and 6 places: lower it'],
+    ['one that ends with the stop token', { stop: 12 }, 'prompt 2: ends with the stop token: no answer could follow'],
+    [
+      'a forced token',
+      { force: 1 },
+      'force and lengths: answers begin at different places: put the token at the end of the prompts',
+    ],
+  ])('%s is refused', async (_, option, message) => {
+    const model = new Transformer(llama, rng(1));
+    const asked = generate(model, padded, { batch: 4, maxNew: 6, temperature: 0, seed: rng(7), lengths, ...option });
+    await expect(asked).rejects.toEqual(new ConfigError(`generate: ${message}`));
+  });
 });

@@ -568,7 +568,8 @@ function samples(B: number, V: number, T: number): void {
             key0: Math.imul(draws, 2654435761) >>> 0,
             key1: 99,
           };
-          const buffers = { logits, tokens: integers(B * T, 0, Math.min(V, 3)), next: roomForIntegers(B) };
+          const tokens = integers(B * T, 0, Math.min(V, 3)).map((token, i) => free(i, T, position) ? -1 : token);
+          const buffers = { logits, tokens, next: roomForIntegers(B) };
           add(
             sampleKernel,
             buffers,
@@ -581,6 +582,9 @@ function samples(B: number, V: number, T: number): void {
     }
   }
 }
+
+/** Whether a place of tokens [B,T] is to be drawn: in every third row it holds a token already. */
+const free = (i: number, T: number, position: number): boolean => i % T === position && Math.floor(i / T) % 3 !== 2;
 
 /**
  * Whether each token that was drawn scores as high as the right one, as float32 sees it, and all else is as it should

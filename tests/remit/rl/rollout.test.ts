@@ -67,12 +67,6 @@ describe('refused, in one line:', () => {
 
   test.each<[string, object, string]>([
     [
-      'prompts of unequal length',
-      { question: (n: number) => ({ prompt: new Int32Array(n === 1 ? 2 : 3), reward: () => 0 }) },
-      'rollout: task.question(1): a prompt of 2 tokens, and one of 3 before it: the prompts of a batch must be of ' +
-      'one length',
-    ],
-    [
       'a prompt that is a list',
       { question: () => ({ prompt: [1, 2], reward: () => 0 }) },
       'rollout: task.question(0).prompt = [1,2]: must be an Int32Array',
@@ -171,6 +165,25 @@ test('when every answer is short, the batch is cut off after the longest', async
   expect(Array.from(lengths)).toEqual([1, 2]);
   expect(Array.from(rows)).toEqual([0, 0, 1, 7, 7, 0, 0, 2, 5, 7]);
   expect(Array.from(mask)).toEqual([0, 0, 1, 0, 0, 0, 1, 1]);
+});
+
+test('prompts of different lengths: each answer begins behind its own prompt, and the mask lies on it', async () => {
+  const judged: number[][] = [];
+  const prompts = [[1], [0, 0, 0, 2], [0, 3]];
+  const ragged: Task = {
+    maxNew: 3, stop: STOP,
+    question: (n) => ({
+      prompt: Int32Array.from(prompts[n]!),
+      reward: (row) => judged.push(Array.from(row)),
+    }),
+  };
+  const model = markov({ 1: [5], 2: [STOP], 3: [4], 4: [4], 5: [STOP] });
+  const { rows, mask, lengths, rewards } = await rollout(model, ragged, { ...options, samples: 1 });
+  expect(judged).toEqual([[1, 5, 7, 7], [0, 0, 0, 2, 7, 7, 7], [0, 3, 4, 4, 4]]);
+  expect(Array.from(lengths)).toEqual([2, 1, 3]);
+  expect(Array.from(rewards)).toEqual([1, 2, 3]);
+  expect(Array.from(rows)).toEqual([[1, 5, 7, 7, 7], [0, 0, 0, 2, 7], [0, 3, 4, 4, 4]].flat());
+  expect(Array.from(mask)).toEqual([[1, 1, 0, 0], [0, 0, 0, 1], [0, 1, 1, 1]].flat());
 });
 
 test('samples of one question differ, and follow from the seed', async () => {
