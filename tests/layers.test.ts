@@ -41,6 +41,7 @@ const isomorphic = [/^(kernels|engine|nn|optim)\//, /^remit\/(text|worlds|phases
 const nodeOnly = [
   'remit/text/files.ts',
   'remit/text/read.ts',
+  'remit/worlds/files/read.ts',
   'engine/webgpu/node-adapter.ts',
   'engine/webgpu/swiftshader.ts',
 ];

@@ -28,24 +28,30 @@ import { sft } from './sft.ts';
  */
 export type OnStage = (name: string, model: Transformer) => Promise<void>;
 
+/** What post-training made, where the world has what it takes. */
 export interface PostTrained {
-  readonly sft: Transformer;
-  readonly rl: Transformer;
+  readonly sft?: Transformer;
+  readonly rl?: Transformer;
 }
 
 /** Supervised fine-tuning, then reinforcement learning. `prefix` goes before the names of both stages. */
 export async function postTrain(
   config: Config,
-  world: World,
+  { demonstrations, questions }: Partial<World>,
   base: Transformer,
   run: Run,
   { onStage, prefix = '' }: { readonly onStage: OnStage; readonly prefix?: string },
 ): Promise<PostTrained> {
-  const tuned = await sft(config, world.demonstrations, base, run, `${prefix}sft`);
-  await onStage(`${prefix}sft`, tuned);
-  const trained = await rl(config, world.questions, tuned, run, `${prefix}rl`);
-  await onStage(`${prefix}rl`, trained);
-  return { sft: tuned, rl: trained };
+  const made: { sft?: Transformer; rl?: Transformer } = {};
+  if (demonstrations !== undefined) {
+    made.sft = await sft(config, demonstrations, base, run, `${prefix}sft`);
+    await onStage(`${prefix}sft`, made.sft);
+  }
+  if (questions !== undefined) {
+    made.rl = await rl(config, questions, made.sft ?? base, run, `${prefix}rl`);
+    await onStage(`${prefix}rl`, made.rl);
+  }
+  return made;
 }
 
 /** The stage that turn n of the flywheel begins with: remit, remit2, remit3, ... */
@@ -67,18 +73,47 @@ export async function pipeline(
   onStage: OnStage,
 ): Promise<void> {
   checkArguments('pipeline', arguments, pipelineArguments);
-  const config = checkConfig('pipeline', given);
-  const base = await pretrain(config, world.pretrain, model, run);
-  await onStage('pretrain', base);
-  const vanilla = await midtrain(config, world.midtrain, base, run);
-  await onStage('midtrain', vanilla);
-  let guide = await postTrain(config, world, vanilla, run, { onStage });
+  await pipelineOfParts(checkConfig('pipeline', given), world, model, run, onStage);
+}
 
+/**
+ * The same for a world that may lack a part: what needs it is left out, the next phase goes on from the model before
+ * it, and without text to mid-train on, or the model that the arm looks at, the flywheel does not turn.
+ */
+export async function pipelineOfParts(
+  config: Config,
+  world: Partial<World>,
+  model: Transformer,
+  run: Run,
+  onStage: OnStage,
+): Promise<void> {
+  if (world.pretrain !== undefined) await onStage('pretrain', await pretrain(config, world.pretrain, model, run));
+  const vanilla = world.midtrain && (await midtrain(config, world.midtrain, model, run));
+  if (vanilla !== undefined) await onStage('midtrain', vanilla);
+  let guide = await postTrain(config, world, vanilla ?? model, run, { onStage });
+  if (world.midtrain === undefined) return;
+
+  const needs = referenceOf[config.remit.arm];
   for (let turn = 1; turn <= config.remit.iterations; turn++) {
     const phase = turnName(turn);
-    const reference = referenceOf[config.remit.arm] === 'sft' ? guide.sft : guide.rl;
-    const guided = await midtrain(config, world.midtrain, base, run, { phase, reference });
+    const reference = needs === 'none' ? model : needs === 'sft' ? guide.sft : guide.rl;
+    if (reference === undefined) return;
+    const guided = await midtrain(config, world.midtrain, model, run, { phase, reference });
     await onStage(phase, guided);
     guide = await postTrain(config, world, guided, run, { onStage, prefix: `${phase}-` });
   }
+}
+
+/** The stages that pipelineOfParts() goes through with the parts that a world has, in order. */
+export function stagesOf(has: Readonly<Record<keyof World, boolean>>, { remit }: Config): string[] {
+  const post = [...(has.demonstrations ? ['sft'] : []), ...(has.questions ? ['rl'] : [])];
+  const needs = referenceOf[remit.arm];
+  const isTurning = has.midtrain && (needs === 'none' || post.includes(needs));
+  const turns = Array.from({ length: isTurning ? remit.iterations : 0 }, (_, i) => turnName(i + 1));
+  return [
+    ...(has.pretrain ? ['pretrain'] : []),
+    ...(has.midtrain ? ['midtrain'] : []),
+    ...post,
+    ...turns.flatMap((name) => [name, ...post.map((phase) => `${name}-${phase}`)]),
+  ];
 }

@@ -95,7 +95,7 @@ export async function rollout(model: Transformer, task: Task, options: RolloutOp
     );
     lengths[b] = (stop < 0 ? row.length : stop + 1) - starts[b]!;
     for (const [name, measure] of measures) {
-      const value = measure(row);
+      const value = measure(row, starts[b]!);
       checkValue(`rollout: task.measures.${name}: of sample ${b % samples} of question ${from + question}`, value, real());
       measured[name]![b] = value;
     }

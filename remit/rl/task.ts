@@ -27,8 +27,11 @@ export interface Task {
    * never answers with others.
    */
   readonly vocabulary?: number;
-  /** What else is to be known of an answer, by name: its mean over the answers goes into the metrics. Given a row. */
-  readonly measures?: Readonly<Record<string, (row: Int32Array) => number>>;
+  /**
+   * What else is to be known of an answer, by name: its mean over the answers goes into the metrics. Given a row, and
+   * where in it the answer starts.
+   */
+  readonly measures?: Readonly<Record<string, (row: Int32Array, start: number) => number>>;
 }
 
 /** What a phase asks of a task; of a class of somebody's or not. */

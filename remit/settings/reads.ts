@@ -99,14 +99,19 @@ function unread(name: string, config: Config, { reader, arms }: Reading): string
       return name === 'model.rotaryBase' && config.model.positions !== 'rotary'
         ? `model.positions = ${config.model.positions} has no angles: leave it out`
         : undefined;
-    case 'data': return reader === 'text' ? undefined : 'there is no text: give --data <path>';
-    case 'evaluate': return reader === 'text' ? 'your own text has no questions: leave it out' : undefined;
+    case 'data': return unreadData(name, config, reader);
+    case 'evaluate':
+      if (config.data.world !== undefined) return 'eval.jsonl of your world says what is asked: leave it out';
+      return reader === 'text' ? 'your own text has no questions: leave it out' : undefined;
     case 'pretrain':
     case 'midtrain':
     case 'sft':
     case 'rl':
       if (reader === 'text' && inside.startsWith('corpus.')) {
         return 'it describes documents of the tiny world, and your own text comes in their place: leave it out';
+      }
+      if (config.data.world !== undefined && /^(corpus|demonstrations)\./.test(inside)) {
+        return 'it describes the tiny world, and your own comes in its place: leave it out';
       }
       if (inside === 'floor' && config[section].schedule === 'constant') {
         return `with ${section}.schedule = constant the rate does not fall: choose linear, cosine or wsd`;
@@ -115,6 +120,14 @@ function unread(name: string, config: Config, { reader, arms }: Reading): string
     case 'remit': return unreadByArms(name, config, reader, arms);
     default: return undefined; // device and checkpoint: every run has them
   }
+}
+
+function unreadData(name: string, { data }: Config, reader: Reader): string | undefined {
+  if (data.world !== undefined) {
+    if (name === 'data.world' && reader === 'study') return 'train and evaluate would: leave it out';
+    return name === 'data.world' ? undefined : 'a world made of files says where its text is: leave it out';
+  }
+  return reader === 'text' ? undefined : 'there is no text: give --data <path>';
 }
 
 function unreadByArms(

@@ -17,6 +17,8 @@ export type { PresetName } from './presets.ts';
 export interface Sources {
   /** A preset's name; `tiny` unless given, or `text` when there is a data.path. */
   readonly preset?: string;
+  /** The settings that a world of files asks for, and its name: what a preset is to the tiny world. */
+  readonly world?: { readonly name: string; readonly values: unknown };
   /** A parsed config file, and its path for messages. */
   readonly file?: { readonly path: string; readonly values: unknown };
   /** Dotted names with their text: `['model.width', '128']`. Later ones win. */
@@ -37,6 +39,7 @@ const aPair = such<readonly [string, string]>(
 
 const sourceRules: Rules<Sources> = {
   preset: optional(string), // which of them: see choosePreset()
+  world: optional(having('the settings of a world: { name, values }', { name: string, values: anything })),
   file: optional(having('a parsed config file: { path, values }', { path: string, values: anything })),
   flags: optional(
     such(
@@ -61,7 +64,12 @@ export function resolveConfig(given?: Sources): Resolved {
   asked.push(layerFromText('flag', flags));
   const hasText = asked.some((layer) => layer.values.get('data.path') !== undefined);
   const preset = choosePreset(sources.preset, hasText);
-  const layers = [layerFromTree(`preset ${preset}`, presets[preset].values), ...asked];
+  const { world } = sources;
+  const layers = [
+    layerFromTree(`preset ${preset}`, presets[preset].values),
+    ...(world === undefined ? [] : [layerFromTree(`preset ${world.name}`, world.values)]),
+    ...asked,
+  ];
 
   const origins = new Map<string, string>();
   const values = new Map<string, unknown>();
@@ -185,7 +193,12 @@ function crossCheck({ model, data, pretrain, midtrain, sft, rl }: Config): void 
       'positions need an even number',
     );
   }
-  if (data.path === undefined && context < WORLD_ROW) {
+  if (data.path !== undefined && data.world !== undefined) {
+    throw new ConfigError(
+      `config: data.path = ${data.path}, data.world = ${data.world}: a run learns from one of them: leave one out`,
+    );
+  }
+  if (data.path === undefined && data.world === undefined && context < WORLD_ROW) {
     throw new ConfigError(`config: model.context = ${context}: rows of the tiny world have ${WORLD_ROW} tokens`);
   }
   for (const [name, { warmup, steps }] of Object.entries({ pretrain, midtrain, sft, rl })) {

@@ -63,6 +63,7 @@ const model = z.strictObject({
 
 const data = z.strictObject({
   path: setting(text, 'your own text: a .txt or .jsonl file or a folder of them; the tiny world unless set').optional(),
+  world: setting(text, 'a world made of files: its folder; see docs/a-world-of-your-own.md').optional(),
   field: setting(text, 'which field of a .jsonl line holds the text').default('text'),
   validation: setting(real({ above: 0, to: 0.5 }), 'share of your text held out to validate on').default(0.1),
 });

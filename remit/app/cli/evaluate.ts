@@ -1,16 +1,19 @@
 // `remit-mini evaluate`: tests a trained model on held-out questions of the tiny world. Read next:
 // remit/worlds/tiny/evaluate.ts.
 
+import type { DeviceKind } from '../../../engine/device.ts';
 import { ConfigError } from '../../../engine/errors.ts';
-import { chosenDevice, deviceFlag, readArguments, required, wholeNumber, type Flags } from './arguments.ts';
+import { chosenDevice, deviceFlag, readArguments, required, wholeNumber, type Arguments, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
 import { print } from './terminal.ts';
 
 export const help = `remit-mini evaluate --model <path> [flags]
 
-Tests a model of the tiny world on questions that no training row holds, and prints the scores per task.
+Tests a model of the tiny world on questions that no training row holds, and prints the scores per task; with --world,
+on the questions of a world of your own.
 
   --model <path>               a run folder, a checkpoint, or a Hugging Face folder
+  --world <folder>             a world made of files: the questions are those of its eval.jsonl
   --questions <n>              per task, 1 to 200 (default 200)
   --split <test | validation>  which questions (default test)
   --seed <n>                   seeds the samples; the questions are always the same (default 0)
@@ -21,6 +24,7 @@ Tests a model of the tiny world on questions that no training row holds, and pri
 
 const flags: Flags = {
   model: { type: 'string' },
+  world: { type: 'string' },
   questions: { type: 'string' },
   split: { type: 'string' },
   seed: { type: 'string' },
@@ -39,6 +43,9 @@ export async function run(argv: readonly string[]): Promise<number> {
     throw new ConfigError(`evaluate: --split ${split}: must be test or validation`);
   }
 
+  const folder = args.text('world');
+  if (folder !== undefined) return evaluateWorld(args, { folder, path, device, seed });
+
   const [{ evaluate }, { evaluationTable }, { loadModel }, { checkWorldModel }] = await Promise.all([
     import('../../worlds/tiny/evaluate.ts'), import('./table.ts'), import('./load-model.ts'), import('./world-model.ts'),
   ]);
@@ -49,6 +56,33 @@ export async function run(argv: readonly string[]): Promise<number> {
     args.has('json')
       ? JSON.stringify({ source, questions, split, seed, ...evaluation }, null, 2)
       : evaluationTable([{ name: split, evaluation }]),
+  );
+  return EXIT.ok;
+}
+
+/** Tests on the questions of a world of files. */
+async function evaluateWorld(
+  args: Arguments,
+  { folder, path, device, seed }: { folder: string; path: string; device: DeviceKind; seed: number },
+): Promise<number> {
+  const extra = ['questions', 'split'].find((flag) => args.has(flag));
+  if (extra !== undefined) {
+    throw new ConfigError(`evaluate: --world --${extra}: all questions of eval.jsonl are asked: leave --${extra} out`);
+  }
+  const [{ evaluateFiles }, { filesTable }, { loadModel }, { checkFits, openWorld, tellLeaks }] = await Promise.all([
+    import('../../worlds/files/evaluate.ts'), import('./files-table.ts'), import('./load-model.ts'),
+    import('./world-files.ts'),
+  ]);
+  const { world } = await openWorld(folder);
+  const { model, tokenizer, source } = await loadModel(path, device);
+  checkFits(`evaluate: ${source}`, model, tokenizer, world);
+  const heldOutSeen = tellLeaks(world);
+  const evaluation = await evaluateFiles(model, world, seed);
+  if (evaluation === undefined) throw new ConfigError(`evaluate: --world ${folder}: has no eval.jsonl: nothing to ask`);
+  print(
+    args.has('json')
+      ? JSON.stringify({ source, world: world.name, seed, heldOutSeen, ...evaluation }, null, 2)
+      : filesTable([{ name: world.name, evaluation }], world.cue),
   );
   return EXIT.ok;
 }

@@ -79,6 +79,7 @@ export async function inRunFolder(session: Session, body: (folder: RunFolder) =>
       ...vectors,
       ...hashes,
       ...(plan !== undefined && { plan }),
+      ...(config.data.world !== undefined && phases !== undefined && { phases }),
       sources: noteSources(path, sources),
     };
     folder = new RunFolder(path, { config, environment: began, tokenizer, progress, notice, patience, phases, check });

@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import { ConfigError, FormatError } from '../../../engine/errors.ts';
 import type { StepRecord } from '../../phases/run.ts';
-import { resolveConfig, type Config, type Resolved } from '../../settings/resolve.ts';
+import { resolveConfig, type Config, type Resolved, type Sources } from '../../settings/resolve.ts';
 import { settings } from '../../settings/schema.ts';
 import { readJsonFile } from '../../text/read.ts';
 import type { Resume } from '../run/claim.ts';
@@ -31,15 +31,24 @@ export const settingFlags: Flags = {
   config: { type: 'string' },
   set: { type: 'string', multiple: true },
   data: { type: 'string' },
+  world: { type: 'string' },
 };
 
-/** `defaultFile`: the settings of a run that goes on. Throws ConfigError. */
-export function readSettings(command: string, args: Arguments, defaultFile?: string): Resolved {
+/**
+ * `defaultFile`: the settings of a run that goes on; `world`: those that a world of files asks for. Throws ConfigError.
+ */
+export function readSettings(
+  command: string,
+  args: Arguments,
+  defaultFile?: string,
+  world?: NonNullable<Sources['world']>,
+): Resolved {
   const preset = args.text('preset');
   const path = args.text('config') ?? (defaultFile !== undefined && existsSync(defaultFile) ? defaultFile : undefined);
   return resolveConfig({
     ...(preset === undefined ? {} : { preset }),
     ...(path === undefined ? {} : { file: { path, values: readConfig(path) } }),
+    ...(world === undefined ? {} : { world }),
     flags: args.given.flatMap(([flag, text]) => toSetting(command, flag, text)),
   });
 }
@@ -48,6 +57,7 @@ export function readSettings(command: string, args: Arguments, defaultFile?: str
 function toSetting(command: string, flag: string, text: string): [name: string, text: string][] {
   if (settings.has(flag)) return [[flag, text]];
   if (flag === 'data') return [['data.path', text]];
+  if (flag === 'world') return [['data.world', text]];
   if (flag === 'iterations' && command === 'train') return [['remit.iterations', text]];
   if (flag !== 'set') return [];
   const equals = text.indexOf('=');

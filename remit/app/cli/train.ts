@@ -9,7 +9,7 @@ import { checkRead } from '../../settings/reads.ts';
 import { settings } from '../../settings/schema.ts';
 import { isPlan, PHASES, type Plan } from '../run/plan.ts';
 import { readEnvironment } from '../run/environment.ts';
-import { findSource } from '../run/sources.ts';
+import { findSource, findWorld } from '../run/sources.ts';
 import { findText } from '../run/text.ts';
 import { readArguments, required, type Arguments, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
@@ -27,6 +27,7 @@ Everything about the run is kept in its folder.
   --config <file.json>   settings from a file, for example the config.json of another run
   --set <name>=<value>   one setting; may be repeated; --<setting> <value> says the same
   --data <path>          train on your own text instead: a .txt or .jsonl file, or a folder of them
+  --world <folder>       train on a world of your own, made of files: see docs/a-world-of-your-own.md
   --init <path>          start from a trained model: a run folder, a checkpoint, or a Hugging Face folder
   --reference <path>     train remit: the model that guides, for example the checkpoint rl.safetensors of a run
   --iterations <n>       turns of the flywheel (default 1); the same as --remit.iterations
@@ -68,11 +69,11 @@ export async function run(argv: readonly string[]): Promise<number> {
   const place = choosePlace(args);
   const begun = place.resume === 'never' || place.out === undefined ? undefined : place.out;
   const plan = choosePlan(args.positionals[0], place.resume === 'required' ? place.out : undefined);
-  const resolved = readSettings(
-    'train',
-    args,
-    place.resume === 'required' ? join(place.out, 'config.json') : undefined,
-  );
+  const file = place.resume === 'required' ? join(place.out, 'config.json') : undefined;
+  const without = readSettings('train', args, file);
+  const { world } = without.config.data;
+  const folder = world === undefined || begun === undefined || args.has('world') ? world : findWorld(begun, world);
+  const resolved = folder === undefined ? without : readSettings('train', args, file, await settingsOf(folder));
   if (args.has('print-config')) {
     print(printConfig(resolved));
     return EXIT.ok;
@@ -88,12 +89,19 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
   checkModels(options);
   checkRead(resolved, { reader: path === undefined ? plan : 'text' });
+  if (folder !== undefined) return (await import('./train-files.ts')).trainFiles(options, folder);
   if (path === undefined) return (await import('./train-world.ts')).trainWorld(options);
   const { trainText } = await import('./train-text.ts');
   return trainText(
     options,
     begun === undefined || args.has('data') ? path : findText(begun, path, resolved.config.data.field),
   );
+}
+
+/** What a world of files asks for. */
+async function settingsOf(folder: string): Promise<{ name: string; values: unknown }> {
+  const { world, settings } = await (await import('../../worlds/files/read.ts')).readWorld(folder);
+  return { name: world.name, values: settings };
 }
 
 /** What the command line names, or else what the run in `begun` is for. */

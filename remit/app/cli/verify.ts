@@ -14,7 +14,7 @@ import { environment, readEnvironment, type Environment } from '../run/environme
 import { readSpans, type Span } from '../run/lines.ts';
 import { isLocked } from '../run/lock.ts';
 import { isPlan, phasesOf, type Plan } from '../run/plan.ts';
-import { findSource } from '../run/sources.ts';
+import { findSource, findWorld } from '../run/sources.ts';
 import { States } from '../run/states.ts';
 import { findText } from '../run/text.ts';
 import { readJsonFile } from '../../text/read.ts';
@@ -124,7 +124,7 @@ function open(path: string): Stored {
   const spans = readSpans(metrics);
   const lines = readFileSync(metrics, 'utf8').split('\n').slice(0, -1);
   const plan = planOf(path, resolved.config, before, spans);
-  const phases = phasesOf(plan, resolved.config.remit.iterations);
+  const phases = before.phases ?? phasesOf(plan, resolved.config.remit.iterations);
   const states = new States(join(path, 'checkpoints'));
   const finished = phases.filter((phase) => existsSync(states.result(phase)));
   if (finished.some((phase, i) => phase !== phases[i])) {
@@ -195,6 +195,7 @@ async function trainAgain(copy: string, stored: Stored, args: Arguments, skip: n
     at++;
   };
   const source = (name: 'init' | 'reference'): string | undefined => args.text(name) ?? findSource(path, name);
+  const { world } = resolved.config.data;
   const options = {
     resolved,
     init: source('init'),
@@ -207,7 +208,9 @@ async function trainAgain(copy: string, stored: Stored, args: Arguments, skip: n
   try {
     const code = await (plan === 'text'
       ? trainText(options, stored, args)
-      : (await import('./train-world.ts')).trainWorld({ ...options, plan }));
+      : world === undefined
+        ? (await import('./train-world.ts')).trainWorld({ ...options, plan })
+        : (await import('./train-files.ts')).trainFiles({ ...options, plan }, findWorld(path, world)));
     return { code, difference: undefined, compared: at - skip };
   } catch (error) {
     if (error instanceof Enough) return { code: EXIT.ok, difference: error.difference, compared: at - skip };

@@ -85,7 +85,7 @@ function firstFree(name: string): string {
  */
 export function hashOfSettings(config: Config): string {
   const { config: ordered } = resolveConfig({ file: { path: 'config', values: config } });
-  return sha256(toJson({ ...ordered, data: { ...ordered.data, path: undefined } }));
+  return sha256(toJson({ ...ordered, data: { ...ordered.data, path: undefined, world: undefined } }));
 }
 
 /** As the files of a run folder hold it. */
@@ -115,5 +115,5 @@ export function storedSettings(folder: string, config: Config): ReadonlySet<stri
 
 /** The same text may lie elsewhere: its contents are compared (environment.ts). */
 function isPlace({ name, before, now }: SettingDifference): boolean {
-  return name === 'data.path' && before !== undefined && now !== undefined;
+  return (name === 'data.path' || name === 'data.world') && before !== undefined && now !== undefined;
 }

@@ -36,6 +36,8 @@ export interface Environment {
   readonly dataLength?: number;
   /** What the run is for (plan.ts), and where the things lay that it began with. */
   readonly plan?: string;
+  /** Of a world of files: the phases that it has what they need for. */
+  readonly phases?: readonly string[];
   readonly sources?: Sources;
 }
 
@@ -59,7 +61,8 @@ export function checkSame(before: unknown, now: Environment, run: string, notice
       part === 'data' && then.dataLength !== undefined
         ? `: ${then.dataLength} characters then, ${now.dataLength} now`
         : '';
-    throw new ConfigError(`run: ${run}: began with ${name}${lengths}: bring that back, or choose another --out`);
+    const what = part === 'data' && now.phases !== undefined ? 'another world (--world)' : name;
+    throw new ConfigError(`run: ${run}: began with ${what}${lengths}: bring that back, or choose another --out`);
   }
   if (then.device !== now.device) {
     notice(`this run began on ${String(then.device)} and goes on on ${now.device}: the last bits will differ`);

@@ -115,7 +115,8 @@ function ofRun(path: string): Overview {
 }
 
 function phasesHere(path: string, config: Config, spans: readonly Span[]): string[] {
-  const plan = readEnvironment(path)?.plan;
+  const { plan, phases } = readEnvironment(path) ?? {};
+  if (Array.isArray(phases)) return phases;
   if (isPlan(plan)) return phasesOf(plan, config.remit.iterations);
   const there = spans.map(({ phase }) => phase);
   const [first] = there;

@@ -31,3 +31,8 @@ export function findSource(run: string, name: SourceName): string | undefined {
   const places = placesOf(run, name);
   return places.find((place) => existsSync(place)) ?? places[0];
 }
+
+/** Where the world of files of the run in a folder lies: where it lay, or at `folder`, as its settings have it. */
+export function findWorld(run: string, folder: string): string {
+  return existsSync(folder) ? folder : (findSource(run, 'data') ?? folder);
+}
