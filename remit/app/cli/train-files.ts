@@ -46,14 +46,27 @@ export async function trainFiles(
   const { model: start, tokenizer, config, source } = startFrom(init, resolved, world.tokenizer);
   if (init !== undefined) checkFits(`train: --init ${init}`, start, tokenizer, world);
   if (config.model.context < world.context) {
-    throw new ConfigError(`train: model.context = ${config.model.context}: rows of ${world.name} need ${world.context}`);
+    throw new ConfigError(
+      `train: model.context = ${config.model.context}: rows of ${world.name} need ${world.context}`,
+    );
   }
   const guide = reference === undefined ? undefined : openModel(reference);
   if (guide !== undefined) checkFits(`train: --reference ${reference}`, guide.model, guide.tokenizer, world);
 
   const session = {
-    config, device, model: start, reference: guide?.model, tokenizer, out, resume, data: contents, name: world.name, check,
-    plan, phases, sources: { init: source, reference: guide?.source, data: folder },
+    config,
+    device,
+    model: start,
+    reference: guide?.model,
+    tokenizer,
+    out,
+    resume,
+    data: contents,
+    name: world.name,
+    check,
+    plan,
+    phases,
+    sources: { init: source, reference: guide?.source, data: folder },
   };
   return inRunFolder(session, async (run) => {
     if (check === undefined && leftOut.length > 0) say(`left out: ${leftOut.join(', ')}: ${lacks}`);
@@ -104,6 +117,6 @@ function phasesHere(plan: Plan, { pretrain, midtrain, sft, rl }: FileWorld, conf
     questions: rl !== undefined,
   };
   if (plan === 'everything') return stagesOf(has, config);
-  const part = { pretrain: 'pretrain', midtrain: 'midtrain', remit: 'midtrain', sft: 'demonstrations', rl: 'questions' } as const;
-  return has[part[plan]] ? [plan] : [];
+  const part = { pretrain, midtrain, remit: midtrain, sft, rl }[plan];
+  return part === undefined ? [] : [plan];
 }

@@ -36,6 +36,8 @@ export function checkFits(
     throw new ConfigError(`${where}: its tokenizer is another than that of ${name}: train on one world's files`);
   }
   if (model.config.context < context) {
-    throw new ConfigError(`${where}: its context is ${model.config.context} tokens: rows of ${name} have up to ${context}`);
+    throw new ConfigError(
+      `${where}: its context is ${model.config.context} tokens: rows of ${name} have up to ${context}`,
+    );
   }
 }

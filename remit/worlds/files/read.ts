@@ -49,7 +49,10 @@ const rules: Rules<Description> = {
   tokenizer: text,
   context: whole({ min: 2, max: 2 ** 20 }),
   stop: text,
-  reward: such(`one of ${WORDS.join(', ')}, or { "pattern": "..." }`, (it) => WORDS.includes(it as string) || isPattern(it)),
+  reward: such(
+    `one of ${WORDS.join(', ')}, or { "pattern": "..." }`,
+    (value) => WORDS.includes(value as string) || isPattern(value),
+  ),
   cue: optional(text),
   answer: optional(whole({ min: 1 })),
   settings: optional(such<object>('an object of settings', isOptions)),
@@ -86,21 +89,20 @@ export async function readWorld(folder: string, notice: (text: string) => void =
   const check = checkerOf(file, given, tokenizer);
   const sft = parts.sft?.map((line) => check.demonstration(line));
   const [rl, asked] = [parts.rl, parts.eval].map((some) => some && distinct(some).map((line) => check.question(line)));
-  const longest = highest([1, ...[...(rl ?? []), ...(asked ?? [])].map(({ prompt }) => tokenizer.encode(prompt).length)]);
-  const { answer: answerTokens = context - longest } = given;
-  const tight = [...(rl ?? []), ...(asked ?? [])].find(
-    ({ prompt }) => tokenizer.encode(prompt).length + answerTokens > context,
-  );
-  if (tight !== undefined) {
+  const lengths = [...(rl ?? []), ...(asked ?? [])].map((line) => [line, tokenizer.encode(line.prompt).length] as const);
+  const { answer: answerTokens = context - highest([1, ...lengths.map(([, length]) => length)]) } = given;
+  for (const [{ where }, length] of lengths) {
+    if (length + answerTokens <= context) continue;
     throw new ConfigError(
-      `world: ${tight.where}: a prompt of ${tokenizer.encode(tight.prompt).length} tokens: leaves no room for an ` +
-      `answer of ${answerTokens} in a context of ${context}: shorten it, or raise context in ${file}`,
+      `world: ${where}: a prompt of ${length} tokens: leaves no room for an answer of ${answerTokens} in a context of ` +
+      `${context}: shorten it, or raise context in ${file}`,
     );
   }
   const reward = await rewardOf(folder, file, given.reward, rl ?? asked ?? []);
   const world = { name, tokenizer, context, stop, cue, answerTokens, reward, ...parts, sft, rl, eval: asked };
   const own = given.reward === 'reward.mjs' ? readFileSync(join(folder, 'reward.mjs'), 'utf8') : '';
-  const contents = JSON.stringify([given, tokenizer, parts.pretrain, parts.midtrain, sft, rl, asked, own].map(withoutPlace));
+  const { pretrain, midtrain } = parts;
+  const contents = JSON.stringify([given, tokenizer, pretrain, midtrain, sft, rl, asked, own].map(withoutPlace));
   return { world, settings: { ...settings, model: { ...modelOf(settings), context } }, contents };
 }
 
@@ -116,7 +118,8 @@ function modelOf(settings: object): object {
 
 /** The text of a part, if there is one. */
 function partText(folder: string, part: string, notice: (text: string) => void): string | undefined {
-  const there = [`${part}.txt`, `${part}.jsonl`, part].map((name) => join(folder, name)).filter((path) => existsSync(path));
+  const paths = [`${part}.txt`, `${part}.jsonl`, part].map((name) => join(folder, name));
+  const there = paths.filter((path) => existsSync(path));
   if (there.length > 1) throw new ConfigError(`world: ${there.join(' and ')}: are the same part: leave one`);
   return there[0] === undefined ? undefined : readText(there[0], { notice });
 }
@@ -135,14 +138,14 @@ function lines(folder: string, name: string, fields: readonly string[]): Line[] 
       throw new FormatError(`world: ${where}: ${why}`);
     });
     if (!isOptions(value)) throw new FormatError(`world: ${where}: ${describe(value)}: must be an object`);
-    const task = (value as { task?: unknown }).task ?? '';
-    const line_ = { ...value, task } as Record<string, unknown>;
-    const wrong = [...fields, 'task'].find((field) => typeof line_[field] !== 'string');
-    if (wrong !== undefined) {
-      const what = line_[wrong] === undefined ? 'is missing' : `= ${describe(line_[wrong])}`;
-      throw new FormatError(`world: ${where}: ${wrong} ${what}: must be a string`);
-    }
-    return [{ where, fields: line_ as Record<string, string> }];
+    const given: Readonly<Record<string, unknown>> = { task: '', ...value };
+    const read = [...fields, 'task'].map((field) => {
+      const said = given[field];
+      if (typeof said === 'string') return [field, said] as const;
+      const what = said === undefined ? 'is missing' : `= ${describe(said)}`;
+      throw new FormatError(`world: ${where}: ${field} ${what}: must be a string`);
+    });
+    return [{ where, fields: Object.fromEntries(read) }];
   });
   if (found.length === 0) throw new FormatError(`world: ${path}: holds no line: remove it, or fill it`);
   return found;
@@ -161,13 +164,19 @@ function distinct(all: readonly Line[]): readonly Line[] {
   return all;
 }
 
-function tokenizerOf(folder: string, file: string, { tokenizer, stop, cue = '' }: Description, parts: object): Tokenizer {
+function tokenizerOf(
+  folder: string,
+  file: string,
+  { tokenizer, stop, cue = '' }: Description,
+  parts: object,
+): Tokenizer {
   if (tokenizer === 'bytes') return byteTokenizer;
   if (tokenizer === 'characters') return characterTokenizer(alphabet([stop, cue, ...textsIn(parts)]));
   const path = join(folder, tokenizer);
   if (!tokenizer.endsWith('.json') || !existsSync(path)) {
     throw new ConfigError(
-      `world: ${file}: tokenizer = ${describe(tokenizer)}: must be bytes, characters, or a tokenizer.json in the folder`,
+      `world: ${file}: tokenizer = ${describe(tokenizer)}: must be bytes, characters, or a tokenizer.json in the ` +
+      'folder',
     );
   }
   return tokenizerFromJSON(readJsonFile('world', path));
@@ -195,8 +204,9 @@ function checkerOf(file: string, { context, stop, cue, answer, reward }: Descrip
       throw new ConfigError(`world: ${where}: ${field}: ${(error as Error).message}`, { cause: error });
     }
   };
-  if (tokens(file, 'stop', stop) !== 1) {
-    throw new ConfigError(`world: ${file}: stop = ${describe(stop)}: is ${tokens(file, 'stop', stop)} tokens: must be one`);
+  const stopTokens = tokens(file, 'stop', stop);
+  if (stopTokens !== 1) {
+    throw new ConfigError(`world: ${file}: stop = ${describe(stop)}: is ${stopTokens} tokens: must be one`);
   }
   if (cue !== undefined && tokens(file, 'cue', cue) >= (answer ?? context)) {
     throw new ConfigError(`world: ${file}: cue = ${describe(cue)}: leaves no room for an answer: shorten it`);
@@ -207,7 +217,9 @@ function checkerOf(file: string, { context, stop, cue, answer, reward }: Descrip
     if (P === 0) throw new ConfigError(`world: ${where}: prompt is empty: must be text`);
     if (A === 0) throw new ConfigError(`world: ${where}: ${field} is empty: must be text`);
     if (prompt.endsWith(stop)) {
-      throw new ConfigError(`world: ${where}: prompt ends with the stop text ${describe(stop)}: no answer could follow`);
+      throw new ConfigError(
+        `world: ${where}: prompt ends with the stop text ${describe(stop)}: no answer could follow`,
+      );
     }
     if (said.includes(stop)) {
       throw new ConfigError(`world: ${where}: ${field} holds the stop text ${describe(stop)}: it would end there`);
@@ -246,7 +258,9 @@ async function rewardOf(folder: string, file: string, name: RewardName, question
     throw new ConfigError(`world: ${path}: ${(error as Error).message.split('\n')[0]}`, { cause: error });
   }
   if (typeof reward !== 'function') {
-    throw new ConfigError(`world: ${path}: exports no function: export default ({ response, answer }) => response === answer`);
+    throw new ConfigError(
+      `world: ${path}: exports no function: export default ({ response, answer }) => response === answer`,
+    );
   }
   const given = (said: Said): number =>
     ownReward(reward as (said: Said) => unknown, said, `world: ${path}: for ${describe(said.prompt)}`);

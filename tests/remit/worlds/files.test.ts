@@ -70,7 +70,7 @@ describe('rewards', () => {
   });
 });
 
-test('demonstrations: every line once a round, the loss on the response and its one stop, short rows padded', async () => {
+test('demonstrations: each line once a round, loss on the response and one stop, short rows padded', async () => {
   const { world } = await readWorld(folder());
   const { rows, mask } = partsOf(world, 16, rng(1)).demonstrations!.rows(0, 2);
   const L = rows.length / 2;
@@ -130,7 +130,7 @@ test('held-out questions that were shown, asked, or stand in a text are found; a
   const { world } = await readWorld(folder({
     'world.json': description({ context: 24 }),
     'pretrain.txt': '109+0=109. 3+4=7. and more',
-    'eval.jsonl': ['9+0=', '3+4=', 'a?', 'c?', 'new?'].map((prompt) => `{"prompt":"${prompt}","answer":"x"}\n`).join(''),
+    'eval.jsonl': ['9+0=', '3+4=', 'a?', 'c?', 'new?'].map((it) => `{"prompt":"${it}","answer":"x"}\n`).join(''),
   }));
   expect(leaksOf(world).map((leak) => [leak.question.prompt, leak.in])).toEqual([
     ['3+4=', 'pretrain'], ['a?', 'sft.jsonl'], ['c?', 'rl.jsonl'],
@@ -142,13 +142,41 @@ describe('one line for each mistake:', () => {
   test.each<[string, Record<string, string | Uint8Array | undefined>, string]>([
     ['no world.json', { 'world.json': undefined }, '/: holds no world.json'],
     ['no JSON', { 'world.json': '{' }, '/world.json: is not JSON'],
-    ['a slip in a name', { 'world.json': description({ conext: 3 }) }, '/world.json: conext: no such option: did you mean context?'],
-    ['no context', { 'world.json': description({ context: undefined }) }, '/world.json: context is missing: must be a whole number'],
-    ['a wrong type', { 'world.json': description({ context: '16' }) }, '/world.json: context = "16": must be a whole number'],
-    ['a reward of another kind', { 'world.json': description({ reward: 'best' }) }, '/world.json: reward = "best": must be one of exact,'],
-    ['a pattern that is none', { 'world.json': description({ reward: { pattern: '(' } }) }, '/world.json: reward: pattern "(": Invalid regular expression'],
-    ['no such tokenizer', { 'world.json': description({ tokenizer: 'words' }) }, '/world.json: tokenizer = "words": must be bytes, characters, or'],
-    ['a stop of two tokens', { 'world.json': description({ stop: '..' }) }, '/world.json: stop = "..": is 2 tokens: must be one'],
+    [
+      'a slip in a name',
+      { 'world.json': description({ conext: 3 }) },
+      '/world.json: conext: no such option: did you mean context?',
+    ],
+    [
+      'no context',
+      { 'world.json': description({ context: undefined }) },
+      '/world.json: context is missing: must be a whole number',
+    ],
+    [
+      'a wrong type',
+      { 'world.json': description({ context: '16' }) },
+      '/world.json: context = "16": must be a whole number',
+    ],
+    [
+      'a reward of another kind',
+      { 'world.json': description({ reward: 'best' }) },
+      '/world.json: reward = "best": must be one of exact,',
+    ],
+    [
+      'a pattern that is none',
+      { 'world.json': description({ reward: { pattern: '(' } }) },
+      '/world.json: reward: pattern "(": Invalid regular expression',
+    ],
+    [
+      'no such tokenizer',
+      { 'world.json': description({ tokenizer: 'words' }) },
+      '/world.json: tokenizer = "words": must be bytes, characters, or',
+    ],
+    [
+      'a stop of two tokens',
+      { 'world.json': description({ stop: '..' }) },
+      '/world.json: stop = "..": is 2 tokens: must be one',
+    ],
     ['a missing field', line('{"prompt":"c?"}'), '/rl.jsonl:1: answer is missing: must be a string'],
     ['a field of another type', line('\n{"prompt":"c?","answer":4}'), '/rl.jsonl:2: answer = 4: must be a string'],
     ['a list', line('[1]'), '/rl.jsonl:1: [1]: must be an object'],
@@ -158,13 +186,41 @@ describe('one line for each mistake:', () => {
     ['a text and a folder', { 'pretrain.jsonl': '{"text":"a"}' }, '/pretrain.jsonl: are the same part: leave one'],
     ['an empty prompt', line('{"prompt":"","answer":"d"}'), '/rl.jsonl:1: prompt is empty: must be text'],
     ['an empty answer', line('{"prompt":"c?","answer":""}'), '/rl.jsonl:1: answer is empty: must be text'],
-    ['a prompt that ends with the stop', line('{"prompt":"c.","answer":"d"}'), '/rl.jsonl:1: prompt ends with the stop text ".": no answer'],
-    ['a response with the stop in it', { 'sft.jsonl': '{"prompt":"c","response":"d.e"}' }, '/sft.jsonl:1: response holds the stop text "."'],
-    ['one that is too long', { 'sft.jsonl': `{"prompt":"c","response":"${'d'.repeat(15)}"}` }, '/sft.jsonl:1: prompt of 1 tokens, response of 15 and the stop: longer than the context, 16'],
-    ['no room for an answer', { ...line('{"prompt":"123456789","answer":"d"}'), 'world.json': description({ answer: 8 }) }, '/rl.jsonl:1: a prompt of 9 tokens: leaves no room for an answer of 8 in a context of 16'],
-    ['a question twice', line('{"prompt":"c?","answer":"d"}\n{"prompt":"c?","answer":"e"}'), '/rl.jsonl:2: asks what '],
-    ['no number in an answer', { 'world.json': description({ reward: 'last number' }) }, '/rl.jsonl:1: answer = "d": holds no number'],
-    ['no UTF-8', { 'rl.jsonl': Uint8Array.of(123, 10, 0xff) }, '/rl.jsonl: byte 2 (line 2) is 0xff: is not UTF-8 text'],
+    [
+      'a prompt that ends with the stop',
+      line('{"prompt":"c.","answer":"d"}'),
+      '/rl.jsonl:1: prompt ends with the stop text ".": no answer',
+    ],
+    [
+      'a response with the stop in it',
+      { 'sft.jsonl': '{"prompt":"c","response":"d.e"}' },
+      '/sft.jsonl:1: response holds the stop text "."',
+    ],
+    [
+      'one that is too long',
+      { 'sft.jsonl': `{"prompt":"c","response":"${'d'.repeat(15)}"}` },
+      '/sft.jsonl:1: prompt of 1 tokens, response of 15 and the stop: longer than the context, 16',
+    ],
+    [
+      'no room for an answer',
+      { ...line('{"prompt":"123456789","answer":"d"}'), 'world.json': description({ answer: 8 }) },
+      '/rl.jsonl:1: a prompt of 9 tokens: leaves no room for an answer of 8 in a context of 16',
+    ],
+    [
+      'a question twice',
+      line('{"prompt":"c?","answer":"d"}\n{"prompt":"c?","answer":"e"}'),
+      '/rl.jsonl:2: asks what ',
+    ],
+    [
+      'no number in an answer',
+      { 'world.json': description({ reward: 'last number' }) },
+      '/rl.jsonl:1: answer = "d": holds no number',
+    ],
+    [
+      'no UTF-8',
+      { 'rl.jsonl': Uint8Array.of(123, 10, 0xff) },
+      '/rl.jsonl: byte 2 (line 2) is 0xff: is not UTF-8 text',
+    ],
   ])('%s', async (_, change, message) => {
     const path = folder(change);
     const error = (await readWorld(path).catch((found: unknown) => found)) as Error;
