@@ -30,14 +30,19 @@ const belowInRemit: Readonly<Record<string, readonly string[]>> = {
   settings: ['weights.ts', 'rl', 'worlds'],
   'arms.ts': ['weights.ts'],
   phases: ['arms.ts', 'weights.ts', 'rl', 'settings', 'worlds', 'text'],
+  'app/plot': [],
   'app/interop': ['app/run', 'text', 'worlds'],
   'app/run': ['app/interop', 'phases', 'settings', 'text'],
-  'app/study': ['app/run', 'arms.ts', 'phases', 'settings', 'text', 'worlds'],
-  'app/cli': ['app/interop', 'app/run', 'app/study', 'phases', 'settings', 'text', 'worlds'],
+  'app/study': ['app/plot', 'app/run', 'arms.ts', 'phases', 'settings', 'text', 'worlds'],
+  'app/cli': ['app/interop', 'app/plot', 'app/run', 'app/study', 'phases', 'settings', 'text', 'worlds'],
   cli: ['app/cli'],
 };
 
-const isomorphic = [/^(kernels|engine|nn|optim)\//, /^remit\/(text|worlds|phases|settings|rl)\//, /^remit\/(weights|arms)\.ts$/];
+const isomorphic = [
+  /^(kernels|engine|nn|optim)\//,
+  /^remit\/(text|worlds|phases|settings|rl|app\/plot)\//,
+  /^remit\/(weights|arms)\.ts$/,
+];
 const nodeOnly = [
   'remit/text/files.ts',
   'remit/text/read.ts',

@@ -18,7 +18,8 @@ import {
 } from './protocol.ts';
 import type { Interval } from './statistics.ts';
 import { summarise, type Row, type Summary } from './summary.ts';
-import { lineChart } from './svg.ts';
+import { lineChart } from '../plot/lines.ts';
+import { standalone } from '../plot/style.ts';
 
 export interface Report {
   readonly markdown: string;
@@ -241,9 +242,9 @@ function stageTable(rows: readonly Row[]): Table {
 function charts({ dynamics, curves }: Summary): Map<string, string> {
   const found = new Map<string, string>();
   const approach = (key: 'kl' | 'agreement', name: string, title: string, y: string): void => {
-    const points = dynamics.map((point) => ({ x: point.step, y: point[key].mean, half: point[key].half || 0 }));
+    const points = dynamics.map((point) => ({ x: point.step, ...banded(point[key]) }));
     const chart = { title, x: 'step of pre-training, then mid-training', y, lines: [{ name, points }] };
-    found.set(`dynamics-${key}`, lineChart(chart));
+    found.set(`dynamics-${key}`, standalone(lineChart(chart)));
   };
   if (dynamics.length > 0) {
     approach('kl', 'KL', 'The base model approaches the RL model: KL(RL || base)', 'nats per token');
@@ -257,9 +258,14 @@ function charts({ dynamics, curves }: Summary): Map<string, string> {
       name,
       points: points.map((point) => ({ x: point.step, y: point[view] })),
     }));
-    found.set(`curves-${view}`, lineChart({ title, x: 'step', y: 'percent right', lines }));
+    found.set(`curves-${view}`, standalone(lineChart({ title, x: 'step', y: 'percent right', lines })));
   }
   return found;
+}
+
+function banded({ mean, half }: Interval): { readonly y: number; readonly low: number; readonly high: number } {
+  const spread = half || 0; // NaN of one seed
+  return { y: mean, low: mean - spread, high: mean + spread };
 }
 
 /** Every score of every seed, in points. */

@@ -14,7 +14,6 @@ import { check } from '../../../../remit/app/study/expected.ts';
 import { CLAIMS, EXPECTATIONS, MARGIN, type Expected } from '../../../../remit/app/study/protocol.ts';
 import { interval, median, quantile, tail } from '../../../../remit/app/study/statistics.ts';
 import { speedUp } from '../../../../remit/app/study/summary.ts';
-import { lineChart } from '../../../../remit/app/study/svg.ts';
 
 beforeAll(() => useBackend(new CpuBackend()));
 
@@ -155,33 +154,6 @@ test('a range is only held against what was measured', () => {
     ['pre-trained, cued', true],
     ['pre-trained, sampled', false],
   ]);
-});
-
-test('a chart is well-formed, whatever its names are', () => {
-  const svg = lineChart({
-    title: 'a < b & c',
-    x: 'step',
-    y: 'points',
-    lines: [
-      {
-        name: 'one',
-        points: [
-          { x: 0, y: 1, half: 0.5 },
-          { x: 5, y: 2, half: 0 },
-        ],
-      },
-      {
-        name: 'flat',
-        points: [
-          { x: 0, y: 1 },
-          { x: 5, y: 1 },
-        ],
-      },
-    ],
-  });
-  expect(svg).toContain('a &lt; b &amp; c');
-  expect(svg.match(/<(svg|title|text)\b/g)!.length).toBe(svg.match(/<\/(svg|title|text)>/g)!.length);
-  expect(svg).not.toMatch(/NaN|Infinity|undefined/);
 });
 
 describe('what is concluded of an interval', () => {
