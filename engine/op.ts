@@ -5,7 +5,7 @@ import type { Backend } from './backend.ts';
 import { describe } from './describe.ts';
 import { ShapeError } from './errors.ts';
 import { checker, type Rules } from './options.ts';
-import { backend } from './runtime.ts';
+import { backend, isRecording } from './runtime.ts';
 import { show, type DType, type Shape, type Spec } from './shape.ts';
 import { record } from './tape.ts';
 import { empty, Tensor, type Need } from './tensor.ts';
@@ -62,6 +62,8 @@ export interface Op<In extends readonly Tensor[], A> {
   readonly def: OpDef<In, A>;
 }
 
+const NONE = {};
+
 /**
  * Turns a definition into a function of tensors (and, last, an attributes object). What it is given is checked before
  * `infer` sees it.
@@ -71,7 +73,7 @@ export function defineOp<In extends readonly Tensor[], A extends object>(def: Op
   const all = (...args: [...In] | [...In, A]): Outputs<Tensor> => {
     const count = call.check(args);
     const inputs = (args.length > count ? args.slice(0, count) : args) as unknown as In;
-    const attrs = (args[count] ?? {}) as A;
+    const attrs = (args[count] ?? NONE) as A;
     const specs = def.infer(inputs as { readonly [K in keyof In]: Spec }, attrs);
     let outputs: Outputs<Tensor>;
     if (def.view) {
@@ -81,6 +83,7 @@ export function defineOp<In extends readonly Tensor[], A extends object>(def: Op
       outputs = specs.map(empty) as unknown as Outputs<Tensor>;
       def.forward(run, inputs, outputs, attrs);
     }
+    if (!isRecording()) return outputs;
     const result = record(def.name, inputs, outputs[0], (grad, need) =>
       def.backward(grad, { inputs, outputs, attrs }, need),
     );

@@ -176,7 +176,8 @@ const cachedCall = new Call<CachedAttrs>(
  * Throws ShapeError when the cache does not fit qkv, or is too short for the positions.
  */
 export function attentionCached(qkv: Tensor, table: Tensor, cache: KeyValueCache, attrs: CachedAttrs): Tensor {
-  cachedCall.check([qkv, table, cache?.k, cache?.v, attrs, arguments[4]].slice(0, arguments.length + 1));
+  const { k, v } = cache ?? {};
+  cachedCall.check(arguments.length > 4 ? [qkv, table, k, v, attrs, arguments[4]] : [qkv, table, k, v, attrs]);
   const { position } = attrs;
   const { B, T: N, H, KV, D, rotary } = attentionSizes('attentionCached', qkv, attrs);
   const context = cache.k.shape[2] ?? 0;

@@ -5,7 +5,7 @@ import { matmulKernel } from '../../kernels/matmul/matmul.ts';
 import { ShapeError } from '../errors.ts';
 import { defineOp, normal, run, type Op } from '../op.ts';
 import { optional, toggle } from '../options.ts';
-import { sameShape, show, sizeOf, type Shape, type Spec } from '../shape.ts';
+import { sameShape, show, type Shape, type Spec } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { sumTo } from './reduce.ts';
 import { reshape } from './shape.ts';
@@ -25,8 +25,8 @@ export const matmul: Op<readonly [a: Tensor, b: Tensor], MatmulAttrs> = defineOp
   takes: { a: 'f32', b: 'f32' },
   attrs: { transA: optional(toggle), transB: optional(toggle) },
   infer([a, b], attrs) {
-    const { lead, M, N } = matmulSizes(a.shape, b.shape, attrs);
-    return [{ shape: [...lead, M, N], dtype: 'f32' }];
+    const { M, N } = matmulSizes(a.shape, b.shape, attrs);
+    return [{ shape: [...a.shape.slice(0, -2), M, N], dtype: 'f32' }];
   },
   forward(_, [a, b], [out], attrs) {
     runMatmul(a, b, out, attrs);
@@ -103,7 +103,7 @@ function addends<T extends Spec>(
   out: Shape,
 ): { readonly bias?: T | undefined; readonly residual?: T | undefined } {
   return {
-    bias: added.find(({ shape }) => sameShape(shape, out.slice(-1))),
+    bias: added.find(({ shape }) => shape.length === 1 && shape[0] === out.at(-1)),
     residual: added.find(({ shape }) => sameShape(shape, out)),
   };
 }
@@ -112,22 +112,22 @@ function matmulSizes(
   a: Shape,
   b: Shape,
   { transA = false, transB = false }: MatmulAttrs,
-): { lead: Shape; M: number; N: number; K: number } {
+): { M: number; N: number; K: number } {
   const wrong = (what: string): ShapeError =>
     new ShapeError(`matmul: ${show(a)}${transA ? "'" : ''} x ${show(b)}${transB ? "'" : ''}: ${what}`);
   if (a.length < 2 || b.length < 2) throw wrong('both need at least two axes');
-  const lead = a.slice(0, -2);
-  const [r, c] = a.slice(-2) as [number, number];
-  const [r2, c2] = b.slice(-2) as [number, number];
-  const [M, K] = transA ? [c, r] : [r, c];
-  const [K2, N] = transB ? [c2, r2] : [r2, c2];
+  const M = a.at(transA ? -1 : -2)!;
+  const K = a.at(transA ? -2 : -1)!;
+  const K2 = b.at(transB ? -1 : -2)!;
+  const N = b.at(transB ? -2 : -1)!;
   if (K !== K2) throw wrong(`inner dimensions ${K} and ${K2} differ`);
   const shared = b.length === 2 && a.length > 2;
-  if (!shared && !sameShape(lead, b.slice(0, -2))) {
-    throw wrong(`batches ${show(lead)} and ${show(b.slice(0, -2))} differ`);
+  const isBatch = a.length > 2 || b.length > 2;
+  if (isBatch && !shared && !sameShape(a.slice(0, -2), b.slice(0, -2))) {
+    throw wrong(`batches ${show(a.slice(0, -2))} and ${show(b.slice(0, -2))} differ`);
   }
   if (shared && transA) throw wrong('a transposed batch needs a batch on the right too');
-  return { lead, M, N, K };
+  return { M, N, K };
 }
 
 interface Additions {
@@ -144,8 +144,8 @@ function runMatmul(
   attrs: MatmulAttrs,
   { accumulate = false, bias, residual }: Additions = {},
 ): Tensor {
-  const { lead, M, N, K } = matmulSizes(a.shape, b.shape, attrs);
-  const batch = sizeOf(lead);
+  const { M, N, K } = matmulSizes(a.shape, b.shape, attrs);
+  const batch = a.size / (M * K);
   const shared = b.shape.length < a.shape.length;
   run(
     matmulKernel,

@@ -109,7 +109,8 @@ export const layerNorm: Op<readonly [x: Tensor, weight: Tensor, bias: Tensor], N
 function checkScale(where: string, x: Spec, perChannel: Readonly<Record<string, Spec>>): void {
   const C = x.shape.at(-1);
   if (C === undefined) throw new ShapeError(`${where}: x []: needs a last axis to normalise`);
-  for (const [name, { shape }] of Object.entries(perChannel)) {
+  for (const name in perChannel) {
+    const { shape } = perChannel[name]!;
     if (shape.length !== 1 || shape[0] !== C) {
       throw new ShapeError(`${where}: x ${show(x.shape)}, ${name} ${show(shape)}: ${name} must be [${C}]`);
     }
