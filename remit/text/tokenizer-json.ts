@@ -1,11 +1,14 @@
 // Tokenizers as Hugging Face tokenizer.json files, so that transformers and vLLM split text as we do.
 // Both kinds are written as byte-pair encoding without a single merge. Character level: the characters are the
 // vocabulary and nothing is split beforehand. Byte level: `ByteLevel` turns each byte into a printable character first,
-// as GPT-2 does. Reading takes back exactly those two. Any other file would split text differently from us, so it is
-// refused, never approximated. Source: the file format of huggingface/tokenizers; the byte alphabet of GPT-2,
-// openai/gpt-2, encoder.py.
+// as GPT-2 does. Reading takes back those two, and byte-level BPE with merges. Any other file would split text
+// differently from us, so it is refused, never approximated. Source: the file format of huggingface/tokenizers.
+// Read next: bpe-json.ts, for files with merges.
 
-import { FormatError } from '../../engine/errors.ts';
+import { readBytePairs } from './bpe-json.ts';
+import type { BytePairs } from './bpe.ts';
+import { byteCharacters } from './bytes.ts';
+import { inOrder, isRecord, record, refuse } from './json-parts.ts';
 
 /** What a file of ours says around its vocabulary. */
 interface Parts {
@@ -54,37 +57,26 @@ export function characterTokenizerJSON(characters: readonly string[]): unknown {
 
 export function byteTokenizerJSON(): unknown {
   const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false };
-  return tokenizerJSON({ vocabulary: byteCharacters(), unknown: null, splitter: byteLevel, decoder: byteLevel });
+  return tokenizerJSON({ vocabulary: byteCharacters, unknown: null, splitter: byteLevel, decoder: byteLevel });
 }
 
-/**
- * GPT-2's character for each byte: itself where it is printable Latin-1, else the next unused code point from U+0100.
- */
-function byteCharacters(): string[] {
-  let spare = 0x100;
-  const printable = (byte: number) => (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
-  return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(printable(byte) ? byte : spare++));
-}
+/** A tokenizer as such a file describes it. */
+export type Described =
+  | { readonly kind: 'byte' }
+  | { readonly kind: 'character'; readonly alphabet: string }
+  | { readonly kind: 'bpe'; readonly pairs: BytePairs };
 
 /**
- * What a parsed tokenizer.json describes: bytes, or the characters of an alphabet in the order of their ids. Special
- * tokens that libraries add on saving are fine as long as they name vocabulary entries.
- * Throws FormatError for a file that would split any text differently from the two kinds here.
+ * What a parsed tokenizer.json describes: bytes, the characters of an alphabet in the order of their ids, or byte-level
+ * BPE. Special tokens that libraries add on saving are fine as long as they name vocabulary entries.
+ * Throws FormatError for a file that would split any text differently from these.
  */
-export function readTokenizerJSON(
-  json: unknown,
-): { readonly bytes: true } | { readonly bytes: false; readonly alphabet: string } {
+export function readTokenizerJSON(json: unknown): Described {
   const file = record(json, 'the file');
   const model = record(file['model'], 'model');
   if (model['type'] !== 'BPE') refuse('model.type', model['type'], 'must be "BPE"');
-  if (!Array.isArray(model['merges']) || model['merges'].length > 0) {
-    refuse('model.merges', model['merges'], 'must be []: tokens here are single characters or bytes');
-  }
-  for (const name of ['continuing_subword_prefix', 'end_of_word_suffix']) {
+  for (const name of ['continuing_subword_prefix', 'end_of_word_suffix', 'dropout']) {
     if (model[name]) refuse(`model.${name}`, model[name], 'must be absent or null');
-  }
-  for (const name of ['normalizer', 'post_processor']) {
-    if (file[name]) refuse(name, file[name], 'must be absent or null');
   }
   if (file['truncation']) refuse('truncation', file['truncation'], 'must be absent or null: texts are never cut');
   const padding = file['padding'];
@@ -92,28 +84,27 @@ export function readTokenizerJSON(
     // which fills up batches alone
     refuse('padding', padding, 'must be absent or null: texts are never filled up');
   }
+  if (isByteLevel(file['pre_tokenizer'])) {
+    const pairs = readBytePairs(file, model);
+    const { tokens, merges, added } = pairs;
+    const plain = merges.length === 0 && added.size === 0 && tokens.length === 256;
+    return plain && tokens.every((token, id) => token === byteCharacters[id]) ? { kind: 'byte' } : { kind: 'bpe', pairs };
+  }
+  if (!Array.isArray(model['merges']) || model['merges'].length > 0) {
+    refuse('model.merges', model['merges'], 'must be [] where pre_tokenizer is not ByteLevel');
+  }
+  for (const name of ['normalizer', 'post_processor']) {
+    if (file[name]) refuse(name, file[name], 'must be absent or null');
+  }
   const vocabulary = inOrder(record(model['vocab'], 'model.vocab'));
   checkAddedTokens(file['added_tokens'] ?? [], vocabulary);
-  if (!isByteLevel(file['pre_tokenizer'])) {
-    checkCharacters(file, vocabulary);
-    return { bytes: false, alphabet: vocabulary.join('') };
-  }
-  checkBytes(file, vocabulary);
-  return { bytes: true };
-}
-
-function checkBytes(file: Record<string, unknown>, vocabulary: readonly string[]): void {
-  if (!isByteLevel(file['decoder'])) refuse('decoder', file['decoder'], 'must be ByteLevel, as pre_tokenizer is');
-  const expected = byteCharacters();
-  const differs = vocabulary.length !== 256 || vocabulary.some((token, id) => token !== expected[id]);
-  if (differs) {
-    refuse('model.vocab', `${vocabulary.length} tokens`, 'must be the 256 byte characters, each with its byte as id');
-  }
+  checkCharacters(file, vocabulary);
+  return { kind: 'character', alphabet: vocabulary.join('') };
 }
 
 function checkCharacters(file: Record<string, unknown>, vocabulary: readonly string[]): void {
   if (file['pre_tokenizer']) {
-    refuse('pre_tokenizer', file['pre_tokenizer'], 'must be null or ByteLevel without prefix space and regex');
+    refuse('pre_tokenizer', file['pre_tokenizer'], 'must be null, ByteLevel, or a Sequence that ends with it');
   }
   const decoder = file['decoder'];
   if (!isRecord(decoder) || decoder['type'] !== 'Fuse') refuse('decoder', decoder, 'must be {"type":"Fuse"}');
@@ -123,24 +114,11 @@ function checkCharacters(file: Record<string, unknown>, vocabulary: readonly str
   if (half !== undefined) refuse('model.vocab', half, 'is half of a character');
 }
 
+/** Alone, or at the end of a sequence. */
 function isByteLevel(part: unknown): boolean {
-  return (
-    isRecord(part) && part['type'] === 'ByteLevel' && part['add_prefix_space'] === false && part['use_regex'] === false
-  );
-}
-
-/** {"a":1,"b":0} -> ['b','a']. */
-function inOrder(vocab: Record<string, unknown>): string[] {
-  const entries = Object.entries(vocab);
-  const tokens = new Array<string>(entries.length);
-  for (const [token, id] of entries) {
-    const free =
-      typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < entries.length && tokens[id] === undefined;
-    if (!free) refuse(`model.vocab[${JSON.stringify(token)}]`, id, `ids must be 0 to ${entries.length - 1}, each once`);
-    tokens[id as number] = token;
-  }
-  if (tokens.length === 0) refuse('model.vocab', vocab, 'is empty');
-  return tokens;
+  if (!isRecord(part)) return false;
+  const parts = part['pretokenizers'];
+  return part['type'] === 'Sequence' && Array.isArray(parts) ? isByteLevel(parts.at(-1)) : part['type'] === 'ByteLevel';
 }
 
 function checkAddedTokens(added: unknown, vocabulary: readonly string[]): void {
@@ -153,20 +131,4 @@ function checkAddedTokens(added: unknown, vocabulary: readonly string[]): void {
       if (token[flag]) refuse('added_tokens', token, `${flag} must be false: it would swallow or pass over text`);
     }
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function record(value: unknown, where: string): Record<string, unknown> {
-  return isRecord(value) ? value : refuse(where, value, 'must be a JSON object');
-}
-
-/** One line, however long the value is. */
-function refuse(where: string, value: unknown, problem: string): never {
-  const shown = JSON.stringify(value) ?? 'nothing';
-  throw new FormatError(
-    `tokenizer.json: ${where}: ${shown.length > 60 ? `${shown.slice(0, 60)}...` : shown}: ${problem}`,
-  );
 }

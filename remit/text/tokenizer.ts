@@ -1,27 +1,36 @@
-// Text to token ids and back. There are two kinds, both without training or merges: one token per character of a fixed
-// alphabet (the tiny world), or one token per byte of UTF-8 (any text at all).
+// Text to token ids and back. There are three kinds: one token per character of a fixed alphabet (the tiny world), one
+// token per byte of UTF-8 (any text at all), or byte-level BPE: tokens of several bytes, learned from a text (bpe.ts).
 // As JSON they are Hugging Face tokenizer.json files, which tokenizer-json.ts writes and reads.
 
 import { describe } from '../../engine/describe.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { anything, callable, checkArguments, checkValue, having, list, string, whole } from '../../engine/options.ts';
+import { bytePairsJSON } from './bpe-json.ts';
+import { bytePairCoder } from './bpe.ts';
+import { learnBytePairs, SMALLEST_VOCABULARY } from './bpe-train.ts';
 import { byteTokenizerJSON, characterTokenizerJSON, readTokenizerJSON } from './tokenizer-json.ts';
 
 export interface Tokenizer {
-  readonly name: 'character' | 'byte';
+  readonly name: 'character' | 'byte' | 'bpe';
   /** Number of tokens: ids are 0 to vocabulary - 1. */
   readonly vocabulary: number;
   /** Text -> ids [n] i32. Throws ConfigError for a character without a token. */
   encode(text: string): Int32Array;
   /** Ids -> text; for bytes, what is not UTF-8 becomes U+FFFD. Throws ConfigError for an id out of range. */
   decode(tokens: ArrayLike<number>): string;
+  /**
+   * How many bytes of UTF-8 these tokens stand for, so that losses of different tokenizers can be compared. Throws
+   * ConfigError for an id out of range.
+   */
+  byteLength(tokens: ArrayLike<number>): number;
   /** A Hugging Face tokenizer.json: JSON.stringify(tokenizer) is the file. */
   toJSON(): unknown;
 }
 
 /** An argument that is a tokenizer. */
 export const aTokenizer = having<Tokenizer>('a tokenizer, as characterTokenizer() makes it', {
-  name: string, vocabulary: whole({ min: 1 }), encode: callable(), decode: callable(), toJSON: callable(),
+  name: string, vocabulary: whole({ min: 1 }), encode: callable(), decode: callable(), byteLength: callable(),
+  toJSON: callable(),
 });
 
 /**
@@ -59,6 +68,9 @@ export function characterTokenizer(alphabet: string): Tokenizer {
       checkRange(tokens, characters.length);
       return Array.from(tokens, (id) => characters[id]).join('');
     },
+    byteLength(tokens) {
+      return new TextEncoder().encode(this.decode(tokens)).length;
+    },
     toJSON: () => characterTokenizerJSON(characters),
   };
 }
@@ -76,13 +88,63 @@ export const byteTokenizer: Tokenizer = {
     checkRange(tokens, 256);
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(tokens));
   },
+  byteLength(tokens) {
+    checkRange(tokens, 256);
+    return tokens.length;
+  },
   toJSON: byteTokenizerJSON,
 };
 
-/** The tokenizer of a parsed tokenizer.json. Throws FormatError for any that is not one of the two kinds here. */
+const trainArguments = { text: string, vocabulary: whole({ min: SMALLEST_VOCABULARY, max: 2 ** 20 }) };
+
+/**
+ * A byte-level BPE that is learned from `text`: its merges are those of the trainer of huggingface/tokenizers, its last
+ * id is that of `<|endoftext|>`. Throws ConfigError when the text has too few different pairs for `vocabulary` tokens.
+ */
+export function trainTokenizer(text: string, vocabulary: number): Tokenizer {
+  checkArguments('trainTokenizer', arguments, trainArguments);
+  checkWhole('text', text);
+  return tokenizerFromJSON(bytePairsJSON(learnBytePairs(text, vocabulary)));
+}
+
+/** The tokenizer of a parsed tokenizer.json. Throws FormatError for any that is not one of the three kinds here. */
 export function tokenizerFromJSON(json: unknown): Tokenizer {
-  const kind = readTokenizerJSON(json);
-  return kind.bytes ? byteTokenizer : characterTokenizer(kind.alphabet);
+  const found = readTokenizerJSON(json);
+  if (found.kind === 'byte') return byteTokenizer;
+  if (found.kind === 'character') return characterTokenizer(found.alphabet);
+  const coder = bytePairCoder(found.pairs);
+  const { bytes } = coder;
+  return {
+    name: 'bpe',
+    vocabulary: bytes.length,
+    encode(text) {
+      checkText(text);
+      checkWhole('text', text);
+      return coder.encode(text);
+    },
+    decode(tokens) {
+      checkRange(tokens, bytes.length);
+      const all = new Uint8Array(lengthOf(tokens, bytes));
+      let at = 0;
+      for (let i = 0; i < tokens.length; i++) {
+        all.set(bytes[tokens[i]!]!, at);
+        at += bytes[tokens[i]!]!.length;
+      }
+      return new TextDecoder('utf-8', { ignoreBOM: true }).decode(all);
+    },
+    byteLength(tokens) {
+      checkRange(tokens, bytes.length);
+      return lengthOf(tokens, bytes);
+    },
+    toJSON: () => json,
+  };
+}
+
+/** Bytes of these tokens together. */
+function lengthOf(tokens: ArrayLike<number>, bytes: readonly Uint8Array[]): number {
+  let length = 0;
+  for (let i = 0; i < tokens.length; i++) length += bytes[tokens[i]!]!.length;
+  return length;
 }
 
 function checkText(text: unknown): void {
