@@ -30,7 +30,9 @@ export { schedule, type Schedule, type ScheduleOptions } from './optim/schedule.
 export { remitLoss, type RemitOptions, type WeightedLoss } from './remit/weights.ts';
 export { resolveConfig, type Config, type PartialConfig, type PhaseConfig } from './remit/settings/resolve.ts';
 export { textCorpus, type TextCorpus } from './remit/text/text.ts';
-export { byteTokenizer, characterTokenizer, type Tokenizer } from './remit/text/tokenizer.ts';
+export {
+  byteTokenizer, characterTokenizer, tokenizerFromJSON, trainTokenizer, type Tokenizer,
+} from './remit/text/tokenizer.ts';
 export { tinyWorldTokenizer } from './remit/worlds/tiny/tokenizer.ts';
 export * as world from './remit/worlds/tiny/index.ts';
 export { exportHuggingFace, importHuggingFace } from './remit/app/interop/huggingface.ts';

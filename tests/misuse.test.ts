@@ -18,7 +18,7 @@ const {
   advantages, AdamW, backward, byteTokenizer, characterTokenizer, createDevice, evaluate, exportHuggingFace,
   generate, importHuggingFace, keep, midtrain, newModel, noGrad, ops, Parameters, pipeline, pretrain, quietRun,
   readSafetensors, remitLoss, resolveConfig, rl, rng, rollout, schedule, sft, step, tensor, textCorpus,
-  textLoss, tinyWorldTokenizer, Transformer, variable, world, worldOf, worldTask, writeSafetensors,
+  textLoss, tinyWorldTokenizer, tokenizerFromJSON, trainTokenizer, Transformer, variable, world, worldOf, worldTask, writeSafetensors,
 } = library;
 
 const folder = temporaryFolder();
@@ -322,6 +322,8 @@ const calls: Record<string, readonly RightCall[]> = {
       swaps: true,
     },
   ],
+  trainTokenizer: [{ run: trainTokenizer, given: () => ({ text: 'abab abab', vocabulary: 258 }) }],
+  tokenizerFromJSON: [{ run: tokenizerFromJSON, given: () => ({ json: JSON.parse(JSON.stringify(byteTokenizer)) as unknown }) }],
   characterTokenizer: [{ run: characterTokenizer, given: () => ({ alphabet: 'abc' }), takes: { alphabet: ['itx'] } }],
   'byteTokenizer.encode': [
     { run: byteTokenizer.encode, given: () => ({ text: 'abc' }), takes: { text: ['itx'] }, forMap: true },

@@ -127,7 +127,10 @@ function unreadData(name: string, { data }: Config, reader: Reader): string | un
     if (name === 'data.world' && reader === 'study') return 'train and evaluate would: leave it out';
     return name === 'data.world' ? undefined : 'a world made of files says where its text is: leave it out';
   }
-  return reader === 'text' ? undefined : 'there is no text: give --data <path>';
+  if (reader !== 'text') return 'there is no text: give --data <path>';
+  return name === 'data.vocabulary' && data.tokenizer !== 'bpe'
+    ? 'only bpe learns a vocabulary: give --tokenizer bpe too'
+    : undefined;
 }
 
 function unreadByArms(

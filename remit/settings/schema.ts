@@ -7,6 +7,7 @@ import { choice, real, text, whole, type Rule } from '../../engine/options.ts';
 import { modelRules } from '../../nn/config.ts';
 import { adamwDefaults, adamwRules, rateRules } from '../../optim/adamw.ts';
 import { scheduleRules } from '../../optim/schedule.ts';
+import { SMALLEST_VOCABULARY } from '../text/bpe-train.ts';
 import { corpusRules, styleRules } from '../worlds/tiny/documents.ts';
 import { evaluateRules } from '../worlds/tiny/evaluate.ts';
 import { advantageRule } from '../rl/advantage.ts';
@@ -65,6 +66,8 @@ const data = z.strictObject({
   path: setting(text, 'your own text: a .txt or .jsonl file or a folder of them; the tiny world unless set').optional(),
   world: setting(text, 'a world made of files: its folder; see docs/a-world-of-your-own.md').optional(),
   field: setting(text, 'which field of a .jsonl line holds the text').default('text'),
+  tokenizer: setting(text, 'of your own text: bytes; bpe, learned from it; or a tokenizer.json; bytes unless set').optional(),
+  vocabulary: setting(whole({ min: SMALLEST_VOCABULARY, max: 2 ** 20 }), 'that bpe learns; 1024 unless set', 'tokens').optional(),
   validation: setting(real({ above: 0, to: 0.5 }), 'share of your text held out to validate on').default(0.1),
 });
 

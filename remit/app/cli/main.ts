@@ -39,6 +39,7 @@ const commands: Readonly<Record<string, Entry>> = {
   evaluate: { about: 'test a trained model on held-out questions', load: () => import('./evaluate.ts') },
   sample: { about: 'let a model continue a prompt', load: () => import('./sample.ts') },
   score: { about: 'loss and log-probabilities of given tokens, as JSON', load: () => import('./score.ts') },
+  tokenize: { about: 'show a text as tokens', load: () => import('./tokenize.ts') },
   export: { about: 'write a trained model in the Hugging Face layout', load: () => import('./export.ts') },
   devices: { about: 'what can compute here', load: () => import('./devices.ts') },
   tune: { about: 'measure which GPU programs are the fastest here, and remember', load: () => import('./tune.ts') },

@@ -32,6 +32,8 @@ export const settingFlags: Flags = {
   set: { type: 'string', multiple: true },
   data: { type: 'string' },
   world: { type: 'string' },
+  tokenizer: { type: 'string' },
+  vocabulary: { type: 'string' },
 };
 
 /**
@@ -57,7 +59,7 @@ export function readSettings(
 function toSetting(command: string, flag: string, text: string): [name: string, text: string][] {
   if (settings.has(flag)) return [[flag, text]];
   if (flag === 'data') return [['data.path', text]];
-  if (flag === 'world') return [['data.world', text]];
+  if (['world', 'tokenizer', 'vocabulary'].includes(flag)) return [[`data.${flag}`, text]];
   if (flag === 'iterations' && command === 'train') return [['remit.iterations', text]];
   if (flag !== 'set') return [];
   const equals = text.indexOf('=');

@@ -5,14 +5,16 @@ import { rng } from '../../../engine/rng.ts';
 import type { Transformer } from '../../../nn/transformer.ts';
 import { readText } from '../../text/files.ts';
 import { textCorpus, type TextCorpus } from '../../text/text.ts';
-import { byteTokenizer } from '../../text/tokenizer.ts';
+import type { Tokenizer } from '../../text/tokenizer.ts';
 import { pretrain } from '../../phases/pretrain.ts';
+import type { Config } from '../../settings/resolve.ts';
 import { textLoss } from '../../phases/text-loss.ts';
 import type { Place } from '../run/checkpoint.ts';
 import { phasesOf } from '../run/plan.ts';
 import { openDevice } from './device.ts';
 import { startFrom } from './init.ts';
 import { command } from './program.ts';
+import { textTokenizer } from './text-tokenizer.ts';
 import { inRunFolder } from './session.ts';
 import { print, say } from './terminal.ts';
 import type { TrainOptions } from './settings.ts';
@@ -24,6 +26,13 @@ const MAX_VALIDATION_TOKENS = 2 ** 17;
 const LOOKS = 20;
 const GLANCE = 2 ** 13;
 
+/** What a token is. */
+const UNITS = {
+  byte: { one: 'byte', many: 'bytes' },
+  character: { one: 'character', many: 'characters' },
+  bpe: { one: 'token', many: 'tokens' },
+} as const;
+
 /** Resolves to the exit code; the validation loss is on stdout. `path`: of the text. */
 export async function trainText(
   { resolved, init, out, resume, check, device: chosen }: TrainOptions,
@@ -31,7 +40,12 @@ export async function trainText(
 ): Promise<number> {
   const text = readText(path, { field: resolved.config.data.field, notice: say });
   const device = await openDevice(chosen ?? resolved.config.device);
-  const { model, tokenizer, config, source } = startFrom(init, resolved, byteTokenizer, { shorterRows: true });
+  const { model, tokenizer, config, source } = startFrom(
+    init,
+    resolved,
+    textTokenizer(text, resolved.config.data, init),
+    { shorterRows: true },
+  );
   const { context } = config.model;
   const { validation } = config.data;
   const data = textCorpus(tokenizer.encode(text), { context, validation }, rng(config.seed).fold('text'));
@@ -43,53 +57,79 @@ export async function trainText(
     tokenizer,
     out,
     resume,
-    data: text,
+    data: contentsOf(text, resolved.config.data, tokenizer),
     name: resolved.preset,
     check,
     plan: 'text',
     phases: phasesOf('text', 0),
     sources: { init: source, data: path },
   };
+  const word = UNITS[tokenizer.name].many;
   return inRunFolder(session, async (folder) => {
-    const unit = `bits per ${tokenizer.name}`;
     if (data.validationContext < context && check === undefined) {
       say(
-        `the part kept for validation has ${data.validationTokens} ${tokenizer.name}s: it is tested in rows of ` +
+        `the part kept for validation has ${data.validationTokens} ${word}: it is tested in rows of ` +
         `${data.validationContext}, not ${context}`,
       );
     }
-    const before = await bits(model, data);
+    const before = await bits(model, data, tokenizer);
     if (check === undefined) {
       say(
-        `${data.trainTokens} ${tokenizer.name}s to train on, ${data.validationTokens} to validate on; at first ` +
-        `${before.toFixed(3)} ${unit}`,
+        `${data.trainTokens} ${word} to train on, ${data.validationTokens} to validate on; at first ` +
+        bitsText(before, tokenizer),
       );
     }
     const { steps } = config.pretrain;
     const every = Math.ceil(steps / LOOKS);
     let best: Place | undefined;
     const look = async (step: number): Promise<void> => {
-      best = await folder.saveBest('pretrain', step, model, await bits(model, data, GLANCE));
+      best = await folder.saveBest('pretrain', step, model, (await bits(model, data, tokenizer, GLANCE)).perToken);
     };
     folder.watch = async (_, step) => {
       if (step % every === 0 && step < steps) await look(step);
     };
     await pretrain(config, data, model, folder);
     await look(steps);
-    const after = await bits(model, data);
-    folder.report('evaluation', { unit, before, after, best: { step: best!.step, quick: best!.loss } });
+    const after = await bits(model, data, tokenizer);
+    folder.report('evaluation', {
+      unit: `bits per ${UNITS[tokenizer.name].one}`,
+      before: before.perToken,
+      after: after.perToken,
+      ...(tokenizer.name !== 'byte' && { bitsPerByte: { before: before.perByte, after: after.perByte } }),
+      best: { step: best!.step, quick: best!.loss },
+    });
     if (check !== undefined) return;
-    print(`validation: ${before.toFixed(3)} -> ${after.toFixed(3)} ${unit}`);
+    print(`validation: ${before.perToken.toFixed(3)} -> ${bitsText(after, tokenizer)}`);
     if (best!.step < steps) say(`the model of step ${best!.step} did better: checkpoints/pretrain.best.safetensors`);
     say(`next: ${command('sample', '--model', folder.path, '--prompt', '...')}`);
   });
 }
 
-/** Validation loss in bits per token, over rows spread evenly when there are very many. */
-async function bits(model: Transformer, data: TextCorpus, tokens = MAX_VALIDATION_TOKENS): Promise<number> {
-  const { validationContext } = data;
-  const rows = spread(data.validationRows(), validationContext + 1, Math.ceil(tokens / validationContext));
-  return (await textLoss(model, rows, validationContext + 1)) / Math.LN2;
+/** What a run goes on with the same of: its text, and a tokenizer that is a file of its own. */
+function contentsOf(text: string, { tokenizer = 'bytes' }: Config['data'], read: Tokenizer): string {
+  return ['bytes', 'bpe'].includes(tokenizer) ? text : JSON.stringify([text, read]);
+}
+
+/** Validation loss. Bits per byte of UTF-8 can be compared between tokenizers; bits per token cannot. */
+interface Bits { readonly perToken: number; readonly perByte: number }
+
+/** Over rows spread evenly when there are very many. */
+async function bits(
+  model: Transformer,
+  data: TextCorpus,
+  tokenizer: Tokenizer,
+  tokens = MAX_VALIDATION_TOKENS,
+): Promise<Bits> {
+  const length = data.validationContext + 1;
+  const rows = spread(data.validationRows(), length, Math.ceil(tokens / data.validationContext));
+  const perToken = (await textLoss(model, rows, length)) / Math.LN2;
+  const targets = rows.filter((_, at) => at % length !== 0);
+  return { perToken, perByte: (perToken * targets.length) / tokenizer.byteLength(targets) };
+}
+
+function bitsText({ perToken, perByte }: Bits, { name }: Tokenizer): string {
+  const said = `${perToken.toFixed(3)} bits per ${UNITS[name].one}`;
+  return name === 'byte' ? said : `${said}, ${perByte.toFixed(3)} per byte`;
 }
 
 /** At most `most` of the rows, at even distances. */

@@ -27,6 +27,7 @@ Everything about the run is kept in its folder.
   --config <file.json>   settings from a file, for example the config.json of another run
   --set <name>=<value>   one setting; may be repeated; --<setting> <value> says the same
   --data <path>          train on your own text instead: a .txt or .jsonl file, or a folder of them
+  --tokenizer <name>     of your own text: bytes (default); bpe, learned from it, of --vocabulary <n> tokens (1024); or a tokenizer.json
   --world <folder>       train on a world of your own, made of files: see docs/a-world-of-your-own.md
   --init <path>          start from a trained model: a run folder, a checkpoint, or a Hugging Face folder
   --reference <path>     train remit: the model that guides, for example the checkpoint rl.safetensors of a run
