@@ -31,7 +31,7 @@ export { remitLoss, type RemitOptions, type WeightedLoss } from './remit/weights
 export { resolveConfig, type Config, type PartialConfig, type PhaseConfig } from './remit/settings/resolve.ts';
 export { textCorpus, type TextCorpus } from './remit/text/text.ts';
 export {
-  byteTokenizer, characterTokenizer, tokenizerFromJSON, trainTokenizer, type Tokenizer,
+  byteTokenizer, characterTokenizer, trainTokenizer, type Tokenizer,
 } from './remit/text/tokenizer.ts';
 export { tinyWorldTokenizer } from './remit/worlds/tiny/tokenizer.ts';
 export * as world from './remit/worlds/tiny/index.ts';

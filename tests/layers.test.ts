@@ -27,7 +27,7 @@ const belowInRemit: Readonly<Record<string, readonly string[]>> = {
   worlds: ['text'],
   'weights.ts': [],
   rl: ['text', 'worlds'],
-  settings: ['weights.ts', 'rl', 'worlds'],
+  settings: ['weights.ts', 'rl', 'worlds', 'text'],
   'arms.ts': ['weights.ts'],
   phases: ['arms.ts', 'weights.ts', 'rl', 'settings', 'worlds', 'text'],
   'app/plot': [],

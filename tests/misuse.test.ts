@@ -18,7 +18,7 @@ const {
   advantages, AdamW, backward, byteTokenizer, characterTokenizer, createDevice, evaluate, exportHuggingFace,
   generate, importHuggingFace, keep, midtrain, newModel, noGrad, ops, Parameters, pipeline, pretrain, quietRun,
   readSafetensors, remitLoss, resolveConfig, rl, rng, rollout, schedule, sft, step, tensor, textCorpus,
-  textLoss, tinyWorldTokenizer, tokenizerFromJSON, trainTokenizer, Transformer, variable, world, worldOf, worldTask, writeSafetensors,
+  textLoss, tinyWorldTokenizer, trainTokenizer, Transformer, variable, world, worldOf, worldTask, writeSafetensors,
 } = library;
 
 const folder = temporaryFolder();
@@ -322,15 +322,18 @@ const calls: Record<string, readonly RightCall[]> = {
       swaps: true,
     },
   ],
-  trainTokenizer: [{ run: trainTokenizer, given: () => ({ text: 'abab abab', vocabulary: 258 }) }],
-  tokenizerFromJSON: [{ run: tokenizerFromJSON, given: () => ({ json: JSON.parse(JSON.stringify(byteTokenizer)) as unknown }) }],
+  trainTokenizer: [{ run: trainTokenizer, given: () => ({ text: 'abab abab', vocabulary: 258 }), takes: { text: ['itx'] } }],
   characterTokenizer: [{ run: characterTokenizer, given: () => ({ alphabet: 'abc' }), takes: { alphabet: ['itx'] } }],
   'byteTokenizer.encode': [
     { run: byteTokenizer.encode, given: () => ({ text: 'abc' }), takes: { text: ['itx'] }, forMap: true },
   ],
   'byteTokenizer.decode': [{ run: byteTokenizer.decode, given: () => ({ tokens: [1, 2] }), forMap: true }],
+  'byteTokenizer.byteLength': [{ run: byteTokenizer.byteLength, given: () => ({ tokens: [1, 2] }), forMap: true }],
   'tinyWorldTokenizer.encode': [
     { run: tinyWorldTokenizer.encode, given: () => ({ text: 'abc' }), takes: { text: ['itx'] }, forMap: true },
+  ],
+  'tinyWorldTokenizer.byteLength': [
+    { run: (...args: [any]) => tinyWorldTokenizer.byteLength(...args), given: () => ({ tokens: [1, 2] }), forMap: true },
   ],
   'tinyWorldTokenizer.decode': [{ run: tinyWorldTokenizer.decode, given: () => ({ tokens: [1, 2] }), forMap: true }],
   'world.encode': [{ run: world.encode, given: () => ({ text: 'abc' }), takes: { text: ['itx'] }, forMap: true }],

@@ -114,11 +114,16 @@ describe('what is not asked for', () => {
 });
 
 test('every setting is read by some command', () => {
+  const given: Readonly<Record<string, string | number>> = {
+    'data.path': 'x.txt', 'data.tokenizer': 'bpe', 'data.vocabulary': 300, 'model.kvHeads': 4, 'model.hidden': 176,
+  };
   const value = (name: string): string =>
-    String(settings.get(name)!.fallback ?? { 'data.path': 'x.txt', 'model.kvHeads': 4, 'model.hidden': 176 }[name]);
+    String(settings.get(name)!.fallback ?? given[name]);
   const readers = (name: string): Reader[] => READERS.filter((reader) => {
     const arms = ['vanilla', 'remit', 'kd', 'rho'] as const;
-    const own: [string, string][] = [['pretrain.schedule', 'cosine'], ['rl.schedule', 'cosine']];
+    const own: [string, string][] = [
+      ['pretrain.schedule', 'cosine'], ['rl.schedule', 'cosine'], ['data.tokenizer', 'bpe'],
+    ];
     return arms.some((arm) => {
       const resolved = resolveConfig({
         preset: 'tiny',

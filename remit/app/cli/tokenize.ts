@@ -3,10 +3,9 @@
 import { ConfigError } from '../../../engine/errors.ts';
 import { readText } from '../../text/files.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
-import { openModel } from '../run/model.ts';
 import { readArguments, required, type Arguments } from './arguments.ts';
 import { EXIT } from './exit.ts';
-import { tokenizerOf } from './load-model.ts';
+import { loadModel, tokenizerOf } from './load-model.ts';
 import { print, say } from './terminal.ts';
 import { namedTokenizer } from './text-tokenizer.ts';
 
@@ -29,7 +28,7 @@ const flags = {
 
 export async function run(argv: readonly string[]): Promise<number> {
   const args = readArguments('tokenize', argv, flags);
-  const tokenizer = chosenTokenizer(args);
+  const tokenizer = await chosenTokenizer(args);
   const [given, path] = [args.text('text'), args.text('data')];
   if (given !== undefined && path !== undefined) {
     throw new ConfigError('tokenize: --text and --data: are both given: leave one out');
@@ -48,11 +47,12 @@ export async function run(argv: readonly string[]): Promise<number> {
   return EXIT.ok;
 }
 
-function chosenTokenizer(args: Arguments): Tokenizer {
+async function chosenTokenizer(args: Arguments): Promise<Tokenizer> {
   const [model, name] = [args.text('model'), args.text('tokenizer')];
   if (model !== undefined && name !== undefined) {
     throw new ConfigError('tokenize: --model and --tokenizer: are both given: leave one out');
   }
   if (name !== undefined) return namedTokenizer('tokenize', name);
-  return tokenizerOf('tokenize', openModel(required('tokenize', args, 'model', 'give a model, or --tokenizer')));
+  const path = required('tokenize', args, 'model', 'give a model, or --tokenizer');
+  return tokenizerOf('tokenize', await loadModel(path, 'cpu'));
 }

@@ -1,6 +1,6 @@
 // Byte pairs against three other tokenizers: stored merges of the trainer of huggingface/tokenizers 0.23.2 (native) and
 // the ids that it gives by the file written here; and
-// @huggingface/tokenizers and @lenml/tokenizers as they read the file that is written here. bpe/text.txt has four
+// @huggingface/tokenizers and @lenml/tokenizers as they read the file that is written here. The text in bpe.json has four
 // scripts, emoji, code, digits, runs of spaces and both kinds of line ends.
 
 import { readFileSync } from 'node:fs';
@@ -13,9 +13,12 @@ import { learnBytePairs } from '../../../remit/text/bpe-train.ts';
 import { splitByPattern } from '../../../remit/text/split.ts';
 import { tokenizerFromJSON, trainTokenizer, type Tokenizer } from '../../../remit/text/tokenizer.ts';
 
-const at = (name: string): string => readFileSync(new URL(`./bpe/${name}`, import.meta.url), 'utf8');
-const text = at('text.txt');
-const answers = JSON.parse(at('answers.json')) as { merges: string[]; encodings: { text: string; ids: number[] }[] };
+const answers = JSON.parse(readFileSync(new URL('bpe.json', import.meta.url), 'utf8')) as {
+  text: string;
+  merges: string[];
+  encodings: { text: string; ids: number[] }[];
+};
+const { text } = answers;
 const full = 256 + answers.merges.length + 1;
 const ours = trainTokenizer(text, full);
 const file = (tokenizer: Tokenizer): any => JSON.parse(JSON.stringify(tokenizer));
