@@ -14,6 +14,16 @@ import type { Tuned } from './webgpu/variants.ts';
 
 export type DeviceKind = 'auto' | 'cpu' | 'webgpu';
 
+/** A GPU: its backend, in words that need no types of WebGPU's. */
+export interface WebGpuDevice extends Backend {
+  /** Whether it is really the CPU: right, and slow. */
+  readonly software: boolean;
+  /** Bytes of GPU memory that tensors hold, recycled ones included. */
+  readonly bytes: number;
+  /** Gives all of it back. */
+  close(): Promise<void>;
+}
+
 export interface DeviceOptions {
   /** Threads of the CPU, this one included; one per core unless given. Results do not depend on it. */
   readonly threads?: number;
@@ -43,6 +53,9 @@ const rules: Rules<DeviceOptions> = {
  * adapter, also one that is really the CPU (to try the shaders; it is slow). Throws DeviceError when 'webgpu' finds
  * none and for a kind that is none of these, ConfigError for an unknown option.
  */
+export function createDevice(kind: 'cpu', options?: DeviceOptions): Promise<CpuBackend>;
+export function createDevice(kind: 'webgpu', options?: DeviceOptions): Promise<WebGpuDevice>;
+export function createDevice(kind?: DeviceKind, options?: DeviceOptions): Promise<Backend>;
 export async function createDevice(kind: DeviceKind = 'auto', options: DeviceOptions = {}): Promise<Backend> {
   checkArguments('createDevice', arguments, { kind: anything, options: anything });
   const device = await open(kind, checkOptions('createDevice', options, rules));

@@ -26,6 +26,13 @@ export function useBackend(next: Backend): void {
   current.backend = next;
 }
 
+/** The same, and gives back the one before: null where there was none. */
+export function exchangeBackend(next: Backend | null): Backend | null {
+  const before = current.backend;
+  current.backend = next;
+  return before;
+}
+
 /** Code whose noGrad() began earlier, and waited. */
 const unrecorded = new Scope();
 

@@ -2,11 +2,12 @@
 // and no file reading, and the compiler knows the names of their bindings and parameters: kernels/generated.ts has
 // those, and generated-sources.ts the texts, which only a GPU needs: every file once, and of which lines of them each
 // shader is made. `//#include "path"` lines are replaced by the file they name, each once. Runs before build, test and
-// type check; its result is not in git. Uses Node alone. What a shader must look like: kernels/README.md.
+// type check, under tsx; its result is not in git. What a shader must look like: kernels/README.md.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseWgsl } from '../kernels/parse-wgsl.ts';
 
 const root = join(dirname(dirname(fileURLToPath(import.meta.url))), 'kernels');
 const files = readdirSync(root, { recursive: true })
@@ -54,23 +55,9 @@ function runs(lines) {
 function describe(path) {
   const lines = expand(path, new Set());
   const source = lines.map(({ text }) => text).join('\n');
-  const struct = /struct Params \{([^}]*)\}/.exec(source.replaceAll(/\/\/.*$/gm, ''));
-  if (!struct) fail(path, 'has no struct Params');
-  const params = struct[1].split(',').map((field) => field.trim()).filter(Boolean).map((field) => {
-    const match = /^(\w+): (u32|i32|f32)$/.exec(field);
-    return match
-      ? { name: match[1], type: match[2] }
-      : fail(path, `struct Params: "${field}": must be name: u32, i32 or f32`);
-  });
-  const bindings = [...source.matchAll(/^@group\(0\) @binding\((\d+)\) var<storage, (read|read_write)> (\w+):/gm)].map(
-    ([, index, access, name]) => ({ index: Number(index), name, access }),
-  );
-  bindings.forEach(
-    ({ index, name }, i) =>
-      index === i + 1 ||
-      fail(path, `binding ${index} ("${name}"): bindings must be numbered 1, 2, ... in order; 0 is Params`),
-  );
-  return { path, lines, bindings, params };
+  const found = parseWgsl(source);
+  if (typeof found === 'string') fail(path, found);
+  return { path, lines, ...found };
 }
 
 /** The lines of a file, includes replaced, each with where it comes from. */

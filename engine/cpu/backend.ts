@@ -10,8 +10,8 @@ import { checkValue } from '../options.ts';
 import { checkFree, checkOwner, checkPart, checkRequest, checkWrite, OwnedStorage, refuse } from '../storage.ts';
 import { Heap, type Block } from './memory.ts';
 import type { WasmRunner } from '../../kernels/wasm/program.ts';
-import { compileKernels, type CompiledKernels } from './wasm/compile.ts';
-import type { ProgramWidth } from './wasm/width.ts';
+import { compileKernels, type Compiled, type CompiledKernels } from './wasm/compile.ts';
+import type { ProgramWidth } from './wasm/program-width.ts';
 import { startWorkers, threadCount } from './threads.ts';
 
 export interface CpuOptions {
@@ -59,16 +59,19 @@ export class CpuBackend implements Backend {
   readonly width: ProgramWidth | undefined;
   readonly #heap: Heap | null;
   readonly #programs: ReadonlyMap<Kernel, WasmRunner>;
+  #own: ReadonlyMap<Kernel, WasmRunner> = new Map(); // programs of kernels that are somebody else's
   readonly #kept: Block[] = []; // what the programs hold by address alone
   #scratch: Block | null = null;
   #lastBreath = 0;
-  #stopWorkers: () => Promise<void> = async () => {};
+  readonly #stop = new Map<'ours' | 'own', () => Promise<void>>(); // what ends the other threads
+  readonly #options: { readonly wasm: boolean; readonly threads: number; readonly notice: CpuOptions['notice'] };
 
   constructor({ precision = 'f32', wasm = true, threads = 1, notice }: CpuOptions = {}) {
     checkValue('cpu: threads', threads, threadCount);
+    this.#options = { wasm, threads, notice };
     this.name = precision === 'f32' ? 'cpu' : 'cpu-f64';
     this.#heap = precision === 'f32' ? new Heap(this) : null;
-    const compiled = this.#heap && wasm ? this.#compile(this.#heap, threads, notice) : undefined;
+    const compiled = this.#heap && wasm ? this.#compile(this.#heap, 'ours', kernelsWithWasm) : undefined;
     this.#programs = compiled?.runners ?? new Map();
     this.width = compiled?.width;
   }
@@ -106,7 +109,7 @@ export class CpuBackend implements Backend {
     buffers: Readonly<Record<B, TensorStorage>>,
     params: Readonly<Record<P, number>>,
   ): void {
-    const program = this.#programs.get(kernel);
+    const program = this.#programs.get(kernel) ?? (kernel.wasm && this.#ownProgram(kernel));
     if (program) program(this.#pick(kernel, buffers, addressOf), params);
     else kernel.reference(this.#pick(kernel, buffers, dataOf), params);
     this.#count(kernel.name, program ? 'wasm' : 'reference');
@@ -125,27 +128,36 @@ export class CpuBackend implements Backend {
     this.#lastBreath = performance.now();
   }
 
-  /** Compiles the programs; other threads are started when there is work for them. */
-  #compile(heap: Heap, wanted: number, notice?: (why: string) => void): CompiledKernels {
+  /** Compiles programs; other threads are started when there is work for them. */
+  #compile(heap: Heap, whose: 'ours' | 'own', kernels: readonly Kernel[]): CompiledKernels {
     const { memory, shared, maximumPages } = heap;
-    const threads = shared ? wanted : 1;
-    return compileKernels(
-      kernelsWithWasm,
-      {
-        memory,
-        shared,
-        maximumPages,
-        threads,
-        onShare: (compiled) => (this.#stopWorkers = startWorkers(threads, memory, compiled, notice)),
-        scratch: (bytes) => this.#scratchAt(bytes),
+    const { threads, notice } = this.#options;
+    const options = {
+      memory,
+      shared,
+      maximumPages,
+      threads: shared ? threads : 1,
+      onShare: (compiled: Compiled) => {
+        this.#stop.set(whose, startWorkers(threads, memory, compiled, notice));
       },
-      (bytes) => this.#forever(bytes),
-    );
+      scratch: (bytes: number) => this.#scratchAt(bytes),
+      ...(whose === 'own' && { wide: false }), // no self-check knows at which sizes to try them
+    };
+    return compileKernels(kernels, options, (bytes) => this.#forever(bytes));
+  }
+
+  /** A kernel that is not ours is compiled when it first comes, with those that came before it. */
+  #ownProgram(kernel: Kernel): WasmRunner | undefined {
+    const known = this.#own.get(kernel);
+    if (known || !this.#heap || !this.#options.wasm) return known;
+    void this.#stop.get('own')?.(); // its threads know the others only
+    this.#own = this.#compile(this.#heap, 'own', [...this.#own.keys(), kernel]).runners;
+    return this.#own.get(kernel);
   }
 
   /** Ends the other threads. What is dispatched afterwards, this one computes alone. */
   async close(): Promise<void> {
-    await this.#stopWorkers();
+    await Promise.all([...this.#stop.values()].map((stop) => stop()));
   }
 
   #count(name: string, how: keyof KernelCalls): void {

@@ -6,6 +6,11 @@ import { dirname, join } from 'node:path';
 
 const LIBRARY = `import { backward, createDevice, Transformer, variable, type Tensor } from 'remit-mini';
 import * as all from 'remit-mini';
+import { defineOp, ops } from 'remit-mini/engine';
+import { defineKernel, wgsl } from 'remit-mini/kernels';
+import { Linear } from 'remit-mini/nn';
+import { lineChart } from 'remit-mini/plot';
+export const entrances = { defineOp, ops, defineKernel, wgsl, Linear, lineChart };
 export async function gradient(): Promise<ArrayLike<number> | undefined> {
   await createDevice('cpu');
   const x = variable([1, 2, 3]);
@@ -26,7 +31,7 @@ export interface Consumer {
   readonly name: string;
   readonly lib: string;
   readonly types: readonly string[];
-  readonly files: readonly ('library.ts' | 'server.ts')[];
+  readonly files: readonly string[];
   readonly resolution: 'nodenext' | 'bundler';
   /** Tried in every test run, not only in the long one. */
   readonly often?: true;
@@ -88,6 +93,7 @@ export function typeErrors(tsc: string, folder: string, { lib, types, files, res
         exactOptionalPropertyTypes: true,
         noUncheckedIndexedAccess: true,
         verbatimModuleSyntax: true,
+        allowImportingTsExtensions: true,
         noEmit: true,
         target: 'es2022',
         lib: lib.split(','),

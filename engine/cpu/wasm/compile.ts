@@ -10,7 +10,8 @@ import type { WasmPart, WasmProgram, WasmRunner } from '../../../kernels/wasm/pr
 import { emitCrew, PLACE, PLACE_BYTES } from './crew.ts';
 import { relaxedSimd } from './relaxed.ts';
 import { CHECK_BYTES, programsToDistrust } from './self-check.ts';
-import { compileWide, width, type ProgramWidth } from './width.ts';
+import type { ProgramWidth } from './program-width.ts';
+import { compileWide, width } from './width.ts';
 
 export interface CompileOptions {
   readonly memory: WebAssembly.Memory;

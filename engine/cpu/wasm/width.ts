@@ -8,14 +8,8 @@
 import { columnsOf, ROWS, tiles } from '../../../kernels/matmul/tile.wasm.ts';
 import { WasmModule } from '../../../kernels/wasm/assembler.ts';
 import { lowest } from '../../extremes.ts';
+import type { Width } from './program-width.ts';
 import { relaxedSimd } from './relaxed.ts';
-
-export interface Width {
-  /** Whether programs are made in pairs of vectors. */
-  readonly wide: boolean;
-  /** Why, or why not, in a few words. */
-  readonly reason: string;
-}
 
 /**
  * Optimised code from the start, so that what was checked is what runs; and all functions at once, while the flags are
@@ -33,18 +27,6 @@ const MORE_FLAGS: Readonly<Record<string, readonly string[]>> = {
 };
 
 const FASTER = 0.95; // of the narrow product's time, or width is not worth having
-
-/** How wide the programs of a backend came out. */
-export interface ProgramWidth extends Width {
-  /** Kernels whose wide program differed from its narrow one, which was taken (self-check.ts). */
-  readonly distrusted: readonly string[];
-}
-
-/** In words: `256 bits`, `128 bits`, or `256 bits, but softmax and sum in 128`. */
-export function bitsOf({ wide, distrusted }: ProgramWidth): string {
-  if (!wide) return '128 bits';
-  return distrusted.length === 0 ? '256 bits' : `256 bits, but ${distrusted.join(' and ')} in 128`;
-}
 
 let found: Width | undefined;
 

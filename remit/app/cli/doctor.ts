@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import type { Backend } from '../../../engine/backend.ts';
 import type { Gpu } from '../../../engine/webgpu/adapter.ts';
 import { CpuBackend } from '../../../engine/cpu/backend.ts';
-import { bitsOf, type ProgramWidth } from '../../../engine/cpu/wasm/width.ts';
+import { bitsOf, type ProgramWidth } from '../../../engine/cpu/wasm/program-width.ts';
 import { WebGpuBackend } from '../../../engine/webgpu/backend.ts';
 import { readArguments } from './arguments.ts';
 import { listDevices, type Device } from './devices.ts';

@@ -5,7 +5,7 @@
 
 import type { Backend } from '../../../engine/backend.ts';
 import { CpuBackend } from '../../../engine/cpu/backend.ts';
-import { bitsOf } from '../../../engine/cpu/wasm/width.ts';
+import { bitsOf } from '../../../engine/cpu/wasm/program-width.ts';
 import { DivergedError } from '../../../engine/errors.ts';
 import { backend } from '../../../engine/runtime.ts';
 import type { Transformer } from '../../../nn/transformer.ts';
