@@ -241,9 +241,14 @@ export class WebGpuBackend implements Backend {
     await this.#wait(this.#inFlight.length >= STEPS_IN_FLIGHT ? this.#inFlight.shift() : undefined);
   }
 
+  /** Whether the adapter has a clock that can be read, which a profile takes. */
+  get hasClock(): boolean {
+    return this.#device.features.has('timestamp-query');
+  }
+
   /** From now on, times every dispatch. Throws DeviceError where the adapter has no clock that can be read. */
   startProfile(): void {
-    if (!this.#device.features.has('timestamp-query')) {
+    if (!this.hasClock) {
       throw new DeviceError(`${this.name}: this adapter has no timestamps, so dispatches cannot be timed`);
     }
     this.#recorder.flush();

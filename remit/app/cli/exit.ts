@@ -25,7 +25,7 @@ const MEANINGS: readonly (readonly [code: number, meaning: string])[] = [
   [EXIT.device, 'no such device, or it failed'],
   [EXIT.damaged, 'a file that is damaged, or not what its name says'],
   [EXIT.diverged, 'a loss or gradient was no number any more'],
-  [EXIT.different, 'verify: trained again, a run is not what its folder holds'],
+  [EXIT.different, 'verify: trained again, a run is not what its folder holds; bench: slower than --fail-below'],
   [EXIT.later, 'not now: another process has the folder, or took it over; the same command may be right later'],
   [EXIT.SIGHUP, 'ended by a closed terminal; what was trained is kept'],
   [EXIT.SIGINT, 'ended by Ctrl-C; the same'],

@@ -43,6 +43,11 @@ const commands: Readonly<Record<string, Entry>> = {
   export: { about: 'write a trained model in the Hugging Face layout', load: () => import('./export.ts') },
   devices: { about: 'what can compute here', load: () => import('./devices.ts') },
   tune: { about: 'measure which GPU programs are the fastest here, and remember', load: () => import('./tune.ts') },
+  bench: {
+    about: 'time kernels, a training step or generation here, and compare with earlier',
+    load: () => import('../../../bench/command.ts'), // the one that lies above remit/: it times all of it
+  },
+  show: { about: 'what a kernel is: reference, shader, WebAssembly', load: () => import('./show.ts') },
   doctor: {
     about: 'check this machine: Node, drivers, a kernel on each device, disk',
     load: () => import('./doctor.ts'),

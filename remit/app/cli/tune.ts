@@ -4,6 +4,7 @@
 
 import type { Backend } from '../../../engine/backend.ts';
 import { ConfigError, DeviceError } from '../../../engine/errors.ts';
+import type { MatmulParams } from '../../../engine/matmul-probe.ts';
 import { rng } from '../../../engine/rng.ts';
 import { useBackend } from '../../../engine/runtime.ts';
 import { openGpu } from '../../../engine/webgpu/adapter.ts';
@@ -22,7 +23,7 @@ import { EXIT } from './exit.ts';
 import { readSettings, settingFlags } from './settings.ts';
 import { print, say } from './terminal.ts';
 import { writeTuning } from './tune-cache.ts';
-import { programsOn, timeMatmul, type MatmulParams, type Timing } from './tune-matmul.ts';
+import { programsOn, timeMatmul, type Timing } from './tune-matmul.ts';
 
 export const help = `remit-mini tune [flags]
 

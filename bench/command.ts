@@ -1,0 +1,347 @@
+// `remit-mini bench`: checks, measures what the device can do at most, times by turns, and says how near each kernel
+// comes and what holds it back. Read next: timing.ts, ceilings.ts, contenders.ts; docs/measuring.md.
+
+import { spawnSync } from 'node:child_process';
+import type { Backend } from '../engine/backend.ts';
+import { CpuBackend } from '../engine/cpu/backend.ts';
+import { bitsOf } from '../engine/cpu/wasm/width.ts';
+import { ConfigError, DeviceError } from '../engine/errors.ts';
+import { didYouMean } from '../engine/nearest.ts';
+import { openGpu } from '../engine/webgpu/adapter.ts';
+import { WebGpuBackend } from '../engine/webgpu/backend.ts';
+import { numberFrom, readArguments, type Arguments } from '../remit/app/cli/arguments.ts';
+import { EXIT } from '../remit/app/cli/exit.ts';
+import { print, say } from '../remit/app/cli/terminal.ts';
+import { chosenThreads } from '../remit/app/cli/threads.ts';
+import { caseOf, families, type Case, type Family } from './cases.ts';
+import { bandwidthAt, better, boundOf, measureCeilings, type Ceilings } from './ceilings.ts';
+import { generationContender, kernelContenders, stepContender, stepShares } from './contenders.ts';
+import { models } from './models.ts';
+import { checkAtOddSizes, loadOwnKernel, ownContender, type Loaded } from './own-kernel.ts';
+import {
+  aboutCpu, aboutGpu, appendLine, commitHere, keyOf, readLines, versions, type Circumstances, type Line,
+} from './record.ts';
+import { compare, median, quantile, type Ratio } from './statistics.ts';
+import { clockResolutionMs, takeTurns, type Contender, type Timed } from './timing.ts';
+
+const WHATS = ['kernels', 'matmul', 'step', 'generate', 'dispatch', 'memory'] as const;
+type What = (typeof WHATS)[number];
+
+export const help = `remit-mini bench [kernels | matmul | step | generate | dispatch | memory] [flags]
+
+Times kernels, a training step or generation on this machine. Each is checked against its reference first. Beside the times stand the
+percent of what this device can do at most, as measured in the same run, and what holds it back: arithmetic, memory or dispatch.
+
+  --device <cpu,webgpu>     one or both; by default the CPU, and a GPU if there is one; webgpu also takes a software driver
+  --only <text,text>        those whose name holds one of these, such as attention
+  --shapes <shape,shape>    for one kernel, other shapes than usual: matmul --shapes 64x64x64,128x32x16NT
+  --time <seconds>          for each (default 0.5)
+  --out <file>              appends a line of JSON for each: samples, adapter, versions, ceilings
+  --compare <file>          what --out wrote earlier: ratios with intervals of 95%, or no difference
+  --fail-below <ratio>      with --compare: exit code 6 when something has less than this of its earlier speed, such as 0.9
+  --kernel <file>           your own program for one of our kernels: checked at odd sizes, then timed beside ours
+  --node <program>          under another Node
+  --threads <n>             of the CPU; here 1 unless given
+`;
+
+const flags = {
+  device: { type: 'string' }, only: { type: 'string' }, shapes: { type: 'string' }, time: { type: 'string' },
+  out: { type: 'string' }, compare: { type: 'string' }, 'fail-below': { type: 'string' }, kernel: { type: 'string' },
+  node: { type: 'string' },
+} as const;
+
+/** A device, and what is to be said of it. */
+interface Opened {
+  readonly backend: Backend;
+  readonly about: Readonly<Record<string, unknown>>;
+  readonly threads: number;
+  readonly software: boolean;
+  close(): Promise<void>;
+}
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const args = readArguments('bench', argv, flags, 1);
+  const node = args.text('node');
+  if (node !== undefined) return underNode(node, argv);
+  const what = chosenWhat(args.positionals[0] ?? 'kernels');
+  const timeMs = 1000 * numberFrom('bench', args, 'time', { min: 0.01, fallback: 0.5 });
+  const failBelow = numberFrom('bench', args, 'fail-below', { min: 0, fallback: 0 });
+  const compareWith = args.text('compare');
+  if (failBelow > 0 && compareWith === undefined) throw new ConfigError('bench: --fail-below: needs --compare');
+  const earlier = compareWith === undefined ? undefined : readLines(compareWith);
+  const path = args.text('kernel');
+  const loaded = path === undefined ? undefined : await loadOwnKernel(path);
+  const chosen = choose(what, args, loaded);
+  let tooSlow = 0;
+  for (const open of await devicesOf(args, loaded)) {
+    try {
+      tooSlow += await onDevice(open, { what, chosen, timeMs, failBelow, earlier, loaded, out: args.text('out') });
+    } finally {
+      await open.close();
+    }
+  }
+  return tooSlow > 0 ? EXIT.different : EXIT.ok;
+}
+
+interface Plan {
+  readonly what: What;
+  readonly chosen: Chosen;
+  readonly timeMs: number;
+  readonly failBelow: number;
+  readonly earlier: ReadonlyMap<string, Line> | undefined;
+  readonly loaded: Loaded | undefined;
+  readonly out: string | undefined;
+}
+
+/** Returns how many are slower than they may be. */
+async function onDevice(open: Opened, plan: Plan): Promise<number> {
+  const { backend, software } = open;
+  const circumstances: Circumstances = {
+    device: nameOf(open), software, threads: open.threads, adapter: open.about, versions: versions(),
+    commit: commitHere(), clockResolutionMs: clockResolutionMs(),
+  };
+  print(`${circumstances.device}; node ${process.version}`);
+  if (software) print('a software adapter: right, not fast; its times say nothing of a GPU, nor of the CPU');
+  if (plan.loaded) {
+    const count = await checkAtOddSizes(backend, plan.loaded);
+    print(`${plan.loaded.name}: right at ${count} odd ${count === 1 ? 'size' : 'sizes'} of ${plan.loaded.family.name}`);
+  }
+  tell('measuring what this device can do at most');
+  const before = await measureCeilings(backend, open.threads);
+  const timed = plan.what === 'dispatch' ? [] : await takeTurns(contendersOn(open, plan), { timeMs: plan.timeMs, tell });
+  tell('once more what it can do at most');
+  const ceilings = better(before, await measureCeilings(backend, open.threads));
+  tell('');
+  print(ceilingsLine(ceilings));
+  if (timed.length === 0) return 0;
+  for (const row of tableOf(timed, ceilings)) print(row);
+  if (plan.what === 'step') await printShares(backend, plan.chosen.models);
+  for (const one of plan.out === undefined ? [] : timed) {
+    appendLine(plan.out!, lineOf(one, circumstances, ceilings));
+  }
+  for (const { contender } of timed) contender.free();
+  return plan.earlier ? printComparison(timed, circumstances.device, plan.earlier, plan.failBelow) : 0;
+}
+
+/** What to time: kernels at shapes, models. */
+interface Chosen {
+  readonly cases: readonly { readonly family: Family; readonly shapes: readonly string[] | undefined }[];
+  readonly models: readonly string[];
+}
+
+function choose(what: What, args: Arguments, loaded: Loaded | undefined): Chosen {
+  const only = args.text('only')?.split(',').filter((word) => word !== '');
+  const isWanted = (name: string): boolean => only === undefined || only.some((word) => name.includes(word));
+  const shapes = args.text('shapes')?.split(',');
+  if (what === 'step' || what === 'generate') {
+    if (shapes) throw new ConfigError(`bench ${what}: --shapes: only kernels have shapes`);
+    if (loaded) throw new ConfigError(`bench ${what}: --kernel: only kernels have programs: leave out ${what}`);
+    const names = Object.keys(models).filter(isWanted);
+    if (names.length === 0) {
+      throw new ConfigError(`bench ${what}: --only ${args.text('only')}: none of ${Object.keys(models).join(', ')}`);
+    }
+    return { cases: [], models: names };
+  }
+  const known = loaded ? [loaded.family] : families.filter(belongsTo(what)).filter(({ name }) => isWanted(name));
+  if (known.length === 0) {
+    const names = families.filter(belongsTo(what)).map(({ name }) => name);
+    throw new ConfigError(`bench ${what}: --only ${args.text('only')}: none of ${names.join(', ')}`);
+  }
+  const exact = known.find(({ name }) => only?.length === 1 && name === only[0]) ?? (known.length === 1 ? known[0] : undefined);
+  if (shapes === undefined) return { cases: known.map((family) => ({ family, shapes: undefined })), models: [] };
+  if (!exact) throw new ConfigError('bench: --shapes: is for one kernel: name it with --only');
+  for (const shape of shapes) caseOf(exact, shape); // refused now, not after minutes
+  return { cases: [{ family: exact, shapes }], models: [] };
+}
+
+function belongsTo(what: What): (family: Family) => boolean {
+  return ({ name, memory }) => (what === 'matmul' ? name === 'matmul' : what === 'memory' ? memory === true : true);
+}
+
+const GENERATED = [1, 32]; // prompts at a time
+
+function contendersOn({ backend, software }: Opened, { what, chosen, loaded }: Plan): Contender[] {
+  if (what === 'step') return chosen.models.map((name) => stepContender(backend, name));
+  if (what === 'generate') {
+    return chosen.models.flatMap((name) => GENERATED.map((batch) => generationContender(backend, name, batch)));
+  }
+  const isReal = backend instanceof WebGpuBackend && !software;
+  const cases: Case[] = chosen.cases.flatMap(({ family, shapes }) =>
+    (shapes ?? [...family.usual, ...(isReal ? family.large : [])]).map((shape) => caseOf(family, shape)),
+  );
+  if (!loaded) return cases.flatMap((one) => kernelContenders(backend, one));
+  const fitting = cases.filter(({ work }) => loaded.own.fits?.(work.params) ?? true);
+  if (fitting.length === 0) throw new ConfigError(`bench: ${loaded.name}: fits none of these shapes: give --shapes`);
+  return fitting.flatMap((one) => {
+    const ours = kernelContenders(backend, one);
+    const usual = backend instanceof WebGpuBackend ? backend.chosen(one.work.kernel, one.work.params) : undefined;
+    const beside = ours.find(({ program }) => program === usual) ?? ours[0]!;
+    return [ownContender(backend, one, loaded), beside];
+  });
+}
+
+async function devicesOf(args: Arguments, loaded: Loaded | undefined): Promise<Opened[]> {
+  const given = args.text('device')?.split(',');
+  const known = ['cpu', 'webgpu'] as const;
+  for (const name of given ?? []) {
+    if (known.some((each) => each === name)) continue;
+    throw new ConfigError(`bench: --device ${name}: must be of ${known.join(', ')}${didYouMean(name, known)}`);
+  }
+  if (loaded && given && (given.length > 1 || given[0] !== loaded.device)) {
+    throw new ConfigError(`bench: --device ${given.join()}: ${loaded.name} runs on ${loaded.device}`);
+  }
+  const wanted = loaded ? [loaded.device] : given;
+  const opened: Opened[] = [];
+  if (wanted?.includes('cpu') ?? true) opened.push(openCpu());
+  if (wanted?.includes('webgpu') ?? true) {
+    const gpu = await openGpu({ software: wanted ? 'allowed' : 'never' });
+    if (typeof gpu !== 'string') {
+      const backend = new WebGpuBackend(gpu.device, gpu);
+      const { software } = gpu;
+      opened.push({ backend, about: aboutGpu(gpu), threads: 1, software, close: () => backend.close() });
+    } else if (wanted) throw new DeviceError(`bench: webgpu: ${gpu}`);
+  }
+  return opened;
+}
+
+function openCpu(): Opened {
+  const threads = chosenThreads() ?? 1;
+  const backend = new CpuBackend({ threads, notice: say });
+  const about = aboutCpu(bitsOf(backend.width!));
+  return { backend, about, threads, software: false, close: () => backend.close() };
+}
+
+/** Names a device in what is compared: figures of other devices, or other threads, are other figures. */
+function nameOf({ backend, about, threads }: Opened): string {
+  if (backend instanceof WebGpuBackend) return backend.name;
+  return `cpu (${String(about.processor)}, vectors of ${String(about.vectors)}, ${threads === 1 ? 'one thread' : `${threads} threads`})`;
+}
+
+function chosenWhat(word: string): What {
+  const found = WHATS.find((each) => each === word);
+  if (found === undefined) {
+    throw new ConfigError(`bench: ${word}: must be one of ${WHATS.join(', ')}${didYouMean(word, WHATS)}`);
+  }
+  return found;
+}
+
+/** The same command under another Node, which prints for itself. */
+function underNode(program: string, argv: readonly string[]): number {
+  const at = argv.findIndex((word) => word === '--node' || word.startsWith('--node='));
+  const rest = argv.toSpliced(at, argv[at] === '--node' ? 2 : 1);
+  const threads = chosenThreads();
+  const script = [process.argv[1]!, 'bench', ...rest, ...(threads === undefined ? [] : ['--threads', `${threads}`])];
+  const { status, error } = spawnSync(program, script, { stdio: 'inherit' });
+  if (error) throw new ConfigError(`bench: --node ${program}: cannot be started: ${error.message}`);
+  return status ?? EXIT.failed;
+}
+
+/** Progress, on a terminal alone: one line that the next one overwrites. */
+function tell(text: string): void {
+  if (!process.stderr.isTTY) return;
+  const width = process.stderr.columns || 80;
+  process.stderr.write(`\r${text.slice(0, width - 1).padEnd(width - 1)}${text === '' ? '\r' : ''}`);
+}
+
+function ceilingsLine({ gflops, bandwidth, dispatchMs, readMs }: Ceilings): string {
+  const rates = bandwidth.map(({ touched, gbs }) => `${gbs.toPrecision(3)} at ${bytesText(touched)}`);
+  return (
+    `at most ${gflops.toPrecision(3)} GFLOP/s; GB/s: ${rates.join(', ')}; ` +
+    `a dispatch ${micros(dispatchMs)} us, a read ${micros(readMs)} us`
+  );
+}
+
+function bytesText(bytes: number): string {
+  return bytes >= 2 ** 20 ? `${bytes / 2 ** 20} MiB` : `${bytes / 2 ** 10} KiB`;
+}
+
+function tableOf(timed: readonly Timed[], ceilings: Ceilings): string[] {
+  const rows = timed.map((one) => rowOf(one, ceilings));
+  const head = ['', 'program', 'us', '10..90%', 'GFLOP/s', 'GB/s', 'of most', 'bound by'];
+  const widths = head.map((name, i) => rows.reduce((most, row) => Math.max(most, row[i]!.length), name.length));
+  return [head, ...rows].map((row) =>
+    row.map((cell, i) => (i < 2 || i === 7 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ').trimEnd(),
+  );
+}
+
+function rowOf({ contender, samples }: Timed, ceilings: Ceilings): string[] {
+  const { label, program, least } = contender;
+  const middle = median(samples);
+  const spread = `${micros(quantile(samples, 0.1))}..${micros(quantile(samples, 0.9))}`;
+  if (!least) return [label, program, micros(middle), spread, '', '', '', ''];
+  const { flops, bytes } = least;
+  const bound = boundOf(least, ceilings);
+  return [
+    label, program, micros(middle), spread,
+    flops === 0 ? '' : (flops / middle / 1e6).toFixed(1),
+    (bytes / middle / 1e6).toFixed(1),
+    `${((100 * bound.ms) / middle).toFixed(0)}%`,
+    bound.by,
+  ];
+}
+
+async function printShares(backend: Backend, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const shares = await stepShares(backend, name);
+    const total = shares.reduce((sum, [, ms]) => sum + ms, 0);
+    if (shares.length > 0) print(`\nstep ${name}, by kernel`);
+    for (const [kernel, ms] of shares) {
+      print(`  ${kernel.padEnd(48)} ${ms.toFixed(3).padStart(9)} ms ${((100 * ms) / total).toFixed(1).padStart(5)}%`);
+    }
+  }
+}
+
+function lineOf({ contender, samples, yardsticks }: Timed, about: Circumstances, ceilings: Ceilings): object {
+  const { label, program, least } = contender;
+  const bound = least && boundOf(least, ceilings);
+  return {
+    version: 1,
+    date: new Date().toISOString(),
+    ...about,
+    label, program,
+    ...least,
+    medianMs: median(samples),
+    p10Ms: quantile(samples, 0.1),
+    p90Ms: quantile(samples, 0.9),
+    ...(bound && {
+      bound: bound.by, ofMost: bound.ms / median(samples), bandwidthGbs: bandwidthAt(least!.touched, ceilings),
+    }),
+    ceilings,
+    samplesMs: samples,
+    yardstickMs: yardsticks,
+  };
+}
+
+/** Returns how many have less than `failBelow` of their earlier speed, beyond doubt. */
+function printComparison(
+  timed: readonly Timed[],
+  device: string,
+  earlier: ReadonlyMap<string, Line>,
+  failBelow: number,
+): number {
+  let failed = 0;
+  let found = 0;
+  print('\ncompared with before, as time now over time then (95%)');
+  for (const { contender, samples, yardsticks } of timed) {
+    const before = earlier.get(keyOf({ device, ...contender }));
+    if (!before) continue;
+    found++;
+    const then = { samples: before.samplesMs, yardsticks: before.yardstickMs };
+    const ratio = compare(then, { samples, yardsticks });
+    const fails = ratio.verdict === 'slower' && 1 / ratio.ratio < failBelow;
+    if (fails) failed++;
+    print(`${contender.label}  ${contender.program}  ${ratioText(ratio)}${fails ? `: below ${failBelow}` : ''}`);
+  }
+  if (found === 0) print(`nothing in that file was timed on ${device}`);
+  if (failed > 0) say(`bench: ${failed} of ${found} below ${failBelow} of the earlier speed`);
+  return failed;
+}
+
+function ratioText({ ratio, low, high, verdict }: Ratio): string {
+  return `${ratio.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)}): ${verdict}`;
+}
+
+function micros(ms: number): string {
+  const value = 1000 * ms;
+  return value >= 1000 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+}
