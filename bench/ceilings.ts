@@ -63,20 +63,30 @@ export function better(a: Ceilings, b: Ceilings): Ceilings {
   };
 }
 
-const SAMPLE_MS = 15;
+const MOST_SAMPLE_MS = 15;
 const SAMPLES = 7;
 const SMALL = 64; // floats of a kernel that does next to nothing
 const COUNTS = [2 ** 13, 2 ** 15, 2 ** 17, 2 ** 19, 2 ** 21, 2 ** 23] as const; // floats of each operand
 
-/** Takes a second or two. `threads`: of the CPU. Throws what the backend throws. */
-export async function measureCeilings(backend: Backend, threads = 1): Promise<Ceilings> {
-  const gflops = backend instanceof WebGpuBackend ? await gpuArithmetic(backend) : await cpuArithmetic(threads);
+export interface Effort {
+  /** Of the CPU. */
+  readonly threads: number;
+  /** What a kernel is given; a ceiling takes about four times that, two seconds at most. */
+  readonly timeMs: number;
+}
+
+/** Throws what the backend throws. */
+export async function measureCeilings(backend: Backend, { threads, timeMs }: Effort): Promise<Ceilings> {
+  const sampleMs = Math.min(MOST_SAMPLE_MS, timeMs / SAMPLES);
+  const best = (sample: Sample): Promise<number> => bestOf(sample, sampleMs);
+  const gflops = backend instanceof WebGpuBackend ? await gpuArithmetic(backend, best) : await cpuArithmetic(threads, best);
   const small = new Probe(backend, copyWork(SMALL));
   const dispatchMs = await best((count) => small.sample(count));
   small.free();
-  const readMs = await readTime(backend);
+  const readMs = await readTime(backend, best);
   const bandwidth = [];
-  for (const count of COUNTS) {
+  const software = backend instanceof WebGpuBackend && backend.software;
+  for (const count of software ? COUNTS.slice(0, -2) : COUNTS) {
     let gbs = 0;
     // one that only writes its result, and one in place, for which no line is fetched to be overwritten
     for (const { work, bytes } of [{ work: copyWork(count), bytes: 8 }, { work: inPlaceWork(count), bytes: 12 }]) {
@@ -89,15 +99,19 @@ export async function measureCeilings(backend: Backend, threads = 1): Promise<Ce
   return { gflops, bandwidth, dispatchMs, readMs };
 }
 
+/** Milliseconds for so many. */
+type Sample = (count: number) => Promise<number>;
+type Best = (sample: Sample) => Promise<number>;
+
 /** The best milliseconds per unit of several samples: disturbances only ever add time. */
-async function best(sample: (count: number) => Promise<number>): Promise<number> {
-  const { count } = await countFor(sample, SAMPLE_MS);
+async function bestOf(sample: Sample, sampleMs: number): Promise<number> {
+  const { count } = await countFor(sample, sampleMs);
   const times: number[] = [];
   for (let i = 0; i < SAMPLES; i++) times.push((await sample(count)) / count);
   return lowest(times);
 }
 
-async function readTime(backend: Backend): Promise<number> {
+async function readTime(backend: Backend, best: Best): Promise<number> {
   const one = backend.alloc(1, 'f32');
   backend.write(one, [0]);
   const ms = await best(async (count) => {
@@ -152,7 +166,7 @@ const arithmeticKernel: Kernel<'out', 'rows' | 'n'> = {
   ),
 };
 
-async function cpuArithmetic(threads: number): Promise<number> {
+async function cpuArithmetic(threads: number, best: Best): Promise<number> {
   const shared = typeof SharedArrayBuffer !== 'undefined';
   const maximumPages = 64;
   const memory = new WebAssembly.Memory({ initial: maximumPages, maximum: maximumPages, shared });
@@ -203,9 +217,9 @@ ${Array.from({ length: GPU_CHAINS }, (_, i) => `    s${i} = s${i} * x + y;`).joi
 }
 `;
 
-async function gpuArithmetic(backend: WebGpuBackend): Promise<number> {
-  const groups = backend.software ? 64 : 4096;
-  const turns = backend.software ? 200 : 1000;
+async function gpuArithmetic(backend: WebGpuBackend, best: Best): Promise<number> {
+  const groups = backend.software ? 16 : 4096;
+  const turns = backend.software ? 50 : 1000;
   const kernel: Kernel = {
     name: 'arithmetic',
     bindings: { out: 'write' },

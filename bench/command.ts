@@ -2,6 +2,7 @@
 // comes and what holds it back. Read next: timing.ts, ceilings.ts, contenders.ts; docs/measuring.md.
 
 import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import type { Backend } from '../engine/backend.ts';
 import { CpuBackend } from '../engine/cpu/backend.ts';
 import { bitsOf } from '../engine/cpu/wasm/width.ts';
@@ -13,15 +14,19 @@ import { numberFrom, readArguments, type Arguments } from '../remit/app/cli/argu
 import { EXIT } from '../remit/app/cli/exit.ts';
 import { print, say } from '../remit/app/cli/terminal.ts';
 import { chosenThreads } from '../remit/app/cli/threads.ts';
+import { stackedCharts, standalone } from '../remit/app/plot/index.ts';
 import { caseOf, families, type Case, type Family } from './cases.ts';
 import { bandwidthAt, better, boundOf, measureCeilings, type Ceilings } from './ceilings.ts';
-import { generationContender, kernelContenders, stepContender, stepShares } from './contenders.ts';
+import { generationContender, kernelContenders, stepContender } from './contenders.ts';
 import { models } from './models.ts';
 import { checkAtOddSizes, loadOwnKernel, ownContender, type Loaded } from './own-kernel.ts';
 import {
-  aboutCpu, aboutGpu, appendLine, commitHere, keyOf, readLines, versions, type Circumstances, type Line,
+  aboutCpu, aboutGpu, appendLine, checkWritable, commitHere, keyOf, readLines, versions, type Circumstances, type Line,
 } from './record.ts';
-import { compare, median, quantile, type Ratio } from './statistics.ts';
+import { chartsOf } from './plot.ts';
+import { sharesOf } from './shares.ts';
+import { compare, median, quantile } from './statistics.ts';
+import { ceilingsText, ratioText, sharesText, tableOf } from './table.ts';
 import { clockResolutionMs, takeTurns, type Contender, type Timed } from './timing.ts';
 
 const WHATS = ['kernels', 'matmul', 'step', 'generate', 'dispatch', 'memory'] as const;
@@ -38,6 +43,7 @@ percent of what this device can do at most, as measured in the same run, and wha
   --time <seconds>          for each (default 0.5)
   --out <file>              appends a line of JSON for each: samples, adapter, versions, ceilings
   --compare <file>          what --out wrote earlier: ratios with intervals of 95%, or no difference
+  --plot <file.svg>         a picture: kernels under the roofs of the device, programs as bars, where a step's time goes
   --fail-below <ratio>      with --compare: exit code 6 when something has less than this of its earlier speed, such as 0.9
   --kernel <file>           your own program for one of our kernels: checked at odd sizes, then timed beside ours
   --node <program>          under another Node
@@ -47,7 +53,7 @@ percent of what this device can do at most, as measured in the same run, and wha
 const flags = {
   device: { type: 'string' }, only: { type: 'string' }, shapes: { type: 'string' }, time: { type: 'string' },
   out: { type: 'string' }, compare: { type: 'string' }, 'fail-below': { type: 'string' }, kernel: { type: 'string' },
-  node: { type: 'string' },
+  node: { type: 'string' }, plot: { type: 'string' },
 } as const;
 
 /** A device, and what is to be said of it. */
@@ -71,15 +77,20 @@ export async function run(argv: readonly string[]): Promise<number> {
   const earlier = compareWith === undefined ? undefined : readLines(compareWith);
   const path = args.text('kernel');
   const loaded = path === undefined ? undefined : await loadOwnKernel(path);
-  const chosen = choose(what, args, loaded);
+  const [out, plot] = [args.text('out'), args.text('plot')];
+  if (out !== undefined) checkWritable('--out', out);
+  if (plot !== undefined) checkWritable('--plot', plot);
+  if (plot !== undefined && what === 'dispatch') throw new ConfigError('bench dispatch: --plot: there is nothing to draw');
+  const plan = { what, chosen: choose(what, args, loaded), timeMs, failBelow, earlier, loaded, out, drawn: [] };
   let tooSlow = 0;
   for (const open of await devicesOf(args, loaded)) {
     try {
-      tooSlow += await onDevice(open, { what, chosen, timeMs, failBelow, earlier, loaded, out: args.text('out') });
+      tooSlow += await onDevice(open, plan);
     } finally {
       await open.close();
     }
   }
+  if (plot !== undefined) writeFileSync(plot, standalone(stackedCharts(plan.drawn)));
   return tooSlow > 0 ? EXIT.different : EXIT.ok;
 }
 
@@ -91,7 +102,11 @@ interface Plan {
   readonly earlier: ReadonlyMap<string, Line> | undefined;
   readonly loaded: Loaded | undefined;
   readonly out: string | undefined;
+  /** What was drawn, for --plot. */
+  readonly drawn: string[];
 }
+
+const THOROUGH_MS = 100; // for each: who gives less wants a look, not a figure
 
 /** Returns how many are slower than they may be. */
 async function onDevice(open: Opened, plan: Plan): Promise<number> {
@@ -106,19 +121,25 @@ async function onDevice(open: Opened, plan: Plan): Promise<number> {
     const count = await checkAtOddSizes(backend, plan.loaded);
     print(`${plan.loaded.name}: right at ${count} odd ${count === 1 ? 'size' : 'sizes'} of ${plan.loaded.family.name}`);
   }
+  const effort = { threads: open.threads, timeMs: plan.timeMs };
   tell('measuring what this device can do at most');
-  const before = await measureCeilings(backend, open.threads);
+  const before = await measureCeilings(backend, effort);
   const timed = plan.what === 'dispatch' ? [] : await takeTurns(contendersOn(open, plan), { timeMs: plan.timeMs, tell });
-  tell('once more what it can do at most');
-  const ceilings = better(before, await measureCeilings(backend, open.threads));
+  let ceilings = before;
+  if (plan.timeMs >= THOROUGH_MS && !software) {
+    tell('once more what it can do at most');
+    ceilings = better(before, await measureCeilings(backend, effort));
+  }
   tell('');
-  print(ceilingsLine(ceilings));
+  for (const row of ceilingsText(ceilings)) print(row);
   if (timed.length === 0) return 0;
   for (const row of tableOf(timed, ceilings)) print(row);
-  if (plan.what === 'step') await printShares(backend, plan.chosen.models);
+  const shares = plan.what === 'step' ? await sharesOf(backend, plan.chosen.models) : [];
+  for (const row of shares.flatMap(sharesText)) print(row);
   for (const one of plan.out === undefined ? [] : timed) {
     appendLine(plan.out!, lineOf(one, circumstances, ceilings));
   }
+  plan.drawn.push(...chartsOf({ title: circumstances.device, timed, ceilings, shares }));
   for (const { contender } of timed) contender.free();
   return plan.earlier ? printComparison(timed, circumstances.device, plan.earlier, plan.failBelow) : 0;
 }
@@ -243,54 +264,6 @@ function tell(text: string): void {
   process.stderr.write(`\r${text.slice(0, width - 1).padEnd(width - 1)}${text === '' ? '\r' : ''}`);
 }
 
-function ceilingsLine({ gflops, bandwidth, dispatchMs, readMs }: Ceilings): string {
-  const rates = bandwidth.map(({ touched, gbs }) => `${gbs.toPrecision(3)} at ${bytesText(touched)}`);
-  return (
-    `at most ${gflops.toPrecision(3)} GFLOP/s; GB/s: ${rates.join(', ')}; ` +
-    `a dispatch ${micros(dispatchMs)} us, a read ${micros(readMs)} us`
-  );
-}
-
-function bytesText(bytes: number): string {
-  return bytes >= 2 ** 20 ? `${bytes / 2 ** 20} MiB` : `${bytes / 2 ** 10} KiB`;
-}
-
-function tableOf(timed: readonly Timed[], ceilings: Ceilings): string[] {
-  const rows = timed.map((one) => rowOf(one, ceilings));
-  const head = ['', 'program', 'us', '10..90%', 'GFLOP/s', 'GB/s', 'of most', 'bound by'];
-  const widths = head.map((name, i) => rows.reduce((most, row) => Math.max(most, row[i]!.length), name.length));
-  return [head, ...rows].map((row) =>
-    row.map((cell, i) => (i < 2 || i === 7 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ').trimEnd(),
-  );
-}
-
-function rowOf({ contender, samples }: Timed, ceilings: Ceilings): string[] {
-  const { label, program, least } = contender;
-  const middle = median(samples);
-  const spread = `${micros(quantile(samples, 0.1))}..${micros(quantile(samples, 0.9))}`;
-  if (!least) return [label, program, micros(middle), spread, '', '', '', ''];
-  const { flops, bytes } = least;
-  const bound = boundOf(least, ceilings);
-  return [
-    label, program, micros(middle), spread,
-    flops === 0 ? '' : (flops / middle / 1e6).toFixed(1),
-    (bytes / middle / 1e6).toFixed(1),
-    `${((100 * bound.ms) / middle).toFixed(0)}%`,
-    bound.by,
-  ];
-}
-
-async function printShares(backend: Backend, names: readonly string[]): Promise<void> {
-  for (const name of names) {
-    const shares = await stepShares(backend, name);
-    const total = shares.reduce((sum, [, ms]) => sum + ms, 0);
-    if (shares.length > 0) print(`\nstep ${name}, by kernel`);
-    for (const [kernel, ms] of shares) {
-      print(`  ${kernel.padEnd(48)} ${ms.toFixed(3).padStart(9)} ms ${((100 * ms) / total).toFixed(1).padStart(5)}%`);
-    }
-  }
-}
-
 function lineOf({ contender, samples, yardsticks }: Timed, about: Circumstances, ceilings: Ceilings): object {
   const { label, program, least } = contender;
   const bound = least && boundOf(least, ceilings);
@@ -335,13 +308,4 @@ function printComparison(
   if (found === 0) print(`nothing in that file was timed on ${device}`);
   if (failed > 0) say(`bench: ${failed} of ${found} below ${failBelow} of the earlier speed`);
   return failed;
-}
-
-function ratioText({ ratio, low, high, verdict }: Ratio): string {
-  return `${ratio.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)}): ${verdict}`;
-}
-
-function micros(ms: number): string {
-  const value = 1000 * ms;
-  return value >= 1000 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }

@@ -165,30 +165,3 @@ function batchesOf({ batch, T, config }: Trained): (readonly [Int32Array, Int32A
   const tokens = (): Int32Array => Int32Array.from({ length: batch * T }, () => stream.int(config.vocabulary));
   return Array.from({ length: 8 }, () => [tokens(), tokens()] as const);
 }
-
-/** Where a step's time goes: milliseconds a step by kernel, largest first; none where the device has no clock. */
-export async function stepShares(backend: Backend, name: string): Promise<(readonly [kernel: string, ms: number])[]> {
-  const STEPS = 10;
-  const step = stepContender(backend, name);
-  const spent = new Map<string, number>();
-  await step.sample(2);
-  if (backend instanceof WebGpuBackend) {
-    if (!backend.hasClock) return [];
-    backend.startProfile();
-    await step.sample(STEPS);
-    for (const [program, { ms }] of await backend.endProfile()) spent.set(program, ms);
-  } else {
-    const { dispatch } = backend;
-    backend.dispatch = (kernel, buffers, params) => {
-      const start = performance.now();
-      dispatch.call(backend, kernel, buffers, params);
-      spent.set(kernel.name, (spent.get(kernel.name) ?? 0) + performance.now() - start);
-    };
-    const total = await step.sample(STEPS);
-    backend.dispatch = dispatch;
-    const kernels = [...spent.values()].reduce((sum, ms) => sum + ms, 0);
-    spent.set('above the kernels', total - kernels);
-  }
-  step.free();
-  return [...spent].map(([kernel, ms]) => [kernel, ms / STEPS] as const).sort((a, b) => b[1] - a[1]);
-}

@@ -1,4 +1,5 @@
-// npm run bench <name>: runs bench/<name>.bench.ts. Without a name, says which there are.
+// npm run bench <name>: runs bench/<name>.bench.ts, what needs a clone: peers, probes, a bare machine. Without a name,
+// says which there are. What needs none is `remit-mini bench`: command.ts.
 
 import { ConfigError } from '../engine/errors.ts';
 import { didYouMean } from '../engine/nearest.ts';
@@ -11,7 +12,7 @@ import { columns, print } from '../remit/app/cli/terminal.ts';
 interface Bench {
   readonly help: string;
   /** Prints what it measured. Throws ConfigError for arguments that it does not know. */
-  run(argv: readonly string[]): Promise<void>;
+  run(argv: readonly string[]): Promise<unknown>;
 }
 
 interface Entry {
@@ -22,10 +23,8 @@ interface Entry {
 const benches: Readonly<Record<string, Entry>> = {
   dispatch: { about: 'what a dispatch costs the host', load: () => import('./dispatch.bench.ts') },
   gpu: { about: 'everything there is to know of a card, in one go', load: () => import('./gpu.bench.ts') },
-  kernels: { about: 'every kernel, on each device', load: () => import('./kernels.bench.ts') },
   matmul: { about: 'the matrix product, beside its peers', load: () => import('./matmul.bench.ts') },
   peers: { about: 'training, products and generation, beside other engines', load: () => import('./peers.bench.ts') },
-  step: { about: 'a training step, kernel by kernel', load: () => import('./step.bench.ts') },
 };
 
 const help = `npm run bench <name> [-- arguments]
@@ -33,6 +32,8 @@ const help = `npm run bench <name> [-- arguments]
 ${Object.entries(benches).map(([name, { about }]) => `  ${name.padEnd(10)}  ${about}`).join('\n')}
 
   npm run bench <name> -- --help   what a benchmark takes
+
+Kernels, steps and generation of this machine: npx remit-mini bench
 `;
 
 async function main([name, ...rest]: readonly string[]): Promise<void> {

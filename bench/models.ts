@@ -1,5 +1,5 @@
 // The models whose training steps are timed: tiny-world is the default recipe's; bench and tiny are GPT-2-shaped, and
-// peers are compared on them. Used by: step.bench.ts, gpu.bench.ts.
+// peers are compared on them. Used by: contenders.ts, gpu.bench.ts.
 
 import { crossEntropy } from '../engine/ops/cross-entropy.ts';
 import { rng } from '../engine/rng.ts';

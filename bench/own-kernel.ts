@@ -176,7 +176,7 @@ function inWasm({ kernel, buffers, params }: Case['work'], names: readonly strin
     return place;
   });
   const memory = new WebAssembly.Memory({ initial: Math.ceil(end / PAGE) });
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { env: { memory } });
+  const { exports } = instantiate(bytes, memory);
   if (typeof exports.run !== 'function') throw new ConfigError('bench: --kernel: its WASM exports no function run');
   const numbers = [...addresses, ...kernel.params.map((name) => params[name] ?? 0)];
   const run = exports.run as (...numbers: number[]) => void;
@@ -188,4 +188,12 @@ function inWasm({ kernel, buffers, params }: Case['work'], names: readonly strin
     }),
   );
   return { run: () => run(...numbers), arrays };
+}
+
+function instantiate(bytes: Uint8Array, memory: WebAssembly.Memory): WebAssembly.Instance {
+  try {
+    return new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { env: { memory } });
+  } catch (error) {
+    throw new ConfigError(`bench: --kernel: its WASM: ${(error as Error).message}`, { cause: error });
+  }
 }

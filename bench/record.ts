@@ -2,7 +2,7 @@
 // them. Read after: timing.ts, ceilings.ts. Used by: command.ts.
 
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { arch, cpus, release } from 'node:os';
 import { z } from 'zod';
@@ -60,13 +60,19 @@ export function readLines(path: string): ReadonlyMap<string, Line> {
   return found;
 }
 
-/** Throws ConfigError where it cannot be written. */
-export function appendLine(path: string, value: object): void {
+/** Before minutes of measuring: throws ConfigError for a file that cannot be written. */
+export function checkWritable(flag: '--out' | '--plot', path: string): void {
+  const isNew = !existsSync(path);
   try {
-    appendFileSync(path, `${JSON.stringify(value)}\n`);
+    appendFileSync(path, '');
+    if (isNew) rmSync(path);
   } catch (error) {
-    throw new ConfigError(`bench: --out ${path}: ${reason(error)}: give a file in a folder that can be written`);
+    throw new ConfigError(`bench: ${flag} ${path}: ${reason(error)}: give a file in a folder that can be written`);
   }
+}
+
+export function appendLine(path: string, value: object): void {
+  appendFileSync(path, `${JSON.stringify(value)}\n`);
 }
 
 export function versions(): Readonly<Record<string, string>> {

@@ -138,9 +138,10 @@ function missing(document: string, markdown: string): string[] {
 /** Blocks that quote a file which does not say so, but for spaces, as lines of the document. */
 function misquotes({ blocks }: { blocks: readonly Block[] }): number[] {
   const bare = (text: string): string => text.replaceAll(/\s+/g, '');
-  const quotes = blocks.filter(({ info }) => info.startsWith('ts from='));
+  const from = /^\w+ from=/;
+  const quotes = blocks.filter(({ info }) => from.test(info));
   const isThere = ({ info, text }: Block): boolean =>
-    bare(readFileSync(join(root, info.slice('ts from='.length)), 'utf8')).includes(bare(text));
+    bare(readFileSync(join(root, info.replace(from, '')), 'utf8')).includes(bare(text));
   return quotes.filter((quote) => !isThere(quote)).map(({ line }) => line);
 }
 

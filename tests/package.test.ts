@@ -62,7 +62,7 @@ test('"go to definition" ends in TypeScript: every declaration and every module 
 });
 
 test('nothing else is in it', () => {
-  const folders = 'dist|docs|engine|examples|kernels|nn|optim|remit|tests/remit';
+  const folders = 'bench|dist|docs|engine|examples|kernels|nn|optim|remit|tests/remit';
   const alone = 'README\\.md|LICENSE|package\\.json|\\w+\\.ts|scripts/embed-wgsl\\.mjs';
   const places = new RegExp(`^((${folders})/.*|${alone})$`);
   expect([...files].filter((path) => !places.test(path))).toEqual([]);

@@ -1,6 +1,6 @@
 // GPU time by program. The GPU's clock can be read only where a pass begins and ends, so while a profile is taken every
 // dispatch has a pass of its own: a few microseconds more each, and no overlap between dispatches, so the sum is an
-// upper bound of the step. Used by: recorder.ts, while one is set. Shown by: npm run bench step <model> webgpu.
+// upper bound of the step. Used by: recorder.ts, while one is set. Shown by: remit-mini bench step --device webgpu.
 
 const CAPACITY = 2048; // passes that one set of queries times: WebGPU allows 4096 queries
 const STAMP = 8; // bytes: a u64 of nanoseconds

@@ -18,7 +18,8 @@ import { print } from './terminal.ts';
 
 export const help = `remit-mini show [kernel] [flags]
 
-A kernel's reference, its GPU program as it is compiled for given sizes, and its CPU program as WebAssembly. Without a kernel: which there are.
+A kernel's reference, its GPU program as it is compiled for given sizes, and its CPU program as WebAssembly. Without a
+kernel: which there are.
 
   --variant <name>           this GPU program and nothing else; wasm and reference are also names
   --set <param=n,param=n>    sizes that programs are made for; the others are 128

@@ -64,6 +64,7 @@ const histogramRules: Rules<Histogram> = {
 const ROW = 22;
 const TOP = 28;
 const UNDER = 22;
+const KEY = 18;
 
 /** A bar each, its value at its end. Throws ConfigError. */
 export function barChart(options: BarChart): string {
@@ -105,8 +106,18 @@ export function stackedBarChart(options: StackedBarChart): string {
   const totals = bars.map(({ values }) => sum(values));
   const scale = scaleOf('linear', [0, ...totals], true);
   const unit = (width - left) / (scale.to || 1);
+  let [x, y] = [0, TOP];
+  const key = chart.parts.map((part, k) => {
+    const size = widthOf(part) + 26;
+    if (x > 0 && x + size > width) [x, y] = [0, y + KEY];
+    const mark = element('rect', { class: 'plot-fill', x, y, width: 9, height: 9 });
+    const said = label(x + 13, y + 9, part, { class: 'plot-name' });
+    x += size;
+    return element('g', { class: series(k) }, mark, said);
+  });
+  const top = y + ROW;
   const rows = bars.map(({ name, values }, i) => {
-    const y = TOP + ROW + i * ROW;
+    const y = top + i * ROW;
     const cells = chart.parts.map((part, k) => {
       const [start, size] = [left + unit * sum(values.slice(0, k)), unit * (values[k] ?? 0)];
       return element(
@@ -121,18 +132,7 @@ export function stackedBarChart(options: StackedBarChart): string {
     });
     return [label(left - 6, y + 12, fitted(name, left - 6), { 'text-anchor': 'end' }), ...cells].join('');
   });
-  let place = 0;
-  const key = chart.parts.map((part, k) => {
-    const x = place;
-    place += widthOf(part) + 22;
-    return element(
-      'g',
-      { class: series(k) },
-      element('rect', { class: 'plot-fill', x, y: TOP, width: 9, height: 9 }),
-      label(x + 13, TOP + 9, part, { class: 'plot-name' }),
-    );
-  });
-  const height = TOP + ROW + bars.length * ROW + UNDER;
+  const height = top + bars.length * ROW + UNDER;
   const described = bars.map(({ name, values }) =>
     `${name}: ${chart.parts.map((part, k) => `${part} ${short(values[k] ?? 0)}`).join(', ')}`,
   );

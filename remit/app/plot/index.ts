@@ -8,5 +8,6 @@ export type { Bar, BarChart, Histogram, StackedBarChart } from './bars.ts';
 export { lineChart, type Line, type LineChart, type LinePoint } from './lines.ts';
 export type { ScaleKind } from './scale.ts';
 export { scatterChart, type ScatterChart, type ScatterPoint } from './scatter.ts';
+export { stackedCharts } from './stack.ts';
 export { plotStyle, standalone } from './style.ts';
 export { tokenRow, type Token, type TokenRow } from './tokens.ts';

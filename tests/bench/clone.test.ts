@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
-const main = fileURLToPath(new URL('../bench/main.ts', import.meta.url));
+const main = fileURLToPath(new URL('../../bench/main.ts', import.meta.url));
 
 function bench(...args: string[]): { code: number | null; stdout: string; stderr: string } {
   const { status, stdout, stderr } = spawnSync(
@@ -19,21 +19,21 @@ test('help lists the benchmarks, and each has its own', () => {
   expect(bench('--help')).toMatchObject({
     code: 0,
     stderr: '',
-    stdout: expect.stringMatching(/^npm run bench <name>[^]*\n {2}kernels +every kernel/),
+    stdout: expect.stringMatching(/^npm run bench <name>[^]*\n {2}peers +training/),
   });
-  expect(bench('kernels', '--help')).toMatchObject({
+  expect(bench('gpu', '--help')).toMatchObject({
     code: 0,
     stderr: '',
-    stdout: expect.stringMatching(/^npm run bench kernels[^]*--peak <GFLOPS,GBS>/),
+    stdout: expect.stringMatching(/^npm run bench gpu[^]*--out <folder>/),
   });
 });
 
 test.each([
   [
-    ['kernles'],
-    'bench: kernles: no such benchmark: there are dispatch, gpu, kernels, matmul, peers, step: did you mean kernels?',
+    ['pers'],
+    'bench: pers: no such benchmark: there are dispatch, gpu, matmul, peers: did you mean peers?',
   ],
-  [['kernels', '--paek', '3'], 'bench kernels: --paek: no such flag: did you mean --peak?'],
+  [['gpu', '--otu', 'x'], 'bench gpu: --otu: no such flag: did you mean --out?'],
 ])('%j is one line', (args, message) => {
   expect(bench(...args)).toEqual({ code: 2, stdout: '', stderr: `error: ${message}\n` });
 });
