@@ -3,7 +3,7 @@
 // are compared in its measure (statistics.ts). Read next: contenders.ts. Used by: command.ts.
 
 import { WasmModule } from '../kernels/wasm/assembler.ts';
-import { v128 } from '../kernels/wasm/instructions.ts';
+import { i32, v128 } from '../kernels/wasm/instructions.ts';
 import { countFor } from '../engine/probe.ts';
 import type { Least } from './ceilings.ts';
 
@@ -62,27 +62,55 @@ export async function takeTurns(
   return racing.map(({ timed }) => timed);
 }
 
-const TURNS = 100_000;
+const ROWS = 4;
+const COLUMNS = 8;
+const DEPTH = 512; // a panel of either operand; both lie in the second level of cache
+const PANELS = 8;
+const ROUNDS = 80;
+const WAITS = 900; // additions that wait for each other, per round: no neighbour takes anything from those
 
-/** Vectors multiplied in registers, about a millisecond: measures how fast the processor runs at this moment. */
+/**
+ * Tiles of a matrix product, about a millisecond: measures how fast the processor runs at this moment. It loads,
+ * multiplies and adds as most of what is timed here does, so that a neighbour who takes ports of the processor, its
+ * caches or its clock slows it as much; and a tenth of it only waits, as some of everything does.
+ */
 function makeYardstick(): () => number {
-  const module = new WasmModule({ shared: false, maximumPages: 1, relaxed: false });
-  module.function('yardstick', ['turns'], (f, { turns }) => {
-    const sums = f.locals('v128', 8);
-    const i = f.local('i32');
-    f.loop(i, turns, 1, () => {
-      for (const sum of sums) f.set(sum, v128.add(v128.mul(sum, v128.of(0.5)), v128.of(1)));
+  const module = new WasmModule({ shared: false, maximumPages: 3, relaxed: false });
+  module.function('yardstick', ['rounds'], (f, { rounds }) => {
+    const sums = f.locals('v128', (ROWS * COLUMNS) / 4);
+    const round = f.local('i32');
+    const a = f.local('i32');
+    const b = f.local('i32');
+    const k = f.local('i32');
+    const wait = f.local('v128');
+    f.loop(round, rounds, 1, () => {
+      f.set(a, i32.of(64));
+      f.set(b, i32.of(64 + 4 * ROWS * DEPTH));
+      f.loop(k, DEPTH * PANELS, 1, () => {
+        const columns = [0, 16].map((offset) => f.keep(v128.load(b, offset)));
+        for (let row = 0; row < ROWS; row++) {
+          const element = f.keep(v128.loadSplat(a, 4 * row));
+          columns.forEach((column, i) => {
+            const sum = sums[2 * row + i]!;
+            f.set(sum, v128.add(v128.mul(element, column), sum));
+          });
+        }
+        // the first operand's panel again and again, the second's one after another
+        f.set(a, i32.add(64, i32.and(i32.mul(k, 4 * ROWS), 4 * ROWS * DEPTH - 1)));
+        f.set(b, i32.add(b, 4 * COLUMNS));
+      });
+      f.loop(k, WAITS, 1, () => f.set(wait, v128.add(wait, v128.of(1))));
     });
-    f.store(0, sums.reduce((total, sum) => v128.add(total, sum) as never));
+    f.store(0, [...sums, wait].reduce((total, sum) => v128.add(total, sum) as never));
   });
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
+  const memory = new WebAssembly.Memory({ initial: 3, maximum: 3 });
   const table = new WebAssembly.Table({ element: 'anyfunc', initial: 0 });
   const made = new WebAssembly.Instance(new WebAssembly.Module(module.bytes() as never), { env: { memory, table } });
-  const run = made.exports.yardstick as (turns: number) => void;
-  for (let i = 0; i < 20; i++) run(TURNS); // until V8 has optimised it
+  const run = made.exports.yardstick as (rounds: number) => void;
+  for (let i = 0; i < 20; i++) run(ROUNDS); // until V8 has optimised it
   return () => {
     const start = performance.now();
-    run(TURNS);
+    run(ROUNDS);
     return performance.now() - start;
   };
 }
