@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import type { Backend } from '../engine/backend.ts';
 import { CpuBackend } from '../engine/cpu/backend.ts';
-import { bitsOf } from '../engine/cpu/wasm/width.ts';
+import { bitsOf } from '../engine/cpu/wasm/program-width.ts';
 import { ConfigError, DeviceError } from '../engine/errors.ts';
 import { didYouMean } from '../engine/nearest.ts';
 import { openGpu } from '../engine/webgpu/adapter.ts';
