@@ -139,7 +139,7 @@ async function onDevice(open: Opened, plan: Plan): Promise<number> {
   for (const one of plan.out === undefined ? [] : timed) {
     appendLine(plan.out!, lineOf(one, circumstances, ceilings));
   }
-  plan.drawn.push(...chartsOf({ title: circumstances.device, timed, ceilings, shares }));
+  for (const chart of chartsOf({ title: circumstances.device, timed, ceilings, shares })) plan.drawn.push(chart);
   for (const { contender } of timed) contender.free();
   return plan.earlier ? printComparison(timed, circumstances.device, plan.earlier, plan.failBelow) : 0;
 }

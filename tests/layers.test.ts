@@ -32,9 +32,12 @@ const belowInRemit: Readonly<Record<string, readonly string[]>> = {
   phases: ['arms.ts', 'weights.ts', 'rl', 'settings', 'worlds', 'text'],
   'app/plot': [],
   'app/interop': ['app/run', 'text', 'worlds'],
+  'app/report': ['app/plot', 'app/run', 'phases', 'settings', 'text'],
   'app/run': ['app/interop', 'phases', 'settings', 'text'],
   'app/study': ['app/plot', 'app/run', 'arms.ts', 'phases', 'settings', 'text', 'worlds'],
-  'app/cli': ['app/interop', 'app/plot', 'app/run', 'app/study', 'phases', 'settings', 'text', 'worlds'],
+  'app/cli': [
+    'weights.ts', 'app/interop', 'app/plot', 'app/report', 'app/run', 'app/study', 'phases', 'settings', 'text', 'worlds',
+  ],
   cli: ['app/cli'],
 };
 

@@ -3,6 +3,7 @@
 
 import { CpuBackend } from '../cpu/backend.ts';
 import { ConfigError } from '../errors.ts';
+import { highest } from '../extremes.ts';
 import type { Op } from '../op.ts';
 import { anything, checkArguments, checkOptions, list, optional, such, whole, type Rules } from '../options.ts';
 import { rng, type Stream } from '../rng.ts';
@@ -129,7 +130,7 @@ export async function checkGradient(
     }
     const found = await gradient.read();
     const some = random.fold('direction').at(i).normals(values.length);
-    const most = Math.max(...some.map(Math.abs));
+    const most = highest([...some].map(Math.abs));
     const entries = Array.from({ length: ENTRIES }, () => stream.int(values.length));
     for (const direction of [some.map((x) => x / most), ...entries.map((k) => values.map((_, j) => +(j === k)))]) {
       const analytic = direction.reduce((total, d, k) => total + d * found[k]!, 0);

@@ -73,6 +73,14 @@ export function readText(path: string, options: TextOptions = {}): string {
   return text;
 }
 
+/** The rows of a file: the lines of .txt that are not blank; the field of each line of .jsonl. Throws as readText(). */
+export function readRows(path: string, field = 'text'): string[] {
+  checkArguments('readRows', arguments, { path: someText, field: optional(someText) });
+  if (!isText(path)) throw new ConfigError(`data: ${path}: must be a .txt or a .jsonl file`);
+  if (isLines(path)) return jsonLines(path, field);
+  return readTextFile('data', path).split(/\r?\n/).filter((line) => line.trim() !== '');
+}
+
 const isText = (path: string) => ['.txt', '.jsonl'].includes(extname(path).toLowerCase());
 const isLines = (path: string) => extname(path).toLowerCase() === '.jsonl';
 const isHidden = (name: string) => name.startsWith('.');

@@ -3,6 +3,7 @@
 import {
   anyNumber, checkOptions, choice, having, list, optional, text, type Rule, type Rules,
 } from '../../../engine/options.ts';
+import { highest } from '../../../engine/extremes.ts';
 import { axes, placeIn, spread, type Ground } from './axes.ts';
 import { scaleOf, short, type ScaleKind } from './scale.ts';
 import {
@@ -61,7 +62,7 @@ export function lineChart(options: LineChart): string {
   const { lines, marks = [], width = WIDTH, height = HEIGHT, xScale = 'linear', yScale = 'linear' } = chart;
   const all = lines.flatMap(({ points, raw = [] }) => [...points, ...raw]);
   const names = lines.map(({ name }) => name);
-  const margin = Math.min(WIDEST, Math.max(20, ...names.map((name) => widthOf(name) + 8)));
+  const margin = Math.min(WIDEST, highest([20, ...names.map((name) => widthOf(name) + 8)]));
   const ground: Ground = {
     box: { left: 44, right: width - margin, top: 44, bottom: height - 34 },
     x: scaleOf(xScale, all.map(({ x }) => x), true),
