@@ -1,8 +1,8 @@
 // A decoder-only transformer. Llama-shaped by default (RMSNorm, rotary positions, SwiGLU, no biases); GPT-2-shaped by
-// configuration. Initial values: token embedding N(0, 0.2²), linear layers N(0, 1/fan_in), the two projections into the
-// residual stream divided by sqrt(2 layers), head N(0, 0.02²), gains 1, biases 0. The first loss is then close to
-// ln(vocabulary). Sources: arXiv 2302.13971 (Llama), the GPT-2 report for the scaled residual projections. Read after:
-// block.ts. Read next: generate.ts.
+// configuration. Initial values: tokens and learned positions N(0, 0.2²), or 0.02² where the head is tied to them;
+// linear layers N(0, 1/fan_in), the two projections into the residual stream divided by sqrt(2 layers), head
+// N(0, 0.02²), gains 1, biases 0. The first loss is then close to ln(vocabulary). Sources: arXiv 2302.13971 (Llama), the
+// GPT-2 report for the scaled residual projections. Read after: block.ts. Read next: generate.ts.
 
 import { ConfigError, ShapeError } from '../engine/errors.ts';
 import { add } from '../engine/ops/arithmetic.ts';
@@ -52,15 +52,16 @@ export class Transformer {
     this.config = { ...config };
     const { parameters } = this;
     const { vocabulary, context, width, heads, layers, norm: kind, epsilon } = config;
+    const inputDeviation = config.tied ? 0.02 : 0.2;
     this.#tokens = new Embedding(parameters, {
       name: 'model.embed_tokens',
       count: vocabulary,
       width,
-      deviation: config.tied ? 0.02 : 0.2,
+      deviation: inputDeviation,
     });
     this.#positions =
       config.positions === 'learned'
-        ? new Embedding(parameters, { name: 'model.embed_positions', count: context, width, deviation: 0.02 })
+        ? new Embedding(parameters, { name: 'model.embed_positions', count: context, width, deviation: inputDeviation })
         : null;
     this.#blocks = Array.from({ length: layers }, (_, i) => new Block(parameters, `model.layers.${i}`, config));
     this.#norm = new Norm(parameters, { name: 'model.norm', width, kind, epsilon });

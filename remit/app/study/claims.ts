@@ -25,7 +25,8 @@ export function verdicts(summary: Summary): Verdict[] {
     return interval === undefined ? [] : [{ ...claim, interval, p: pFor(interval, claim.expected) }];
   });
   const headlines = found.filter(({ family }) => family === 'headline');
-  const adjusted = holm(headlines.map(({ p }) => p));
+  // also over those that this study has no figures for: which they are was fixed beforehand, not by what was run
+  const adjusted = holm(headlines.map(({ p }) => p), CLAIMS.filter(({ family }) => family === 'headline').length);
   return found.map(({ claim, evidence, family, expected, interval, p: own }) => {
     const i = headlines.findIndex((headline) => headline.interval === interval);
     const p = i < 0 ? own : adjusted[i]!;
@@ -42,13 +43,16 @@ export function outcome(interval: Interval, expected: Expected, p = pFor(interva
   return expected === 'above' && pWithin(interval) <= LEVEL ? EQUIVALENT : 'unresolved';
 }
 
-/** Adjusts p-values of one family, in their order: the smallest counts as often as there are claims, and so on. */
-export function holm(ps: readonly number[]): number[] {
+/**
+ * Adjusts p-values of one family of so many claims, in their order: the smallest counts as often as there are claims,
+ * and so on.
+ */
+export function holm(ps: readonly number[], claims = ps.length): number[] {
   const order = ps.map((_, i) => i).sort((a, b) => ps[a]! - ps[b]!);
   const adjusted = [...ps];
   let least = 0;
   order.forEach((i, rank) => {
-    least = Math.max(least, Math.min(1, ps[i]! * (ps.length - rank)));
+    least = Math.max(least, Math.min(1, ps[i]! * (claims - rank)));
     adjusted[i] = least;
   });
   return adjusted;

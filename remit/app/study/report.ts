@@ -123,7 +123,8 @@ const claimsSection: Section = (summary) => {
     '## What it says',
     table(['claim', 'evidence', 'points', 'p', 'here'], rows),
     `A claim reproduces at p <= ${LEVEL}. Headline claims (*) share that error rate: their p-values are adjusted after ` +
-      'Holm. The rest is exploratory. That there is no difference, or none below 0, is concluded by one-sided tests ' +
+      'Holm, for all that the protocol has, also those without figures here. The rest is exploratory. That there is ' +
+      'no difference, or none below 0, is concluded by one-sided tests ' +
       `against a margin of ${MARGIN} points that was fixed beforehand; of fewer than ${FEWEST} seeds, or an interval ` +
       'without width, nothing is.',
     `Arms, contrasts, claims, margins and ranges are those of protocol ${protocolHash()}.`,

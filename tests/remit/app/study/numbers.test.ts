@@ -216,6 +216,7 @@ describe('the claims of a family', () => {
   test('Holm: the smallest counts as often as there are, and none is smaller than one before it', () => {
     expect(holm([0.01, 0.04, 0.03, 0.005])).toEqual([0.03, 0.06, 0.06, 0.02]);
     expect(holm([0.5, 0.6])).toEqual([1, 1]);
+    expect(holm([0.01, 0.02], 6)).toEqual([0.06, 0.1]); // of a family of six: four were not measured
     expect(holm([])).toEqual([]);
   });
 
