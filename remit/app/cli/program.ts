@@ -36,6 +36,13 @@ export function command(...argv: readonly string[]): string {
   return [...caller(), ...argv].map(quoted).join(' ');
 }
 
+/** The same for a script, which may run in any folder. */
+export function commandAnywhere(...argv: readonly string[]): string {
+  const words = caller();
+  const named = words[0] === 'remit-mini' ? words : ['node', ...programWords()];
+  return [...named, ...argv].map(quoted).join(' ');
+}
+
 /**
  * The words before a command's: `remit-mini` where the shell finds that, `npx remit-mini`, or Node and the program's
  * file.

@@ -2,19 +2,17 @@
 // Read next: remit/app/study/plan.ts (the cells), cell.ts (what one does), schedule.ts (processes), report.ts.
 
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../../../engine/errors.ts';
-import { tinyWorldTokenizer } from '../../worlds/tiny/tokenizer.ts';
 import type { Config } from '../../settings/resolve.ts';
 import { checkRead } from '../../settings/reads.ts';
-import { newModel } from '../../phases/pretrain.ts';
 import { clock } from '../run/progress.ts';
 import { STUDY_ARMS } from '../study/arms.ts';
-import { configOf, phasesOfCell, runCell } from '../study/cell.ts';
 import { estimate, measure } from '../study/estimate.ts';
 import { StudyFolder } from '../study/folder.ts';
+import { extendLedger, readLedger, type Ledger } from '../study/ledger.ts';
 import { allCells, parseArms, parseSeeds, type Cell, type StudyOptions } from '../study/plan.ts';
 import { writeReport } from '../study/report.ts';
 import { runCells } from '../study/schedule.ts';
@@ -23,15 +21,26 @@ import { closeDevice, openDevice } from './device.ts';
 import { EXIT } from './exit.ts';
 import { fitMarkdown } from './markdown.ts';
 import { command, commandLine, programWords } from './program.ts';
-import { inRunFolder } from './session.ts';
 import { columns, print, say } from './terminal.ts';
 import { readSettings, settingFlags } from './settings.ts';
+import { oneCell } from './study-cell.ts';
+import { checkVerb, collect, runPlanned, tellPlan, tellStatus } from './study-cells.ts';
+import { SCHEDULERS, tellScript } from './study-scripts.ts';
 
-export const help = `remit-mini study [flags]
+export const help = `remit-mini study [plan | run | status | collect | script <scheduler>] [flags]
 
 Compares ways of mid-training over several seeds: every arm from the same pre-trained model, on the same rows in the same order. Each
 (seed, arm) is a run in a folder of its own, in a process of its own. A study that was killed goes on where it was: give the same command.
 Ends with report.md, report.json and report.csv: paired differences with 95% intervals, what reproduces, what does not.
+
+On several machines: plan writes plan.json, whose cells have indices; run does one of them, anywhere that sees the folder;
+status and collect look at all; script prints what a scheduler is given. See docs/scale.md.
+
+  run --index <n>              or --cell <seed-3/remit.2>: does it unless it is done; exit code 75: not now, try again later
+  status [--json]              which cells are done, running, stopped, failed, ready or waiting
+  collect [--partial]          the report; exit code 75 while cells are missing, or with --partial of the seeds that are whole;
+      --mixed takes cells of different devices or versions of Node together
+  script <name>                ${SCHEDULERS.join(', ')}
 
   --arms <all | a,b,...>       which arms (default all); vanilla is always among them
   --seeds <1-8>                which seeds (default 1-8)
@@ -50,17 +59,24 @@ const flags: Flags = {
   ...settingFlags,
   arms: { type: 'string' }, seeds: { type: 'string' }, iterations: { type: 'string' }, light: { type: 'boolean' },
   out: { type: 'string' }, jobs: { type: 'string' }, check: { type: 'boolean' },
+  index: { type: 'string' }, json: { type: 'boolean' }, partial: { type: 'boolean' }, mixed: { type: 'boolean' },
   cell: { type: 'string' }, // what the processes of a study are started with
 };
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const args = readArguments('study', argv, flags);
+  const args = readArguments('study', argv, flags, 2);
   const out = args.text('out') ?? 'runs/study';
+  const [verb, ...words] = args.positionals;
+  checkVerb(verb, words, args);
+  if (verb === 'run') return runPlanned(out, args);
+  if (verb === 'status') return tellStatus(out, args.has('json'));
+  if (verb === 'collect') return collect(out, args);
+  if (verb === 'script') return tellScript(out, words[0]);
   const cell = args.text('cell');
-  const options = readOptions(args);
-  if (cell !== undefined) return oneCell(StudyFolder.open(out), cell, options);
+  const options = readOptions(args, readLedger(out));
+  if (cell !== undefined) return oneCell(StudyFolder.open(out), cell, options, { endsWithParent: true });
 
-  const resolved = readSettings('study', args);
+  const resolved = readSettings('study', args, verb === undefined || verb === 'plan' ? storedConfig(out) : undefined);
   const { config } = resolved;
   if (config.data.path !== undefined) {
     throw new ConfigError('study: --data: a study is about the tiny world, whose answers can be checked: leave it out');
@@ -68,6 +84,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   checkRead(resolved, { reader: 'study', arms: options.arms.map(({ method }) => method) });
   const jobs = wholeNumber('study', args, 'jobs', { min: 1, max: 1024, fallback: availableParallelism() });
   const folder = StudyFolder.claim(out, config);
+  const ledger = extendLedger(out, options);
+  if (verb === 'plan') return tellPlan(out, ledger);
   const cells = allCells(options);
   const before = cells.filter((one) => folder.isDone(one)).length;
   const threads = Math.max(1, Math.floor(availableParallelism() / jobs));
@@ -115,11 +133,21 @@ async function sayHowLong(
   );
 }
 
-function readOptions(args: Arguments): StudyOptions {
+/** What the command line says; what it does not say, as the plan has it. */
+function readOptions(args: Arguments, planned: Ledger | undefined): StudyOptions {
+  const turns = planned?.turns ?? 2;
   return {
-    arms: parseArms(args.text('arms') ?? 'all'), seeds: parseSeeds(args.text('seeds') ?? '1-8'),
-    turns: wholeNumber('study', args, 'iterations', { min: 1, max: 20, fallback: 2 }), light: args.has('light'),
+    arms: parseArms(args.text('arms') ?? planned?.arms.join() ?? 'all'),
+    seeds: parseSeeds(args.text('seeds') ?? planned?.seeds.join() ?? '1-8'),
+    turns: wholeNumber('study', args, 'iterations', { min: 1, max: 20, fallback: turns }),
+    light: args.has('light') || (planned?.light ?? false),
   };
+}
+
+/** So that `study --out D` goes on with the study that is there, whatever its settings. */
+function storedConfig(out: string): string | undefined {
+  const path = join(out, 'study.json');
+  return existsSync(path) ? path : undefined;
 }
 
 /**
@@ -142,50 +170,6 @@ function startCell(folder: StudyFolder, cell: Cell, args: Arguments, threads: nu
   } finally {
     closeSync(log);
   }
-}
-
-// when a study was killed, its cells end after the step in hand, which takes long on a machine that is busy
-const PATIENCE_MS = 60_000;
-
-/**
- * Does a cell unless it is done; from where a process before was interrupted, if there was one. Ends when the study
- * that started it does.
- */
-async function oneCell(folder: StudyFolder, name: string, options: StudyOptions): Promise<number> {
-  const seed = Number(/^seed-(\d+)\//.exec(name)?.[1]);
-  const cell = allCells({ ...options, seeds: [seed] }).find((one) => one.name === name);
-  if (cell === undefined) throw new ConfigError(`study: --cell ${name}: no such cell: they are like seed-1/remit.2`);
-  if (folder.isDone(cell)) return EXIT.ok;
-  endWith(process.ppid);
-  const config = configOf(cell, folder.config);
-  const device = await openDevice(config.device);
-  const model = newModel(config, tinyWorldTokenizer.vocabulary);
-  return inRunFolder(
-    {
-      config,
-      device,
-      model,
-      tokenizer: tinyWorldTokenizer,
-      out: folder.cell(cell),
-      name,
-      resume: 'in-place',
-      patience: PATIENCE_MS,
-      plan: 'a study',
-      phases: phasesOfCell(cell),
-    },
-    async (run) => {
-      run.report('result', await runCell(cell, config, folder.equip(run, cell.seed), options));
-    },
-  );
-}
-
-/** Asks this process to end, as a signal would, when its parent is gone. */
-function endWith(parent: number): void {
-  const watch = setInterval(() => {
-    if (process.ppid === parent) return;
-    clearInterval(watch);
-    process.kill(process.pid, 'SIGTERM');
-  }, 500).unref();
 }
 
 function lastLine(path: string): string {

@@ -125,7 +125,8 @@ describe('a study', () => {
     expect(stdout).toMatch(/^remit\.2 .*\[/m);
     // seeds, stages, ten tasks and their mean
     expect(readFileSync(join(whole, 'report.csv'), 'utf8').split('\n')).toHaveLength(1 + 2 * (1 + 3 + 1) * 11 + 1);
-    expect(readdirSync(whole).sort()).toEqual(['figures', 'logs', ...reports, 'seed-1', 'seed-2', 'study.json'].sort());
+    const others = ['figures', 'logs', 'plan.json', 'seed-1', 'seed-2', 'study.json'];
+    expect(readdirSync(whole).sort()).toEqual([...others, ...reports].sort());
   }, 60_000);
 
   test('killed at any moment, goes on with the same command and ends with the same bytes', async () => {
