@@ -74,4 +74,5 @@ write('sft.jsonl', jsonl(draw(3000).map(({ a, b, prompt, answer }) => (
 ))));
 write('world.json', `${JSON.stringify({
   name: 'sums', tokenizer: 'characters', context: 48, stop: '\n', cue: '<', answer: 38, reward: 'last number',
+  settings: { pretrain: { steps: 3000 }, midtrain: { steps: 1000 }, sft: { steps: 600 }, rl: { steps: 200 } },
 }, null, 2)}\n`);

@@ -1,4 +1,5 @@
-// `remit-mini export`: writes a trained model as other programs read it. Read next: remit/app/interop/huggingface.ts.
+// `remit-mini export`: writes a trained model, or the curves of its training, as other programs read it. Read next:
+// remit/app/interop/huggingface.ts; export-curves.ts.
 
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,10 +13,13 @@ export const help = `remit-mini export <run> [flags]
 Writes a model in the Hugging Face layout of Llama: config.json, model.safetensors, tokenizer.json. From a Hugging Face folder,
 tokenizer files, generation_config.json and special tokens are carried over as they are.
 
-  <run>                     a run folder or a checkpoint
-  --format huggingface      the only one so far, and the default
+With --format csv or tensorboard: every number of every step, of a run or of all cells of a study.
+
+  <run>                     a run folder or a checkpoint; for curves, a run or a study
+  --format <name>           huggingface (default), csv or tensorboard
   --device <name>           auto, cpu or webgpu: what holds the model meanwhile; the file is the same (default auto)
-  --out <folder>            where to; <run>/huggingface by default; a folder that is not empty is refused
+  --out <folder>            where to; <run>/huggingface by default; a folder that is not empty is refused. For curves
+      <run>/metrics.csv and <run>/tensorboard, which are written anew
 `;
 
 const flags: Flags = { format: { type: 'string' }, out: { type: 'string' }, ...deviceFlag };
@@ -25,7 +29,14 @@ export async function run(argv: readonly string[]): Promise<number> {
   const path = args.positionals[0];
   if (path === undefined) throw new ConfigError('export: which model? Give a run folder or a checkpoint');
   const format = args.text('format') ?? 'huggingface';
-  if (format !== 'huggingface') throw new ConfigError(`export: --format ${format}: must be huggingface`);
+  if (format === 'csv' || format === 'tensorboard') {
+    if (args.has('device')) throw new ConfigError(`export: --device: nothing is computed for ${format}: leave it out`);
+    const { exportCurves } = await import('./export-curves.ts');
+    return exportCurves(path, format, args.text('out'));
+  }
+  if (format !== 'huggingface') {
+    throw new ConfigError(`export: --format ${format}: must be huggingface, csv or tensorboard`);
+  }
   const device = chosenDevice('export', args);
 
   const [{ exportHuggingFace }, { isModelFolder, readCompanions, writeFolder }, { loadModel }] = await Promise.all([
