@@ -42,7 +42,7 @@ const commands: Readonly<Record<string, Entry>> = {
   report: { about: 'a run or a study as one page of HTML', load: () => import('./report.ts') },
   weights: { about: 'which tokens of a text ReMiT would learn from', load: () => import('./weights.ts') },
   tokenize: { about: 'show a text as tokens', load: () => import('./tokenize.ts') },
-  export: { about: 'write a trained model in the Hugging Face layout', load: () => import('./export.ts') },
+  export: { about: 'write a model, or the curves of its training, as others read it', load: () => import('./export.ts') },
   devices: { about: 'what can compute here', load: () => import('./devices.ts') },
   tune: { about: 'measure which GPU programs are the fastest here, and remember', load: () => import('./tune.ts') },
   bench: {
