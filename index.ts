@@ -27,6 +27,7 @@ export { Transformer } from './nn/transformer.ts';
 export { AdamW } from './optim/adamw.ts';
 export { schedule, type Schedule, type ScheduleOptions } from './optim/schedule.ts';
 
+export type { Arm, ArmLoss, Seen } from './remit/arms.ts';
 export { remitLoss, type RemitOptions, type WeightedLoss } from './remit/weights.ts';
 export { resolveConfig, type Config, type PartialConfig, type PhaseConfig } from './remit/settings/resolve.ts';
 export { textCorpus, type TextCorpus } from './remit/text/text.ts';

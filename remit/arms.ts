@@ -13,6 +13,7 @@
 //
 // Every target of a row counts here, as it does in mid-training. Read next: phases/midtrain.ts.
 
+import { ConfigError } from '../engine/errors.ts';
 import { add, affine, div, mul, sub } from '../engine/ops/arithmetic.ts';
 import { crossEntropy, logProb, weightedCrossEntropy } from '../engine/ops/cross-entropy.ts';
 import { embedding } from '../engine/ops/embedding.ts';
@@ -21,9 +22,10 @@ import { reshape } from '../engine/ops/shape.ts';
 import { logSoftmax } from '../engine/ops/softmax.ts';
 import { keepLargest, tokenWeights } from '../engine/ops/token-weights.ts';
 import { exp } from '../engine/ops/unary.ts';
+import { checkValue, having, optional, such } from '../engine/options.ts';
 import type { Rng } from '../engine/rng.ts';
 import { noGrad } from '../engine/runtime.ts';
-import { tensor, type Tensor } from '../engine/tensor.ts';
+import { aTensor, tensor, Tensor } from '../engine/tensor.ts';
 import type { Transformer } from '../nn/transformer.ts';
 import type { Config } from './settings/resolve.ts';
 import type { NextTokenBatch } from './phases/next-token.ts';
@@ -48,19 +50,22 @@ export interface ArmLoss {
   readonly reference?: Tensor;
 }
 
-/**
- * What an arm sees of a step: the batch, the model's logits [B,T,V], the reference's when asked for, and random numbers
- * of this step.
- */
-interface Seen {
+/** What an arm sees of a step. */
+export interface Seen {
   readonly batch: NextTokenBatch;
+  /** The model's, [B,T,V]. */
   readonly logits: Tensor;
+  /** The reference's logits, [B,T,V], constants; computed when asked for. */
   readonly guide: () => Tensor;
+  /** Random numbers of this step. */
   readonly random: Rng;
   readonly settings: Config['remit'];
 }
 
-const arms: Readonly<Record<ArmName, (seen: Seen) => ArmLoss>> = {
+/** A way of mid-training: one of those here by its name, or one of somebody's own. */
+export type Arm = (seen: Seen) => ArmLoss;
+
+const arms: Readonly<Record<ArmName, Arm>> = {
   vanilla: ({ batch: { targets }, logits }) => ({ loss: crossEntropy(logits, targets) }),
 
   remit({ batch: { targets }, logits, guide, settings }) {
@@ -110,25 +115,47 @@ function perRow(weights: Tensor): Tensor {
   return div(weights, reshape(mean, { shape: [B, 1] }));
 }
 
-/** The loss of an arm as a function of a batch and the step's number. `reference` may be absent for 'vanilla' alone. */
+/** Which models an arm computes with. */
+export interface ArmModels {
+  readonly model: Transformer;
+  /** May be absent where the arm does not ask for it. */
+  readonly reference?: Transformer | undefined;
+}
+
+/**
+ * The loss of an arm as a function of a batch and the step's number: of settings.arm, or of one of somebody's own,
+ * whose result is checked. Throws ConfigError when an arm asks for a reference that is not there.
+ */
 export function armLoss(
   settings: Config['remit'],
-  model: Transformer,
-  reference: Transformer | undefined,
+  { model, reference }: ArmModels,
   random: Rng,
+  own?: Arm,
 ): (batch: NextTokenBatch, i: number) => ArmLoss {
+  const arm = own === undefined ? arms[settings.arm] : checkedArm(own);
   const guide = (inputs: Tensor): Tensor => {
-    if (reference === undefined) throw new Error(`internal: arm ${settings.arm} without a reference`);
+    if (reference === undefined) throw new ConfigError('midtrain: the loss asks for a guide: give { reference } with it');
     return noGrad(() => reference.forward(inputs));
   };
   return (batch, i) =>
-    arms[settings.arm]({
+    arm({
       batch,
       logits: model.forward(batch.inputs),
       guide: () => guide(batch.inputs),
       random: random.at(i),
       settings,
     });
+}
+
+const anArmLoss = having<ArmLoss>('{ loss }, a scalar, and perhaps { weights, logProb, reference }', {
+  loss: such('a tensor of one element', (value) => value instanceof Tensor && value.size === 1),
+  weights: optional(aTensor),
+  logProb: optional(aTensor),
+  reference: optional(aTensor),
+});
+
+function checkedArm(arm: Arm): Arm {
+  return (seen) => checkValue('midtrain: what the loss returned', arm(seen), anArmLoss);
 }
 
 /** The elements of x [B,T], in so many parts of equal length, each part in another order, drawn anew for each. */

@@ -26,7 +26,7 @@ const compiler = join(root, 'node_modules/typescript/bin/tsc');
 
 beforeAll(() => {
   layOut(folder, join(root, 'dist'), root);
-  for (const name of ['softplus.ts', 'own-op.ts', 'spiral.ts']) {
+  for (const name of ['softplus.ts', 'own-op.ts', 'spiral.ts', 'own-arm.ts']) {
     cpSync(join(root, 'examples', name), join(folder, name));
   }
 });
@@ -41,7 +41,7 @@ function run(cwd: string, ...args: string[]): string {
 
 test('the examples are right to a strict compiler, skipLibCheck off', () => {
   const project = {
-    name: 'examples', lib: 'es2023,dom', types: ['node'], files: ['own-op.ts', 'spiral.ts'], resolution: 'nodenext',
+    name: 'examples', lib: 'es2023,dom', types: ['node'], files: ['own-op.ts', 'spiral.ts', 'own-arm.ts'], resolution: 'nodenext',
   } as const;
   expect(typeErrors(compiler, folder, project)).toBe('');
 }, 60_000);
@@ -54,6 +54,11 @@ test('a network with that op learns', () => {
   const [first, last] = [...run(folder, 'spiral.ts', 'cpu').matchAll(/: ([\d.]+)/g)].map((match) => Number(match[1]));
   expect(first).toBeGreaterThan(0.5);
   expect(last).toBeLessThan(0.25);
+});
+
+test('a way of mid-training of somebody\'s own', () => {
+  const [plain, mine] = [...run(folder, 'own-arm.ts').matchAll(/thinks first in ([\d.]+)%/g)].map((match) => Number(match[1]));
+  expect(mine).toBeGreaterThan(plain!);
 });
 
 describeGpu('... and on WebGPU', () => {

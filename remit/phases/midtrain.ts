@@ -5,28 +5,35 @@
 
 import { highest, lowest } from '../../engine/extremes.ts';
 import type { HostArray } from '../../kernels/kernel.ts';
-import { anything, checkArguments, having, optional, text } from '../../engine/options.ts';
+import { ConfigError } from '../../engine/errors.ts';
+import { anything, callable, checkArguments, having, optional, text } from '../../engine/options.ts';
 import { rng } from '../../engine/rng.ts';
 import { aTransformer, type Transformer } from '../../nn/transformer.ts';
-import { armLoss } from '../arms.ts';
+import { armLoss, type Arm } from '../arms.ts';
 import { checkConfig, type Config } from '../settings/resolve.ts';
 import { rowsRule, type Corpus } from '../worlds/tiny/corpus.ts';
 import { nextTokenLoop } from './next-token.ts';
 import { aRun, type Run } from './run.ts';
 
-/** Mid-training with a frozen reference. */
+/** Mid-training with a frozen reference, with a loss of one's own, or with both. */
 export interface Guide {
   /** Names it in metrics and checkpoints. */
   readonly phase: string;
-  readonly reference: Transformer;
+  readonly reference?: Transformer;
+  /** In place of the one that config.remit.arm names. */
+  readonly loss?: Arm;
 }
 
-const aGuide = having<Guide>('a guide: { phase, reference }', { phase: text, reference: aTransformer });
+const aGuide = having<Guide>('a guide: { phase, reference, loss }', {
+  phase: text,
+  reference: optional(aTransformer),
+  loss: optional(callable('a function of what an arm sees, which returns { loss }')),
+});
 const midtrainArguments = { config: anything, data: rowsRule, base: aTransformer, run: aRun, guide: optional(aGuide) };
 
 /**
  * Trains a copy of `base` and returns it; the base stays as it is, for the other arms to start from. With a guide,
- * config.remit says how.
+ * config.remit says how, or the guide's own loss. Throws ConfigError where that is none.
  */
 export async function midtrain(
   given: Config,
@@ -39,7 +46,11 @@ export async function midtrain(
   const config = checkConfig('midtrain', given);
   const model = base.clone();
   const settings = guide ? config.remit : { ...config.remit, arm: 'vanilla' as const };
-  const lossOf = armLoss(settings, model, guide?.reference, rng(config.seed).fold('arm'));
+  const { reference, loss: own } = guide ?? {};
+  if (guide && !reference && !own && settings.arm !== 'vanilla') {
+    throw new ConfigError(`midtrain: guide: has neither reference nor loss: arm ${settings.arm} needs a reference`);
+  }
+  const lossOf = armLoss(settings, { model, reference }, rng(config.seed).fold('arm'), own);
   await nextTokenLoop({
     phase: guide?.phase ?? 'midtrain',
     section: 'midtrain',

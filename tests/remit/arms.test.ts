@@ -2,17 +2,20 @@
 
 import { beforeAll, describe, expect, test } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
+import { ConfigError } from '../../engine/errors.ts';
+import { crossEntropy, logProb } from '../../engine/ops/cross-entropy.ts';
 import { logSoftmax } from '../../engine/ops/softmax.ts';
 import { rng } from '../../engine/rng.ts';
 import { backend, noGrad, useBackend } from '../../engine/runtime.ts';
 import { backward } from '../../engine/tape.ts';
 import { Transformer } from '../../nn/transformer.ts';
-import { armLoss, referenceOf, type ArmLoss, type ArmName } from '../../remit/arms.ts';
+import { armLoss, referenceOf, type Arm, type ArmLoss, type ArmName } from '../../remit/arms.ts';
 import { resolveConfig, type Config } from '../../remit/settings/resolve.ts';
 import { corpus } from '../../remit/worlds/tiny/index.ts';
-import { midtrain } from '../../remit/phases/midtrain.ts';
+import { midtrain, type Guide } from '../../remit/phases/midtrain.ts';
 import { nextTokens } from '../../remit/phases/next-token.ts';
 import { quietRun, type StepRecord } from '../../remit/phases/run.ts';
+import { remitLoss } from '../../remit/weights.ts';
 
 beforeAll(() => useBackend(new CpuBackend()));
 
@@ -40,12 +43,8 @@ const rowsOf = ({ seed, midtrain }: Config) => corpus(midtrain.corpus, rng(seed)
 
 /** What an arm makes of step i: its loss, weights, and the flat gradient, bit for bit. */
 async function once(config: Config, { model = modelOf(1), reference = modelOf(2), i = 0 } = {}) {
-  const found: ArmLoss = armLoss(
-    config.remit,
-    model,
-    reference,
-    rng(config.seed).fold('arm'),
-  )(nextTokens(rowsOf(config).rows(i, B), B), i);
+  const lossOf = armLoss(config.remit, { model, reference }, rng(config.seed).fold('arm'));
+  const found: ArmLoss = lossOf(nextTokens(rowsOf(config).rows(i, B), B), i);
   model.parameters.clearGradients();
   backward(found.loss);
   const [loss, weights, logProb, gradient] = [
@@ -235,12 +234,46 @@ test('the reference is frozen: no arm gives it a gradient or changes it', async 
   }
 });
 
-test('an arm that needs a reference and has none is a fault of the program', () => {
+test('an arm that needs a reference and has none says so', () => {
   for (const arm of every.filter((name) => name !== 'vanilla')) {
-    expect(() =>
-      armLoss(configOf(arm).remit, modelOf(1), undefined, rng(0))(nextTokens(rowsOf(configOf(arm)).rows(0, B), B), 0),
-    ).toThrow(`internal: arm ${arm} without a reference`);
+    const lossOf = armLoss(configOf(arm).remit, { model: modelOf(1) }, rng(0));
+    expect(() => lossOf(nextTokens(rowsOf(configOf(arm)).rows(0, B), B), 0)).toThrow(
+      new ConfigError('midtrain: the loss asks for a guide: give { reference } with it'),
+    );
   }
+});
+
+describe('a loss of one\'s own', () => {
+  const config = configOf('remit');
+  const train = (guide: Guide) => midtrain(config, rowsOf(config), modelOf(1), quietRun, guide);
+  const plain: Arm = ({ batch: { targets }, logits }) => ({ loss: crossEntropy(logits, targets) });
+
+  test('takes the place of the arm of the settings: next-token prediction said again is vanilla, bit for bit', async () => {
+    const own = await train({ phase: 'own', loss: plain });
+    const vanilla = await midtrain(config, rowsOf(config), modelOf(1), quietRun);
+    const [a, b] = await Promise.all([own, vanilla].map(({ parameters }) => backend().read(parameters.flat.values)));
+    expect(a).toEqual(b);
+  });
+
+  test('sees what ours see: ReMiT said again is ReMiT', async () => {
+    const reference = modelOf(2);
+    const loss: Arm = ({ batch: { targets }, logits, guide }) =>
+      remitLoss(logits, targets, noGrad(() => logProb(guide(), targets)));
+    const [own, remit] = [await train({ phase: 'own', reference, loss }), await train({ phase: 'remit', reference })];
+    const [a, b] = await Promise.all([own, remit].map(({ parameters }) => backend().read(parameters.flat.values)));
+    expect(a).toEqual(b);
+  });
+
+  test.each<[string, Guide, string]>([
+    ['nothing', { phase: 'x' }, 'midtrain: guide: has neither reference nor loss: arm remit needs a reference'],
+    ['a name', { phase: 'x', loss: 'softplus' as never }, 'guide.loss = "softplus": must be a function'],
+    ['a guide that it asks for', { phase: 'x', loss: ({ guide }) => ({ loss: guide() }) }, 'the loss asks for a guide'],
+    ['no scalar', { phase: 'x', loss: ({ logits }) => ({ loss: logits }) }, 'what the loss returned.loss = a tensor'],
+    ['a promise', { phase: 'x', loss: (async () => ({})) as never }, 'midtrain: what the loss returned = a promise'],
+  ])('%s is a ConfigError', async (_, guide, message) => {
+    await expect(train(guide)).rejects.toThrow(ConfigError);
+    await expect(train(guide)).rejects.toThrow(message);
+  });
 });
 
 test('the metrics tell of the weights: mean, deviation, shares at the bounds, and the unweighted loss', async () => {
