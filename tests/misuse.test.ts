@@ -9,7 +9,10 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { ConfigError } from '../engine/errors.ts';
 import { useBackend } from '../engine/runtime.ts';
 import * as library from '../index.ts';
+import { checkGradients } from '../engine.ts';
+import { wgsl } from '../kernels.ts';
 import * as inNode from '../node.ts';
+import * as plot from '../remit/app/plot/index.ts';
 import { caseOf, everyOp, fillAll, largest, upload } from './support/fill.ts';
 import { mistakesIn, outcomeOf, type RightCall } from './support/mistakes.ts';
 import { temporaryFolder } from './support/temporary.ts';
@@ -702,7 +705,48 @@ afterAll(() => {
   process.chdir(home);
 });
 
-const everyCall = { ...opCalls, ...calls, ...nodeCalls };
+const point = { x: 1, y: 2 };
+const words = ['title', 'name', 'x', 'y', 'text', 'about', 'description'];
+const anyText = Object.fromEntries(words.map((name) => [name, ['itx']]));
+
+/** Of the other entrances what is in neither: charts, and what helps with ops and kernels of one's own. */
+const entranceCalls: Record<string, readonly RightCall[]> = {
+  'plot.lineChart': [{
+    run: plot.lineChart,
+    given: () => ({ options: { title: 'a', x: 'x', y: 'y', lines: [{ name: 'a', points: [point, { x: 2, y: 3 }] }] } }),
+    takes: anyText,
+  }],
+  'plot.scatterChart': [{
+    run: plot.scatterChart,
+    given: () => ({ options: { title: 'a', x: 'x', y: 'y', groups: [{ name: 'a', points: [point] }] } }),
+    takes: anyText,
+  }],
+  'plot.barChart': [{
+    run: plot.barChart, given: () => ({ options: { title: 'a', x: 'x', bars: [{ name: 'a', value: 1 }] } }), takes: anyText,
+  }],
+  'plot.stackedBarChart': [{
+    run: plot.stackedBarChart,
+    given: () => ({ options: { title: 'a', x: 'x', parts: ['p'], bars: [{ name: 'a', values: [1] }] } }),
+    takes: anyText,
+  }],
+  'plot.histogram': [{ run: plot.histogram, given: () => ({ options: { title: 'a', x: 'x', values: [1, 2] } }), takes: anyText }],
+  'plot.tokenRow': [{
+    run: plot.tokenRow, given: () => ({ options: { title: 'a', tokens: [{ text: 'a', value: 1 }] } }), takes: anyText,
+  }],
+  'plot.standalone': [{ run: plot.standalone, given: () => ({ svg: '<svg></svg>' }), takes: { svg: ['itx'] } }],
+  'plot.stackedCharts': [{ run: plot.stackedCharts, given: () => ({ charts: ['<svg viewBox="0 0 1 1"></svg>'] }) }],
+  'engine.checkGradients': [{
+    run: checkGradients as never, given: () => ({ op: ops.square, options: { seed: 1, draws: 1 } }),
+    optional: ['options', 'seed', 'draws'],
+  }],
+  'kernels.wgsl': [{
+    run: wgsl as never,
+    given: () => ({ source: 'struct Params { n: u32, }\n@compute @workgroup_size(1) fn main() {}', path: 'mine' }),
+    optional: ['path'], takes: { path: ['itx'], source: ['itx'] },
+  }],
+};
+
+const everyCall = { ...opCalls, ...calls, ...nodeCalls, ...entranceCalls };
 
 /** What may be called: functions, classes and their methods, and what namespaces and objects hold. */
 function callables(exports: Readonly<Record<string, unknown>>, prefix = ''): string[] {
@@ -719,7 +763,8 @@ function methodsOf({ prototype }: { prototype?: object }): string[] {
   return all.filter(([name, { value }]) => name !== 'constructor' && typeof value === 'function').map(([name]) => name);
 }
 
-const exported = [...callables(library), ...callables(inNode)].filter((name) => !isError(name));
+const others = { plot: { ...plot }, engine: { checkGradients }, kernels: { wgsl } };
+const exported = [...callables(library), ...callables(inNode), ...callables(others)].filter((name) => !isError(name));
 
 function isError(name: string): boolean {
   const value = { ...library, ...inNode }[name as never] as { prototype?: unknown } | undefined;

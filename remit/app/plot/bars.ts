@@ -2,7 +2,8 @@
 // Read after: svg.ts, scale.ts. Read next: scatter.ts.
 
 import {
-  anyNumber, checkOptions, having, list, optional, real, string, text, whole, type Rule, type Rules,
+  anyNumber, anything, checkArguments, checkOptions, having, list, optional, real, string, text, whole, type Rule,
+  type Rules,
 } from '../../../engine/options.ts';
 import { highest, lowest } from '../../../engine/extremes.ts';
 import { axes, placeIn, type Ground } from './axes.ts';
@@ -68,6 +69,7 @@ const KEY = 18;
 
 /** A bar each, its value at its end. Throws ConfigError. */
 export function barChart(options: BarChart): string {
+  checkArguments('barChart', arguments, { options: anything });
   const chart = checkOptions<BarChart>('barChart', options, barRules);
   const { bars, width = WIDTH } = chart;
   const left = namesWidth(bars.map(({ name }) => name), width);
@@ -100,6 +102,7 @@ export function barChart(options: BarChart): string {
 
 /** Bars of parts, each part named above where it first has room. Throws ConfigError. */
 export function stackedBarChart(options: StackedBarChart): string {
+  checkArguments('stackedBarChart', arguments, { options: anything });
   const chart = checkOptions<StackedBarChart>('stackedBarChart', options, stackedRules);
   const { bars, width = WIDTH } = chart;
   const left = namesWidth(bars.map(({ name }) => name), width);
@@ -142,6 +145,7 @@ export function stackedBarChart(options: StackedBarChart): string {
 
 /** How often values fall where. Throws ConfigError. */
 export function histogram(options: Histogram): string {
+  checkArguments('histogram', arguments, { options: anything });
   const chart = checkOptions<Histogram>('histogram', options, histogramRules);
   const { width = WIDTH, height = HEIGHT, bins = 24 } = chart;
   const values = Array.from(chart.values).filter(Number.isFinite);

@@ -1,7 +1,7 @@
 // Lines over a number: curves of training, with bands, each named at its end. Read after: axes.ts, svg.ts.
 
 import {
-  anyNumber, checkOptions, choice, having, list, optional, text, type Rule, type Rules,
+  anyNumber, anything, checkArguments, checkOptions, choice, having, list, optional, text, type Rule, type Rules,
 } from '../../../engine/options.ts';
 import { highest } from '../../../engine/extremes.ts';
 import { axes, placeIn, spread, type Ground } from './axes.ts';
@@ -58,6 +58,7 @@ const WIDEST = 120; // of the names
 
 /** A chart of lines, as SVG. Without points it says so. Throws ConfigError. */
 export function lineChart(options: LineChart): string {
+  checkArguments('lineChart', arguments, { options: anything });
   const chart = checkOptions<LineChart>('lineChart', options, rules);
   const { lines, marks = [], width = WIDTH, height = HEIGHT, xScale = 'linear', yScale = 'linear' } = chart;
   const all = lines.flatMap(({ points, raw = [] }) => [...points, ...raw]);

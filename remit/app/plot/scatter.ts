@@ -2,7 +2,7 @@
 // Patterson 2009, "Roofline"). Read after: axes.ts.
 
 import {
-  checkOptions, choice, having, list, optional, real, string, text, type Rule, type Rules,
+  anything, checkArguments, checkOptions, choice, having, list, optional, real, string, text, type Rule, type Rules,
 } from '../../../engine/options.ts';
 import { axes, placeIn, spread, type Ground } from './axes.ts';
 import { scaleOf, short, type ScaleKind } from './scale.ts';
@@ -46,6 +46,7 @@ const STEPS = 60; // of a roof
 
 /** A chart of points, as SVG; with logarithmic scales and a roof, a roofline. Throws ConfigError. */
 export function scatterChart(options: ScatterChart): string {
+  checkArguments('scatterChart', arguments, { options: anything });
   const chart = checkOptions<ScatterChart>('scatterChart', options, rules);
   const { groups, roofs = [], width = WIDTH, height = HEIGHT, xScale = 'linear', yScale = 'linear' } = chart;
   const points = groups.flatMap((group) => group.points);

@@ -1,7 +1,9 @@
 // A row of text whose tokens are coloured by a number: blue below the middle, orange above, plain at it. This is the
 // picture of ReMiT: which tokens the RL model wants its own base to learn from. Read after: svg.ts.
 
-import { checkOptions, having, list, optional, real, string, type Rule, type Rules } from '../../../engine/options.ts';
+import {
+  anything, checkArguments, checkOptions, having, list, optional, real, string, type Rule, type Rules,
+} from '../../../engine/options.ts';
 import { short } from './scale.ts';
 import { element, escape, frameRules, label, picture, WIDTH, type Frame } from './svg.ts';
 
@@ -37,6 +39,7 @@ const PADDING = 4;
 
 /** The row as SVG, in as many lines as it takes. Throws ConfigError. */
 export function tokenRow(options: TokenRow): string {
+  checkArguments('tokenRow', arguments, { options: anything });
   const chart = checkOptions<TokenRow>('tokenRow', options, rules);
   const { tokens, middle = 1, reach = 0.2, width = WIDTH } = chart;
   let x = 0;
