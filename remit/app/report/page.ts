@@ -10,7 +10,6 @@ export interface Html { readonly html: string }
 export const text = (words: string): Html => ({ html: escape(words) });
 export const svg = (picture: string): Html => ({ html: `<figure>${picture}</figure>` });
 export const paragraph = (...parts: readonly Html[]): Html => ({ html: `<p>${join(parts)}</p>` });
-export const code = (words: string): Html => ({ html: `<code>${escape(words)}</code>` });
 export const block = (words: string): Html => ({ html: `<pre>${escape(words)}</pre>` });
 
 export function section(title: string, ...parts: readonly Html[]): Html {
@@ -24,11 +23,11 @@ export function gallery(pictures: readonly string[]): Html {
 
 /** The first column names the row; the others are numbers, unless they are not. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): Html {
-  const cells = (tag: 'th' | 'td', row: readonly string[]): string =>
-    row.map((cell, i) => `<${i === 0 ? 'th' : tag}${scope(tag, i)}>${escape(cell)}</${i === 0 ? 'th' : tag}>`).join('');
-  const scope = (tag: 'th' | 'td', i: number): string => (tag === 'th' ? ' scope="col"' : i === 0 ? ' scope="row"' : '');
-  const body = rows.map((row) => `<tr>${cells('td', row)}</tr>`).join('\n');
-  return { html: `<div class="wide"><table>\n<tr>${cells('th', head)}</tr>\n${body}\n</table></div>` };
+  const cell = (words: string, scope: 'col' | 'row' | undefined): string =>
+    scope === undefined ? `<td>${escape(words)}</td>` : `<th scope="${scope}">${escape(words)}</th>`;
+  const titles = head.map((words) => cell(words, 'col')).join('');
+  const body = rows.map((row) => `<tr>${row.map((words, i) => cell(words, i === 0 ? 'row' : undefined)).join('')}</tr>`);
+  return { html: `<div class="wide"><table>\n<tr>${titles}</tr>\n${body.join('\n')}\n</table></div>` };
 }
 
 const STYLE = `
