@@ -41,7 +41,8 @@ interface Block {
 }
 
 /** The fenced blocks of a document, and what is left of it without them. */
-function parse(markdown: string): { blocks: Block[]; prose: string } {
+function parse(text: string): { blocks: Block[]; prose: string } {
+  const markdown = text.replaceAll('\r\n', '\n'); // of a checkout with Windows line ends
   const blocks: Block[] = [];
   const prose = markdown.replaceAll(
     /^```([^\n]*)\n(.*?)^```$/gms,

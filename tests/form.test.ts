@@ -18,7 +18,7 @@ const files = folders.flatMap((folder) =>
 function linesOver(columns: number): string[] {
   return files.flatMap((name) =>
     readFileSync(join(root, name), 'utf8')
-      .split('\n')
+      .split(/\r?\n/)
       .flatMap((line, i) => ([...line].length > columns ? [`${name}:${i + 1}`] : [])),
   );
 }

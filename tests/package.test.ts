@@ -97,7 +97,7 @@ test.each(CONSUMERS.filter(({ often }) => often))(
 
 /** What esbuild makes of the README's snippet for a browser: by file name, its bytes. */
 async function bundle(): Promise<{ outputs: Map<string, string>; entry: string }> {
-  const snippet = /```ts run\n(.*?)```/s.exec(readFileSync(join(root, 'README.md'), 'utf8'))![1]!;
+  const snippet = /```ts run\r?\n(.*?)```/s.exec(readFileSync(join(root, 'README.md'), 'utf8'))![1]!;
   const out = join(scratch, 'bundle');
   mkdirSync(out, { recursive: true });
   const { outputFiles } = await build({

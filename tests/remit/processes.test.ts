@@ -34,10 +34,11 @@ interface Ended {
 
 /** What `script` ends with in a shell where $P is this program. */
 function shell(script: string, env: Record<string, string | undefined> = {}): Ended {
-  const { status, signal, stdout, stderr } = spawnSync('bash', ['-c', script], {
+  // $P is two words, whatever spaces are in them
+  const { status, signal, stdout, stderr } = spawnSync('bash', ['-c', `IFS=$'\\n'; ${script}`], {
     cwd: scratch,
     encoding: 'utf8',
-    env: { ...process.env, P: `${process.execPath} ${program}`, ...env },
+    env: { ...process.env, P: `${process.execPath}\n${program}`, ...env },
   });
   return { code: status, signal, stdout, stderr };
 }
@@ -185,7 +186,7 @@ describe('limits', () => {
     const flag = major < 23 ? '--experimental-permission' : '--permission';
     const large = ['--model.width', '32', '--pretrain.batch', '16', '--threads', '2']; // work to share out
     const ended = shell(
-      `${process.execPath} --no-warnings ${flag} --allow-fs-read='*' --allow-fs-write='*' ${program} ` +
+      `${process.execPath} --no-warnings ${flag} --allow-fs-read='*' --allow-fs-write='*' "${program}" ` +
       `${[...train(2, 'alone'), ...large].join(' ')}`,
     );
     expect(ended.code, ended.stderr).toBe(0);
@@ -198,7 +199,7 @@ describe('limits', () => {
 
   test('without WebAssembly, it says so', () => {
     const { code, stderr } = shell(
-      `${process.execPath} --jitless ${program} sample --model ${run} --prompt ^ --device cpu`,
+      `${process.execPath} --jitless "${program}" sample --model ${run} --prompt ^ --device cpu`,
     );
     expect(code).toBe(3);
     expect(stderr).toMatch(

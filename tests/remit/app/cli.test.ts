@@ -444,7 +444,7 @@ describe('what is wrong is one line, and an exit code', () => {
     [one('score', '--model', 'x'), 2, 'score: --data is missing: give a JSON file of tokens'],
     [one('score', '--model', 'x', '--data', '/no/such.json'), 2, 'score: /no/such.json: no such file'],
     [one('export'), 2, 'export: which model? Give a run folder or a checkpoint'],
-    [one('export', 'x', '--format', 'onnx'), 2, 'export: --format onnx: must be huggingface'],
+    [one('export', 'x', '--format', 'onnx'), 2, 'export: --format onnx: must be huggingface, csv or tensorboard'],
   ])('remit-mini %j', async (args, code, message) => {
     expect(await inProcess(args)).toEqual({ code, stdout: '', stderr: `error: ${message}\n` });
   });
