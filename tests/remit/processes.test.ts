@@ -96,7 +96,7 @@ describe('signals', () => {
     const out = join(scratch, what.replaceAll(' ', '-'));
     const ended = await signalled(train(FOREVER, out), () => lines(out) > 3, signals);
     expect(ended).toMatchObject({ code, signal: null });
-    expect(ended.stderr.match(/go on with: node .*bin\.js train pretrain .* --resume .*$/gm)).toHaveLength(1);
+    expect(ended.stderr.match(/go on with: node .*bin\.js'? train pretrain .* --resume .*$/gm)).toHaveLength(1);
     expect(existsSync(join(out, 'lock'))).toBe(false);
   });
 
@@ -127,7 +127,7 @@ describe('signals', () => {
     ];
     const ended = await signalled(study, () => lines(join(out, 'seed-1/base')) + lines(cell) > 3, ['SIGINT', 'SIGINT']);
     expect(ended).toMatchObject({ code: 130, signal: null });
-    expect(ended.stderr).toMatch(/^stopped: what is done is kept; go on with: node .*bin\.js study /m);
+    expect(ended.stderr).toMatch(/^stopped: what is done is kept; go on with: node .*bin\.js'? study /m);
     for (const folder of [join(out, 'seed-1/base'), cell]) expect(existsSync(join(folder, 'lock'))).toBe(false);
   });
 });
@@ -219,7 +219,7 @@ describe('places', () => {
   test('no home, no temporary folder, no environment at all', () => {
     const nowhere = join(run, 'config.json'); // a file: not even root can make a folder in it
     const { stdout } = shell(`$P sample --model ${run} --prompt ^ --device cpu`);
-    expect(shell(`env -i ${process.execPath} ${program} sample --model ${run} --prompt ^ --device cpu`)).toMatchObject({
+    expect(shell(`env -i ${process.execPath} "${program}" sample --model ${run} --prompt ^ --device cpu`)).toMatchObject({
       code: 0,
       stdout,
       stderr: '',
