@@ -3,12 +3,8 @@
 
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import type { Backend } from '../engine/backend.ts';
-import { CpuBackend } from '../engine/cpu/backend.ts';
-import { bitsOf } from '../engine/cpu/wasm/program-width.ts';
-import { ConfigError, DeviceError } from '../engine/errors.ts';
+import { ConfigError } from '../engine/errors.ts';
 import { didYouMean } from '../engine/nearest.ts';
-import { openGpu } from '../engine/webgpu/adapter.ts';
 import { WebGpuBackend } from '../engine/webgpu/backend.ts';
 import { numberFrom, readArguments, type Arguments } from '../remit/app/cli/arguments.ts';
 import { EXIT } from '../remit/app/cli/exit.ts';
@@ -18,10 +14,11 @@ import { stackedCharts, standalone } from '../remit/app/plot/index.ts';
 import { caseOf, families, type Case, type Family } from './cases.ts';
 import { bandwidthAt, better, boundOf, measureCeilings, type Ceilings } from './ceilings.ts';
 import { generationContender, kernelContenders, stepContender } from './contenders.ts';
+import { devicesOf, nameOf, type Opened } from './devices.ts';
 import { models } from './models.ts';
 import { checkAtOddSizes, loadOwnKernel, ownContender, type Loaded } from './own-kernel.ts';
 import {
-  aboutCpu, aboutGpu, appendLine, checkWritable, commitHere, keyOf, readLines, versions, type Circumstances, type Line,
+  appendLine, checkWritable, commitHere, keyOf, readLines, versions, type Circumstances, type Line,
 } from './record.ts';
 import { chartsOf } from './plot.ts';
 import { sharesOf } from './shares.ts';
@@ -55,15 +52,6 @@ const flags = {
   out: { type: 'string' }, compare: { type: 'string' }, 'fail-below': { type: 'string' }, kernel: { type: 'string' },
   node: { type: 'string' }, plot: { type: 'string' },
 } as const;
-
-/** A device, and what is to be said of it. */
-interface Opened {
-  readonly backend: Backend;
-  readonly about: Readonly<Record<string, unknown>>;
-  readonly threads: number;
-  readonly software: boolean;
-  close(): Promise<void>;
-}
 
 export async function run(argv: readonly string[]): Promise<number> {
   const args = readArguments('bench', argv, flags, 1);
@@ -199,43 +187,6 @@ function contendersOn({ backend, software }: Opened, { what, chosen, loaded }: P
     const beside = ours.find(({ program }) => program === usual) ?? ours[0]!;
     return [ownContender(backend, one, loaded), beside];
   });
-}
-
-async function devicesOf(args: Arguments, loaded: Loaded | undefined): Promise<Opened[]> {
-  const given = args.text('device')?.split(',');
-  const known = ['cpu', 'webgpu'] as const;
-  for (const name of given ?? []) {
-    if (known.some((each) => each === name)) continue;
-    throw new ConfigError(`bench: --device ${name}: must be of ${known.join(', ')}${didYouMean(name, known)}`);
-  }
-  if (loaded && given && (given.length > 1 || given[0] !== loaded.device)) {
-    throw new ConfigError(`bench: --device ${given.join()}: ${loaded.name} runs on ${loaded.device}`);
-  }
-  const wanted = loaded ? [loaded.device] : given;
-  const opened: Opened[] = [];
-  if (wanted?.includes('cpu') ?? true) opened.push(openCpu());
-  if (wanted?.includes('webgpu') ?? true) {
-    const gpu = await openGpu({ software: wanted ? 'allowed' : 'never' });
-    if (typeof gpu !== 'string') {
-      const backend = new WebGpuBackend(gpu.device, gpu);
-      const { software } = gpu;
-      opened.push({ backend, about: aboutGpu(gpu), threads: 1, software, close: () => backend.close() });
-    } else if (wanted) throw new DeviceError(`bench: webgpu: ${gpu}`);
-  }
-  return opened;
-}
-
-function openCpu(): Opened {
-  const threads = chosenThreads() ?? 1;
-  const backend = new CpuBackend({ threads, notice: say });
-  const about = aboutCpu(bitsOf(backend.width!));
-  return { backend, about, threads, software: false, close: () => backend.close() };
-}
-
-/** Names a device in what is compared: figures of other devices, or other threads, are other figures. */
-function nameOf({ backend, about, threads }: Opened): string {
-  if (backend instanceof WebGpuBackend) return backend.name;
-  return `cpu (${String(about.processor)}, vectors of ${String(about.vectors)}, ${threads === 1 ? 'one thread' : `${threads} threads`})`;
 }
 
 function chosenWhat(word: string): What {

@@ -9,20 +9,13 @@ import { pathToFileURL } from 'node:url';
 import { CpuBackend } from '../engine/cpu/backend.ts';
 import { relaxedSimd } from '../engine/cpu/wasm/relaxed.ts';
 import { ConfigError } from '../engine/errors.ts';
+import { matmulParams, type MatmulShape } from '../engine/matmul-probe.ts';
 import { rng } from '../engine/rng.ts';
 import { matmulKernel } from '../kernels/matmul/matmul.ts';
 import { benchArguments } from './arguments.ts';
 import { byTurns, type Contender } from './harness.ts';
 
-interface Shape {
-  readonly M: number;
-  readonly N: number;
-  readonly K: number;
-  readonly transA?: 1;
-  readonly transB?: 1;
-}
-
-const shapes: readonly Shape[] = [
+const shapes: readonly MatmulShape[] = [
   { M: 256, N: 256, K: 256 },
   { M: 512, N: 512, K: 512 },
   { M: 1024, N: 1024, K: 1024 },
@@ -65,20 +58,9 @@ export async function run(argv: readonly string[]): Promise<void> {
   }
 }
 
-async function ours({ M, N, K, transA, transB }: Shape): Promise<Contender> {
-  const params = {
-    batch: 1,
-    M,
-    N,
-    K,
-    transA: transA ?? 0,
-    transB: transB ?? 0,
-    strideA: 0,
-    strideB: 0,
-    accumulate: 0,
-    addBias: 0,
-    addResidual: 0,
-  };
+async function ours(shape: MatmulShape): Promise<Contender> {
+  const { M, N, K } = shape;
+  const params = matmulParams(shape);
   const a = rng(1).normals(M * K);
   const b = rng(2).normals(K * N);
   const results: Float32Array[] = [];
@@ -105,7 +87,7 @@ async function ours({ M, N, K, transA, transB }: Shape): Promise<Contender> {
   return { name: 'remit-mini', run: dispatches[0]!.dispatch };
 }
 
-type Make = (shape: Shape) => Contender;
+type Make = (shape: MatmulShape) => Contender;
 
 async function loadJax(folder: string): Promise<Make> {
   if (!existsSync(join(folder, 'node_modules/@jax-js/jax'))) {

@@ -1,6 +1,7 @@
-// The form of the sources: how long lines are. The rest of it is oxlint's: .oxlintrc.json.
+// The form of the sources: how long lines are, and how large files. The rest of it is oxlint's: .oxlintrc.json.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
@@ -28,4 +29,13 @@ test('no line has over 140 columns, and one in two hundred at most has over 120'
   expect(files.length).toBeGreaterThan(200);
   expect(linesOver(140)).toEqual([]);
   expect(linesOver(120).length / lines).toBeLessThan(0.005);
+});
+
+test('nothing large, and nothing made elsewhere, is kept with the sources', ({ skip }) => {
+  const { status, stdout } = spawnSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' });
+  if (status !== 0) return skip('no clone of git');
+  const kept = stdout.split('\0').filter((name) => name !== '');
+  expect(kept.length).toBeGreaterThan(300);
+  expect(kept.filter((name) => (statSync(join(root, name), { throwIfNoEntry: false })?.size ?? 0) > 2 ** 20)).toEqual([]);
+  expect(kept.filter((name) => /\.(whl|tgz|gz|zip|log)$/.test(name))).toEqual([]);
 });
