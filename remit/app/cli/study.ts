@@ -76,7 +76,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const options = readOptions(args, readLedger(out));
   if (cell !== undefined) return oneCell(StudyFolder.open(out), cell, options, { endsWithParent: true });
 
-  const resolved = readSettings('study', args, verb === undefined || verb === 'plan' ? storedConfig(out) : undefined);
+  const resolved = readSettings('study', args, storedConfig(out, args));
   const { config } = resolved;
   if (config.data.path !== undefined) {
     throw new ConfigError('study: --data: a study is about the tiny world, whose answers can be checked: leave it out');
@@ -144,10 +144,14 @@ function readOptions(args: Arguments, planned: Ledger | undefined): StudyOptions
   };
 }
 
-/** So that `study --out D` goes on with the study that is there, whatever its settings. */
-function storedConfig(out: string): string | undefined {
+/**
+ * So that `study --out D` goes on with the study that is there, whatever its settings. Who gives settings means those:
+ * StudyFolder.claim() compares them with what is there.
+ */
+function storedConfig(out: string, args: Arguments): string | undefined {
   const path = join(out, 'study.json');
-  return existsSync(path) ? path : undefined;
+  const givesSettings = args.given.some(([flag]) => Object.hasOwn(settingFlags, flag));
+  return existsSync(path) && !givesSettings ? path : undefined;
 }
 
 /**

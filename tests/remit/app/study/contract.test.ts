@@ -141,6 +141,8 @@ test.each([
   [['script', 'slrum', '--out', at('s')], 'did you mean slurm?'],
   [['status', '--out', at('nothing')], 'holds no study: there is no study.json'],
   [['plan', '--out', at('s'), '--light', '--seeds', '4', '--midtrain.steps', '5'], 'another configuration'],
+  [['plan', '--out', at('s'), '--preset', 'tiny'], 'another configuration'],
+  [['--out', at('s'), '--preset', 'think-only'], 'another configuration'],
 ])('%j is refused in one line', async (words, message) => {
   const { code, stderr } = await study(...words);
   expect([code, stderr.includes(message) ? message : stderr]).toEqual([2, message]);
