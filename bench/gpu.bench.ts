@@ -377,6 +377,25 @@ async function attentions(gpu: WebGpuBackend, torch: Torch | undefined, small: b
   return rows;
 }
 
+type Contents = number | Int32Array | Float32Array;
+
+interface MemoryWork {
+  readonly kernel: Kernel;
+  readonly contents: Readonly<Record<string, Contents>>;
+  readonly params: Numbers;
+  readonly bytes: number;
+}
+
+/** Lets the compiler compare the names with the kernel's. */
+function memoryWork<B extends string, P extends string>(
+  kernel: Kernel<B, P>,
+  contents: Readonly<Record<NoInfer<B>, Contents>>,
+  params: Readonly<Record<NoInfer<P>, number>>,
+  bytes: number,
+): MemoryWork {
+  return { kernel, contents, params, bytes };
+}
+
 /** Kernels that read and write much, and compute little. */
 async function memory(gpu: WebGpuBackend, small: boolean): Promise<Row[]> {
   const n = small ? 1000 : 64_000_000;
@@ -384,28 +403,27 @@ async function memory(gpu: WebGpuBackend, small: boolean): Promise<Row[]> {
   const flat = { d0: 1, d1: 1, d2: 1, d3: n, a0: 0, a1: 0, a2: 0, a3: 1, b0: 0, b1: 0, b2: 0, b3: 1 };
   const adamw = {
     n, nDecay: n, rate: 1e-3, beta1: 0.9, beta2: 0.95, rest1: 0.1, rest2: 0.05, epsilon: 1e-8, weightDecay: 0.05,
-    correction1: 0.1, correction2: 0.05,
   };
   const tokens = small ? 10 : 2048;
   const rows: Row[] = [];
-  const works: readonly (readonly [
-    Kernel<never, never>,
-    Readonly<Record<string, number | Int32Array | Float32Array>>,
-    Numbers,
-    bytes: number,
-  ])[] = [
-    [copyKernel, { x: n, out: n }, { n }, 8 * n],
-    [binaryKernels.add, { a: n, b: n, out: n }, flat, 12 * n],
-    // a norm of 0 would leave all as it is
-    [adamwKernel, { values: n, m: n, v: n, gradients: n, norm: Float32Array.of(1, 1) }, adamw, 28 * n],
-    [gradientNormKernel, { x: 1_000_000, norm: 2 }, { n: 1_000_000, limit: 1 }, 4_000_000],
-    [
+  const works = [
+    memoryWork(copyKernel, { x: n, out: n }, { n }, 8 * n),
+    memoryWork(binaryKernels.add, { a: n, b: n, out: n }, flat, 12 * n),
+    memoryWork(
+      adamwKernel,
+      // a norm of 0 would leave all as it is
+      { values: n, m: n, v: n, gradients: n, norm: Float32Array.of(1, 1), correction: Float32Array.of(0.1, 0.05) },
+      adamw,
+      28 * n,
+    ),
+    memoryWork(gradientNormKernel, { x: 1_000_000, norm: 2 }, { n: 1_000_000, limit: 1 }, 4_000_000),
+    memoryWork(
       rmsNormKernel,
       { x: count * C, weight: C, out: count * C, rstd: count },
-      { rows: count, C, epsilon: 1e-5, accumulate: 0 },
+      { rows: count, C, epsilon: 1e-5 },
       8 * count * C,
-    ],
-    [
+    ),
+    memoryWork(
       crossEntropyKernel,
       {
         logits: tokens * V,
@@ -417,9 +435,9 @@ async function memory(gpu: WebGpuBackend, small: boolean): Promise<Row[]> {
       },
       { rows: tokens, V, scale: 1 },
       8 * tokens * V,
-    ],
-  ] as never;
-  for (const [kernel, contents, params, bytes] of works) {
+    ),
+  ];
+  for (const { kernel, contents, params, bytes } of works) {
     const buffers = buffersOf(gpu, contents);
     rows.push({
       label: kernel.name,
