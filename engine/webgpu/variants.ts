@@ -1,7 +1,7 @@
 // Which of a kernel's GPU programs runs: a function of the kernel, the sizes, and the kind of adapter, so that a run
-// has one answer for each. The table below is by hand, from the ladder's figures; `remit-mini tune` measures instead,
-// and what it found comes before the table. Read after: kernels/kernel.ts, kernels/matmul/matmul.ts. Used by:
-// backend.ts.
+// has one answer for each. The table below is by hand, from the ladder's figures (docs/results.md has an H100's);
+// `remit-mini tune` measures instead, and what it found comes before the table. Read after: kernels/kernel.ts,
+// kernels/matmul/matmul.ts. Used by: backend.ts.
 
 import { binary } from '../../kernels/elementwise/elementwise.ts';
 import type { Kernel } from '../../kernels/kernel.ts';
@@ -38,6 +38,7 @@ interface Rule {
 const FEW_ROWS = 4; // what gemv makes in one go
 const LONG_K = 128; // from here on dividing K among threads pays
 const BUSY = { integrated: 16, discrete: 96 } as const; // workgroups that keep such a GPU busy
+const VERY_BUSY = 192; // so many that each may be as large as it likes
 
 /**
  * For kernels that are not in the table: barriers are for GPUs, where many threads wait for memory anyway; on a CPU
@@ -61,7 +62,8 @@ const rules: Readonly<Record<string, Rule>> = {
       if (kind === 'software') return ['subgroup8', 'subgroup4']; // the others have barriers, which cost too much there
       if (M! <= FEW_ROWS) return ['gemv'];
       const tiles = (side: number): number => batch! * Math.ceil(M! / side) * Math.ceil(N! / side);
-      if (K! < LONG_K || tiles(64) >= BUSY[kind]) return ['tiled'];
+      if (tiles(128) >= VERY_BUSY && kind === 'discrete') return ['large', 'tiled'];
+      if (K! < LONG_K || tiles(64) >= BUSY[kind]) return kind === 'discrete' ? ['medium', 'tiled'] : ['tiled'];
       return [tiles(32) >= BUSY[kind] ? 'split32' : 'split16'];
     },
   },

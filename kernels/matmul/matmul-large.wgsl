@@ -21,7 +21,7 @@ struct Params {
 
 const TILE_M = 128u; //#param TILE_M
 const TILE_N = 128u; //#param TILE_N
-const DEPTH = 16u; //#param DEPTH
+const DEPTH = 8u; //#param DEPTH
 const HIGH = 2u; //#param HIGH  blocks of 4 rows that a thread makes
 const WIDE = 2u; //#param WIDE  blocks of 4 columns
 

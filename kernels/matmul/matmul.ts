@@ -19,8 +19,8 @@ export const ladder = {
   blocked: { shader: matmulBlockedWgsl, grid: tiles(16, 64) },
   ...bySubgroup((lanes) => ({ shader: matmulSubgroupWgsl, grid: tiles(16, 4 * lanes) })),
   tiled: { shader: matmulTiledWgsl, grid: tiles(64, 64) },
-  large: inRegisters({ rows: 128, columns: 128, depth: 16, high: 2, wide: 2 }),
-  medium: inRegisters({ rows: 64, columns: 64, depth: 16, high: 2, wide: 1 }),
+  large: inRegisters({ rows: 128, columns: 128, depth: 8, high: 2, wide: 2 }),
+  medium: inRegisters({ rows: 64, columns: 64, depth: 16, high: 1, wide: 1 }),
   split16: { shader: matmulSplitWgsl, grid: tiles(16, 16), constants: () => ({ SIDE: 4 }) },
   split32: { shader: matmulSplitWgsl, grid: tiles(32, 32), constants: () => ({ SIDE: 8 }) },
   /** In half precision, so never but when it is asked for: see docs/measuring.md. */

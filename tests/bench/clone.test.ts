@@ -1,8 +1,12 @@
 // What a benchmark says to arguments: help, or one line.
 
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { describeGpu } from '../support/gpu.ts';
 
 const main = fileURLToPath(new URL('../../bench/main.ts', import.meta.url));
 
@@ -36,4 +40,17 @@ test.each([
   [['gpu', '--otu', 'x'], 'bench gpu: --otu: no such flag: did you mean --out?'],
 ])('%j is one line', (args, message) => {
   expect(bench(...args)).toEqual({ code: 2, stdout: '', stderr: `error: ${message}\n` });
+});
+
+// on a card it takes minutes; a kernel that has changed under it shows here
+describeGpu('bench gpu, small', () => {
+  test('runs what memory bounds, latencies and generation', () => {
+    const out = mkdtempSync(join(tmpdir(), 'remit-'));
+    const { code, stdout, stderr } = bench('gpu', '--small', '--only', 'memory,latency,generation', '--out', out);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^adamw: .*GB\/s$/m);
+    const { memory, latency } = JSON.parse(readFileSync(join(out, 'gpu.json'), 'utf8')) as Record<string, unknown[]>;
+    expect([memory!.length, latency!.length]).toEqual([6, 3]);
+    rmSync(out, { recursive: true });
+  });
 });
