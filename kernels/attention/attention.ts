@@ -10,7 +10,7 @@
 import { defineKernel, type HostArray } from '../kernel.ts';
 import {
   attentionBackwardSubgroupWgsl, attentionBackwardWgsl, attentionBackwardWorkgroupWgsl,
-  attentionCachedWgsl, attentionForwardSubgroupWgsl, attentionForwardWgsl, attentionForwardWorkgroupWgsl,
+  attentionCachedWgsl, attentionCachedWorkgroupWgsl, attentionForwardSubgroupWgsl, attentionForwardWgsl, attentionForwardWorkgroupWgsl,
 } from '../generated.ts';
 import { bySubgroup, ceilDiv, flatGrid, type Grid } from '../wgsl.ts';
 import { attentionCachedWasm } from './cached.wasm.ts';
@@ -193,6 +193,14 @@ export const attentionCachedKernel = defineKernel({
     shader: attentionCachedWgsl,
     grid: ({ B, N, H, KV }) => flatGrid(ceilDiv(B * N * (H + KV), 64)),
     substitutions: headSize,
+  },
+  variants: {
+    workgroup: {
+      shader: attentionCachedWorkgroupWgsl,
+      grid: ({ B, N, H, KV, D }) => flatGrid(B * H * N + ceilDiv(B * KV * N * D, 256)),
+      substitutions: ({ D }) => ({ D4: `${D / 4}u` }),
+      fits: fitsRegisters,
+    },
   },
 });
 

@@ -454,7 +454,7 @@ function attentions(B: number, T: number, H: number, KV: number, D: number): voi
       2e-5,
     );
     const context = T + 1;
-    for (const position of T > 1 ? [0, 1] : [0]) { // N tokens that follow `position` others
+    for (const position of new Set([0, Math.min(1, T - 1), T - 1])) { // N tokens that follow `position` others
       const N = T - position;
       const cache = (): Float32Array => normals(B * KV * context * D);
       add(
