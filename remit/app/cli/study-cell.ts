@@ -46,7 +46,9 @@ export async function oneCell(
       phases: phasesOfCell(cell),
     },
     async (run) => {
+      folder.count(cell, 'starts');
       run.report('result', await runCell(cell, config, folder.equip(run, cell.seed), options));
+      folder.count(cell, 'completions');
     },
   );
 }

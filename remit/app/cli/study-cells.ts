@@ -9,7 +9,7 @@ import { didYouMean } from '../../../engine/nearest.ts';
 import { writeAtomically } from '../run/atomic.ts';
 import { readEnvironment } from '../run/environment.ts';
 import { BusyError, isLocked } from '../run/lock.ts';
-import { StudyFolder } from '../study/folder.ts';
+import { StudyFolder, type Attempts } from '../study/folder.ts';
 import { optionsOf, readLedger, type Ledger, type PlannedCell } from '../study/ledger.ts';
 import { allCells } from '../study/plan.ts';
 import { writeReport } from '../study/report.ts';
@@ -96,7 +96,7 @@ function chosenCell({ cells }: Ledger, args: Arguments): PlannedCell {
 
 type State = 'done' | 'running' | 'failed' | 'stopped' | 'ready' | 'waiting';
 
-interface CellState extends PlannedCell {
+interface CellState extends PlannedCell, Attempts {
   readonly state: State;
   /** Of a cell that failed: why. */
   readonly fault?: string;
@@ -105,12 +105,13 @@ interface CellState extends PlannedCell {
 function statesOf(folder: StudyFolder, { cells }: Ledger): CellState[] {
   const done = new Set(cells.filter((cell) => folder.isDone(cell)).map(({ index }) => index));
   return cells.map((cell): CellState => {
-    if (done.has(cell.index)) return { ...cell, state: 'done' };
-    if (isLocked(folder.cell(cell))) return { ...cell, state: 'running' };
+    const known = { ...cell, ...folder.attempts(cell) };
+    if (done.has(cell.index)) return { ...known, state: 'done' };
+    if (isLocked(folder.cell(cell))) return { ...known, state: 'running' };
     const note = faultFile(folder, cell);
-    if (existsSync(note)) return { ...cell, state: 'failed', fault: readFileSync(note, 'utf8').trim() };
-    if (existsSync(join(folder.cell(cell), 'metrics.jsonl'))) return { ...cell, state: 'stopped' };
-    return { ...cell, state: cell.needs.every((index) => done.has(index)) ? 'ready' : 'waiting' };
+    if (existsSync(note)) return { ...known, state: 'failed', fault: readFileSync(note, 'utf8').trim() };
+    if (existsSync(join(folder.cell(cell), 'metrics.jsonl'))) return { ...known, state: 'stopped' };
+    return { ...known, state: cell.needs.every((index) => done.has(index)) ? 'ready' : 'waiting' };
   });
 }
 
@@ -123,6 +124,8 @@ export function tellStatus(out: string, asJson: boolean): number {
   const counts = new Map<State, number>();
   for (const { state } of states) counts.set(state, (counts.get(state) ?? 0) + 1);
   print(`${out}: ${states.length} cells: ${[...counts].map(([state, count]) => `${count} ${state}`).join(', ')}`);
+  const sum = (of: keyof Attempts): number => states.reduce((total, { [of]: count }) => total + count, 0);
+  print(`begun ${sum('starts')} times, ended ${sum('completions')} times`);
   for (const { index, name, state, fault } of states) {
     if (state === 'done' || state === 'waiting') continue;
     print(`${String(index).padStart(6)}  ${name.padEnd(28)} ${state}${fault === undefined ? '' : `: ${fault}`}`);

@@ -96,6 +96,7 @@ spec:
       - action: Ignore
         onPodConditions:
           - type: DisruptionTarget
+            status: "True"
       - action: FailIndex
         onExitCodes:
           operator: In
@@ -159,15 +160,16 @@ ${rules.join('\n\n')}
 
 function bullmq({ out }: Study): string {
   return `
-// The study in ${out} by BullMQ (npm install bullmq; a Redis at REDIS_URL): start it on every machine that sees the folder
+// The study in ${out} by BullMQ (npm install bullmq ioredis; a Redis at REDIS_URL): start it on every machine that sees the folder
 // under this path. The first one to come fills the queue; a worker that dies is seen as stalled, and its cell goes to
 // another.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { DelayedError, Queue, Worker } from 'bullmq';
+import { Redis } from 'ioredis';
 
 const study = ${JSON.stringify(out)};
-const connection = { url: process.env.REDIS_URL ?? 'redis://127.0.0.1:6379' };
+const connection = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379', { maxRetriesPerRequest: null });
 const { cells } = JSON.parse(readFileSync(\`\${study}/plan.json\`, 'utf8'));
 const queue = new Queue('remit-study', { connection });
 await queue.addBulk(cells.map(({ index }) => ({

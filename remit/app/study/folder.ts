@@ -1,7 +1,8 @@
 // The folder of a study: study.json (its configuration), a run folder per cell (seed-3/remit.2), logs/, and the report.
 // Read after: plan.ts, ../run/folder.ts.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '../../../engine/errors.ts';
 import type { Transformer } from '../../../nn/transformer.ts';
@@ -17,6 +18,11 @@ import { openModel } from '../run/model.ts';
 import { readJsonFile } from '../../text/read.ts';
 import type { CellFolder, CellResult, CurvePoint } from './cell.ts';
 import type { Cell } from './plan.ts';
+
+export interface Attempts {
+  readonly starts: number;
+  readonly completions: number;
+}
 
 export class StudyFolder {
   readonly path: string;
@@ -79,6 +85,25 @@ export class StudyFolder {
 
   result(cell: Pick<Cell, 'name'>): CellResult {
     return withNamesOfToday(readJsonFile('study', join(this.cell(cell), 'result.json'))) as CellResult;
+  }
+
+  /** Notes who begins or has ended a cell's work; for whoever holds the cell's lock. */
+  count(cell: Pick<Cell, 'name'>, event: keyof Attempts): void {
+    const line = { event, time: new Date().toISOString(), host: hostname(), pid: process.pid };
+    appendFileSync(this.#attemptsFile(cell), `${JSON.stringify(line)}\n`);
+  }
+
+  /** How often a cell was begun and ended: more than one ending would be work done twice. */
+  attempts(cell: Pick<Cell, 'name'>): Attempts {
+    const file = this.#attemptsFile(cell);
+    const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
+    const count = (event: keyof Attempts): number =>
+      lines.filter((line) => line.startsWith(`{"event":"${event}"`)).length;
+    return { starts: count('starts'), completions: count('completions') };
+  }
+
+  #attemptsFile(cell: Pick<Cell, 'name'>): string {
+    return join(this.cell(cell), 'attempts.jsonl');
   }
 
   /** The run folder of a cell, with what its work needs beside. */

@@ -74,6 +74,8 @@ describe('cell by cell', () => {
     expect((await study('collect', '--out', at('s'))).code).toBe(0);
     expect(remitMini(['study', '--out', at('own'), ...tiny, '--seeds', '1-2']).code).toBe(0);
     for (const file of ['report.json', 'report.md', 'report.csv']) expect(read('s', file)).toBe(read('own', file));
+    const { stdout } = await study('status', '--out', at('s'));
+    expect(stdout).toBe(`${at('s')}: 6 cells: 6 done\nbegun 6 times, ended 6 times\n`);
     // the folder says what it is: no settings are needed to go on
     const again = remitMini(['study', '--out', at('own')]);
     expect([again.code, again.stderr.includes(': 6 runs, 6 of them done, ')]).toEqual([0, true]);

@@ -143,6 +143,11 @@ describe('a study', () => {
     for (const name of reports) {
       expect(readFileSync(join(killed, name)).equals(readFileSync(join(whole, name))), name).toBe(true);
     }
+    const there = StudyFolder.open(killed);
+    const cells = ['base', 'vanilla', 'remit.2'].flatMap((arm) => [1, 2].map((seed) => `seed-${seed}/${arm}`));
+    const attempts = cells.map((name) => there.attempts({ name }));
+    expect(attempts.filter(({ completions }) => completions > 1)).toEqual([]); // nothing is done twice
+    expect(attempts.filter(({ starts }) => starts > 1).length).toBeLessThanOrEqual(2); // but what was under way
     for (const cell of ['seed-1/vanilla', 'seed-2/remit.2']) {
       for (const name of ['metrics.jsonl', 'result.json', 'checkpoints/midtrain.safetensors']) {
         expect(
