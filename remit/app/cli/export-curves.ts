@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { ConfigError } from '../../../engine/errors.ts';
 import type { StepRecord } from '../../phases/run.ts';
 import { phasesOfRun } from '../report/records.ts';
-import { eventFile } from '../report/tensorboard.ts';
+import { configText, eventFile } from '../report/tensorboard.ts';
 import { reason } from '../run/reason.ts';
 import { EXIT } from './exit.ts';
 import { print } from './terminal.ts';
@@ -27,8 +27,7 @@ export function exportCurves(folder: string, format: 'csv' | 'tensorboard', out:
   }
   const root = out ?? join(folder, 'tensorboard');
   for (const { name, path } of runs) {
-    const config = readFileSync(join(path, 'config.json'), 'utf8');
-    const text = { tag: 'config/text_summary', said: `\`\`\`json\n${config}\`\`\`` };
+    const text = configText(readFileSync(join(path, 'config.json'), 'utf8'));
     const file = join(root, name, 'events.out.tfevents.0000000000.remit-mini.0.v2');
     write(file, eventFile(phasesOfRun(path), text));
     print(file);

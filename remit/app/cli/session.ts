@@ -22,6 +22,7 @@ import { onStop, type StopSignal } from '../run/signals.ts';
 import { noteSources } from '../run/sources.ts';
 import { closeDevice } from './device.ts';
 import { EXIT } from './exit.ts';
+import { liveLog } from './live-log.ts';
 import { command, commandLine } from './program.ts';
 import { say } from './terminal.ts';
 import { version } from './version.ts';
@@ -70,6 +71,7 @@ export async function inRunFolder(session: Session, body: (folder: RunFolder) =>
   };
   const signals = listen(notice, (path) => (check === undefined ? goOn(path) : 'nothing was changed'));
   let folder: RunFolder | undefined;
+  let live: ReturnType<typeof liveLog>;
   try {
     const path = claimFolder(out, name, resume);
     await letIn(path, notice);
@@ -82,7 +84,9 @@ export async function inRunFolder(session: Session, body: (folder: RunFolder) =>
       ...(config.data.world !== undefined && phases !== undefined && { phases }),
       sources: noteSources(path, sources),
     };
-    folder = new RunFolder(path, { config, environment: began, tokenizer, progress, notice, patience, phases, check });
+    live = liveLog(path);
+    const look = check ?? live?.log.bind(live);
+    folder = new RunFolder(path, { config, environment: began, tokenizer, progress, notice, patience, phases, check: look });
     signals.folder = folder;
     if (check === undefined) {
       notice(
@@ -104,6 +108,7 @@ export async function inRunFolder(session: Session, body: (folder: RunFolder) =>
   } finally {
     progress.endLine();
     signals.unlisten();
+    live?.close();
     folder?.close();
   }
 }

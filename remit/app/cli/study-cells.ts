@@ -23,7 +23,14 @@ import { columns, print, say } from './terminal.ts';
 const VERBS = ['plan', 'run', 'status', 'collect', 'script'] as const;
 
 /** Flags that only one of the verbs reads. */
-const FLAG_OF = { index: ['run'], json: ['status'], partial: ['collect'], mixed: ['collect'], jobs: [undefined] } as const;
+const FLAG_OF = {
+  index: ['run'],
+  json: ['status'],
+  partial: ['collect'],
+  mixed: ['collect'],
+  jobs: [undefined],
+  log: [undefined, 'run'],
+} as const;
 
 /** Throws ConfigError for another word, and for a flag that this one does not read. */
 export function checkVerb(verb: string | undefined, words: readonly string[], args: Arguments): void {
@@ -40,7 +47,7 @@ export function checkVerb(verb: string | undefined, words: readonly string[], ar
   if (own !== undefined) throw new ConfigError(`study ${verb}: --${own[0]}: the plan says it: leave it out`);
 }
 
-const READ_BY_ALL: readonly string[] = ['out', 'cell', 'index', 'json', 'partial', 'mixed', 'check', 'threads'];
+const READ_BY_ALL: readonly string[] = ['out', 'cell', 'index', 'json', 'partial', 'mixed', 'check', 'threads', 'log'];
 
 function planOf(out: string): Ledger {
   const ledger = readLedger(out);

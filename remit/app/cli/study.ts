@@ -19,6 +19,7 @@ import { runCells } from '../study/schedule.ts';
 import { readArguments, wholeNumber, type Arguments, type Flags } from './arguments.ts';
 import { closeDevice, openDevice } from './device.ts';
 import { EXIT } from './exit.ts';
+import { chooseLog } from './live-log.ts';
 import { fitMarkdown } from './markdown.ts';
 import { command, commandLine, programWords } from './program.ts';
 import { columns, print, say } from './terminal.ts';
@@ -48,6 +49,7 @@ status and collect look at all; script prints what a scheduler is given. See doc
   --light                      post-train only what guides other arms, and leave the analysis of models out
   --out <folder>               where the study goes, or is (default runs/study)
   --jobs <n>                   processes at a time (default: the cores of this machine)
+  --log tensorboard            an event file in every cell's folder, written while it trains: tensorboard --logdir <folder>
   --check                      exit 1 when a figure of the default recipe is outside the range in which a correct build lands
   --preset, --config, --set, --<setting>   as for remit-mini train
 
@@ -58,7 +60,7 @@ ${STUDY_ARMS.map(({ name, about }) => `  ${name.padEnd(14)} ${about}`).join('\n'
 const flags: Flags = {
   ...settingFlags,
   arms: { type: 'string' }, seeds: { type: 'string' }, iterations: { type: 'string' }, light: { type: 'boolean' },
-  out: { type: 'string' }, jobs: { type: 'string' }, check: { type: 'boolean' },
+  out: { type: 'string' }, jobs: { type: 'string' }, check: { type: 'boolean' }, log: { type: 'string' },
   index: { type: 'string' }, json: { type: 'boolean' }, partial: { type: 'boolean' }, mixed: { type: 'boolean' },
   cell: { type: 'string' }, // what the processes of a study are started with
 };
@@ -68,6 +70,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const out = args.text('out') ?? 'runs/study';
   const [verb, ...words] = args.positionals;
   checkVerb(verb, words, args);
+  chooseLog('study', args);
   if (verb === 'run') return runPlanned(out, args);
   if (verb === 'status') return tellStatus(out, args.has('json'));
   if (verb === 'collect') return collect(out, args);
@@ -161,7 +164,7 @@ function storedConfig(out: string, args: Arguments): string | undefined {
  */
 function startCell(folder: StudyFolder, cell: Cell, args: Arguments, threads: number) {
   const passed = args.given
-    .filter(([flag]) => ['arms', 'iterations', 'light'].includes(flag))
+    .filter(([flag]) => ['arms', 'iterations', 'light', 'log'].includes(flag))
     .flatMap(([flag, text]) => (flag === 'light' ? [`--${flag}`] : [`--${flag}`, text]));
   for (const path of [folder.cell(cell), dirname(folder.log(cell))]) mkdirSync(path, { recursive: true });
   const log = openSync(folder.log(cell), 'w');

@@ -14,6 +14,7 @@ import { findText } from '../run/text.ts';
 import { readArguments, required, type Arguments, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
 import { readSettings, settingFlags, type TrainOptions } from './settings.ts';
+import { chooseLog } from './live-log.ts';
 import { print } from './terminal.ts';
 
 const flagsHelp = `remit-mini train [pretrain | midtrain | sft | rl | remit] [flags]
@@ -34,8 +35,8 @@ Everything about the run is kept in its folder.
   --iterations <n>       turns of the flywheel (default 1); the same as --remit.iterations
   --threads <n>          threads of the CPU; one per core by default; results do not depend on it
   --out <folder>         where the run goes; runs/<preset>-<number> by default
-  --resume <folder>      go on with the run in this folder, with its settings, from its newest checkpoint; --out <folder> --resume: the same
-      if there is a run, else begin one
+  --resume <folder>      go on with the run there, from its newest checkpoint; --out <folder> --resume: if there is one, else begin
+  --log tensorboard      also for TensorBoard, while it trains
   --print-config         show every setting and where it came from, and stop
 
 Presets:
@@ -62,11 +63,13 @@ const flags: Flags = {
   iterations: { type: 'string' },
   out: { type: 'string' },
   resume: { type: 'string' },
+  log: { type: 'string' },
   'print-config': { type: 'boolean' },
 };
 
 export async function run(argv: readonly string[]): Promise<number> {
   const args = readArguments('train', resumeWithValue(argv), flags, 1);
+  chooseLog('train', args);
   const place = choosePlace(args);
   const begun = place.resume === 'never' || place.out === undefined ? undefined : place.out;
   const plan = choosePlan(args.positionals[0], place.resume === 'required' ? place.out : undefined);

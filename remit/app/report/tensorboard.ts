@@ -1,6 +1,6 @@
 // Curves as TensorBoard reads them: an event file is a row of frames (TFRecord: length and data, each with a masked
 // CRC-32C), each an Event message of Protocol Buffers. Sources: tensorflow/core/util/event.proto, lib/io/record_writer.
-// Read after: records.ts. Used by: remit/app/cli/export-curves.ts.
+// Read after: records.ts. Read next: event-log.ts. Used by: remit/app/cli/export-curves.ts.
 
 import type { StepRecord } from '../../phases/run.ts';
 
@@ -10,22 +10,35 @@ const encode = new TextEncoder();
  * The bytes of an event file: a scalar for every number of every step, `rl/reward`, and a text. Times are of steps, a
  * second each: a run keeps no clock with its numbers.
  */
-export function eventFile(phases: ReadonlyMap<string, readonly StepRecord[]>, text: { tag: string; said: string }): Uint8Array {
-  const frames = [frame(concat(double(1, 0), bytes(3, encode.encode('brain.Event:2')))), frame(textEvent(text))];
-  let time = 0;
-  for (const [phase, steps] of phases) {
-    for (const { phase: _, step, steps: all, ...numbers } of steps) {
-      const values = Object.entries(numbers).flatMap(([name, value]) =>
-        typeof value === 'number' ? [bytes(1, concat(bytes(1, encode.encode(`${phase}/${name}`)), float(2, value)))] : [],
-      );
-      frames.push(frame(concat(double(1, time++), whole(2, step), bytes(5, concat(...values)))));
-    }
-  }
-  return concat(...frames);
+export function eventFile(phases: ReadonlyMap<string, readonly StepRecord[]>, text: Text): Uint8Array {
+  const records = [...phases.values()].flat();
+  return concat(
+    frame(concat(double(1, 0), bytes(3, encode.encode('brain.Event:2')))),
+    frame(textEvent(text)),
+    ...records.map(stepEvent),
+  );
+}
+
+/** One step, to be appended to an event file; `time` is how many came before it. */
+export function stepEvent({ phase, step, steps: _, ...numbers }: StepRecord, time: number): Uint8Array {
+  const values = Object.entries(numbers).flatMap(([name, value]) =>
+    typeof value === 'number' ? [bytes(1, concat(bytes(1, encode.encode(`${phase}/${name}`)), float(2, value)))] : [],
+  );
+  return frame(concat(double(1, time), whole(2, step), bytes(5, concat(...values))));
+}
+
+interface Text {
+  readonly tag: string;
+  readonly said: string;
+}
+
+/** A run's configuration, config.json as it is, as the text that stands beside its curves. */
+export function configText(config: string): Text {
+  return { tag: 'config/text_summary', said: `\`\`\`json\n${config}\`\`\`` };
 }
 
 /** A text shown under its tag: a string tensor of one element, marked for the plugin that shows texts. */
-function textEvent({ tag, said }: { tag: string; said: string }): Uint8Array {
+function textEvent({ tag, said }: Text): Uint8Array {
   const plugin = bytes(9, bytes(1, bytes(1, encode.encode('text'))));
   const shape = bytes(2, bytes(2, whole(1, 1)));
   const tensor = bytes(8, concat(whole(1, 7), shape, bytes(8, encode.encode(said))));

@@ -1,11 +1,11 @@
 // Curves as CSV and for TensorBoard: known bytes, and what is in them for a run and a study.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { crc32c, eventFile } from '../../../remit/app/report/tensorboard.ts';
 import type { StepRecord } from '../../../remit/phases/run.ts';
-import { inProcess } from '../../support/command-line.ts';
+import { inProcess, remitMini, startRemitMini } from '../../support/command-line.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
 const folder = temporaryFolder();
@@ -116,4 +116,54 @@ test.each([
 ])('export %j is refused in one line', async (args, message) => {
   const { code, stderr } = await inProcess(['export', ...args]);
   expect([code, stderr.includes(message), stderr.trim().split('\n').length]).toEqual([2, true, 1]);
+});
+
+const eventsOf = (...names: string[]): Buffer[] =>
+  readdirSync(at(...names)).filter((name) => name.startsWith('events.')).map((name) => readFileSync(at(...names, name)));
+
+/** Of a run that is whole: what export makes of it. */
+async function exported(...names: string[]): Promise<Buffer> {
+  expect((await inProcess(['export', at(...names), '--format', 'tensorboard'])).code).toBe(0);
+  return readFileSync(at(...names, 'tensorboard', 'events.out.tfevents.0000000000.remit-mini.0.v2'));
+}
+
+test('a run that was stopped and taken up again has logged the bytes that export makes of it', async () => {
+  const words = [
+    'train', 'pretrain', '--preset', 'short', '--pretrain.steps', '200', '--device', 'cpu', '--log', 'tensorboard',
+  ];
+  const child = startRemitMini([...words, '--out', at('live')]);
+  const steps = (): number =>
+    existsSync(at('live', 'metrics.jsonl')) ? readFileSync(at('live', 'metrics.jsonl'), 'utf8').split('\n').length : 0;
+  while (steps() < 20) await new Promise((resolve) => setTimeout(resolve, 20));
+  const [early] = eventsOf('live');
+  expect(readEvents(early!).length).toBeGreaterThan(15); // while it trains; its checkpoint is older than that
+  child.kill('SIGKILL');
+  await new Promise((resolve) => child.once('exit', resolve));
+  expect(steps()).toBeLessThan(200);
+  const { code, stderr } = remitMini(['train', '--resume', at('live'), '--log', 'tensorboard']);
+  expect([code, code === 0 ? '' : stderr]).toEqual([0, '']);
+  const logged = eventsOf('live');
+  expect(logged.map((bytes) => bytes.equals(logged[0]!))).toEqual([true]); // one file
+  expect(logged[0]!.equals(await exported('live'))).toBe(true);
+  expect(readEvents(logged[0]!)).toHaveLength(200 + 2); // the version and the text come first
+}, 60_000);
+
+test('the cells of a study log each in its folder', async () => {
+  const words = [
+    'study', '--preset', 'short', '--pretrain.steps', '4', '--pretrain.warmup', '1', '--midtrain.steps', '2', '--sft.steps', '1',
+    '--rl.steps', '1', '--evaluate.questions', '2', '--device', 'cpu', '--iterations', '1', '--light', '--arms', 'vanilla',
+    '--seeds', '1', '--log', 'tensorboard', '--out', at('live-study'),
+  ];
+  expect(remitMini(words).code).toBe(0);
+  for (const cell of ['base', 'vanilla']) {
+    const [logged] = eventsOf('live-study', 'seed-1', cell);
+    expect(logged!.equals(await exported('live-study', 'seed-1', cell))).toBe(true);
+  }
+});
+
+test.each([
+  [['train', '--log', 'wandb'], 'train: --log wandb: must be tensorboard; metrics.jsonl is written anyhow'],
+  [['study', 'plan', '--log', 'tensorboard'], 'study plan: --log: is for study: leave it out'],
+])('%j is refused in one line', async (words, message) => {
+  expect(await inProcess(words)).toMatchObject({ code: 2, stderr: `error: ${message}\n` });
 });
