@@ -26,7 +26,7 @@ const belowInRemit: Readonly<Record<string, readonly string[]>> = {
   text: [],
   worlds: ['text'],
   'weights.ts': [],
-  rl: ['text', 'worlds'],
+  rl: ['text'],
   settings: ['weights.ts', 'rl', 'worlds', 'text'],
   'arms.ts': ['weights.ts'],
   phases: ['arms.ts', 'weights.ts', 'rl', 'settings', 'worlds', 'text'],

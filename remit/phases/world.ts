@@ -7,7 +7,8 @@ import { rng } from '../../engine/rng.ts';
 import { checkConfig, type Config } from '../settings/resolve.ts';
 import { rowsRule } from '../worlds/tiny/corpus.ts';
 import { corpus, demonstrations, type Corpus, type Demonstrations } from '../worlds/tiny/index.ts';
-import { taskRule, worldTask, type Task } from '../rl/task.ts';
+import { worldTask } from '../worlds/tiny/reward.ts';
+import { taskRule, type Task } from '../rl/task.ts';
 
 export interface World {
   readonly pretrain: Corpus;

@@ -1,12 +1,7 @@
 // What reinforcement learning learns from: questions whose answers a program can check ("verifiable rewards").
-// Read next: rollout.ts.
+// The worlds' own are in worlds/tiny/reward.ts and worlds/files/reward.ts. Read next: rollout.ts.
 
-import { callable, checkArguments, checkValue, having, isOptions, optional, such, whole } from '../../engine/options.ts';
-import { anRng, type Rng } from '../../engine/rng.ts';
-import { PROMPT, STOP, THINK } from '../worlds/tiny/alphabet.ts';
-import { prompt } from '../worlds/tiny/documents.ts';
-import { tinyWorldTokenizer } from '../worlds/tiny/tokenizer.ts';
-import { encode, instance, RESPONSE, TASKS, verdict } from '../worlds/tiny/index.ts';
+import { callable, having, isOptions, optional, such, whole } from '../../engine/options.ts';
 
 export interface Question {
   /** [P] i32; P may differ from question to question. */
@@ -44,23 +39,4 @@ export const taskRule = having<Task>('a task', {
 
 function isMeasures(value: unknown): boolean {
   return isOptions(value) && Object.values(value).every((measure) => callable().accepts(measure));
-}
-
-const number = whole({ min: 0 });
-
-/** The training questions of the tiny world, its ten tasks taking turns; right is what `verdict` says. */
-export function worldTask(random: Rng): Task {
-  checkArguments('worldTask', arguments, { random: anRng });
-  const think = encode(THINK)[0]!;
-  return {
-    maxNew: RESPONSE,
-    stop: encode(STOP)[0]!,
-    vocabulary: tinyWorldTokenizer.vocabulary,
-    measures: { thinkRate: (row) => Number(row[PROMPT] === think) },
-    question(n) {
-      checkValue('worldTask: question', n, number);
-      const problem = instance(TASKS[n % TASKS.length]!, random.at(n).stream(), 'train');
-      return { prompt: encode(prompt(problem)), reward: (row) => Number(verdict(row, problem.answer).correct) };
-    },
-  };
 }

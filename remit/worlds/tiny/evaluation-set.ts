@@ -1,10 +1,9 @@
-// Questions that no training stream holds, and the judge of what a model writes after them.
-// Used by remit/worlds/tiny/evaluate.ts, and by reinforcement learning, which takes the verdict as its reward.
+// Questions that no training stream holds: what remit/worlds/tiny/evaluate.ts asks.
+// Read next: reward.ts (the judge of the answers).
 
 import { ConfigError } from '../../../engine/errors.ts';
-import { checkArguments, choice, list, string, whole } from '../../../engine/options.ts';
+import { checkArguments, choice, whole } from '../../../engine/options.ts';
 import { rng } from '../../../engine/rng.ts';
-import { ANSWER, PROMPT, ROW, STOP } from './alphabet.ts';
 import { prompt } from './documents.ts';
 import { instance, type Split } from './questions.ts';
 import { TASKS } from './tasks.ts';
@@ -27,7 +26,6 @@ const PATIENCE = 10_000;
 export const heldOut = choice('test', 'validation');
 
 const setArguments = { split: heldOut, perTask: whole({ min: 1 }), seed: whole({ min: 0 }) };
-const verdictArguments = { row: list('a list of tokens', whole({ min: 0 })), answer: string };
 
 /**
  * perTask different questions of each task, task after task: n = 10 * perTask. A smaller set is the start, per task, of
@@ -62,23 +60,4 @@ export function evaluationSet(split: Exclude<Split, 'train'>, perTask: number, s
     task: Int32Array.from(tasks),
     names: TASKS.map((task) => task.name),
   };
-}
-
-export interface Verdict {
-  readonly correct: boolean;
-  /** The first character of the response: `[` when it thinks. */
-  readonly first: string;
-}
-
-/**
- * Judges a row of 24 tokens. It is right when the response (from token 12) has a `.`, and what stands between the last
- * `]` before the first `.` and that `.` is exactly the answer. What was thought before, and what is said afterwards,
- * does not count.
- */
-export function verdict(row: ArrayLike<number>, answer: string): Verdict {
-  checkArguments('verdict', arguments, verdictArguments);
-  const said = tinyWorldTokenizer.decode(Array.from(row).slice(PROMPT, ROW));
-  const stop = said.indexOf(STOP);
-  const mark = said.lastIndexOf(ANSWER, stop);
-  return { correct: stop >= 0 && mark >= 0 && said.slice(mark + 1, stop) === answer, first: said[0] ?? '' };
 }

@@ -8,8 +8,9 @@ import { rng } from '../../../engine/rng.ts';
 import { useBackend } from '../../../engine/runtime.ts';
 import { Transformer } from '../../../nn/transformer.ts';
 import { decode, encode, instance, PROMPT, RESPONSE, ROW, splitOf, TASKS } from '../../../remit/worlds/tiny/index.ts';
+import { worldTask } from '../../../remit/worlds/tiny/reward.ts';
 import { rollout } from '../../../remit/rl/rollout.ts';
-import { worldTask, type Task } from '../../../remit/rl/task.ts';
+import type { Task } from '../../../remit/rl/task.ts';
 
 beforeAll(() => useBackend(new CpuBackend()));
 
