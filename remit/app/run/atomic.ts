@@ -14,13 +14,14 @@ const MARK = randomInt(2 ** 47); // no process number: two containers may write 
 /** Where this process writes what shall be `path`. */
 export const temporaryName = (path: string): string => `${path}.${MARK}.tmp`;
 
-/** Throws RemitError, with nothing left behind, when the file system refuses. */
-export function writeAtomically(path: string, contents: Uint8Array | string): void {
+/** A text may come in parts. Throws RemitError, with nothing left behind, when the file system refuses. */
+export function writeAtomically(path: string, contents: Uint8Array | string | Generator<string>): void {
   const temporary = temporaryName(path);
   try {
     const file = openSync(temporary, 'w');
     try {
-      writeFileSync(file, contents);
+      const whole = typeof contents === 'string' || contents instanceof Uint8Array;
+      for (const part of whole ? [contents] : contents) writeFileSync(file, part);
       flush(file, path);
     } finally {
       closeSync(file);

@@ -12,7 +12,7 @@ import type { CellResult } from './cell.ts';
 import { verdicts } from './claims.ts';
 import { check, type Checked } from './expected.ts';
 import type { StudyFolder } from './folder.ts';
-import { allCells, type StudyOptions } from './plan.ts';
+import { cellsOfSeed, type StudyOptions } from './plan.ts';
 import {
   EXPECTATIONS, FEWEST, LEVEL, MARGIN, PROTOCOL, VIEWS, type Expectation, type Stage, type View,
 } from './protocol.ts';
@@ -29,8 +29,7 @@ export interface Report {
 
 /** Writes the report of a study whose cells are all done, and returns it. */
 export function writeReport(folder: StudyFolder, options: StudyOptions): Report {
-  const results = new Map(allCells(options).map((cell) => [cell.name, folder.result(cell)]));
-  const summary = summarise(options, results);
+  const summary = summarise(options, resultsBySeed(folder, options));
   const checked = check(expectationsFor(folder.config), summary);
   const figures = charts(summary);
   const markdown = render(summary, checked, [...figures.keys()]);
@@ -42,9 +41,14 @@ export function writeReport(folder: StudyFolder, options: StudyOptions): Report 
     join(folder.path, 'report.json'),
     `${JSON.stringify({ ...summary, protocol: protocolHash(), claims: verdicts(summary), checked }, null, 2)}\n`,
   );
-  writeAtomically(join(folder.path, 'report.csv'), csv(results));
+  writeAtomically(join(folder.path, 'report.csv'), csv(resultsBySeed(folder, options)));
   writeAtomically(join(folder.path, 'report.md'), `${markdown}\n`);
   return { markdown, outside: checked.filter(({ inside }) => !inside) };
+}
+
+/** Read when they are asked for, so that those of one seed are in memory at a time. */
+function* resultsBySeed(folder: StudyFolder, options: StudyOptions): Generator<readonly CellResult[]> {
+  for (const seed of options.seeds) yield cellsOfSeed(options, seed).map((cell) => folder.result(cell));
 }
 
 /** Ranges hold for the recipe that they were measured with, and for no other. */
@@ -269,18 +273,21 @@ function banded({ mean, half }: Interval): { readonly y: number; readonly low: n
   return { y: mean, low: mean - spread, high: mean + spread };
 }
 
-/** Every score of every seed, in points. */
-function csv(results: ReadonlyMap<string, CellResult>): string {
-  const lines = [...results.values()].flatMap(({ name, seed, stages }) =>
-    stages.flatMap(({ name: stage, evaluation }) =>
-      [{ ...evaluation, name: 'mean' }, ...evaluation.tasks].map((scores) =>
-        [seed, name.split('/')[1], stage, scores.name, ...VIEWS.map((view) => (100 * scores[view]).toFixed(2))].join(
-          ',',
-        ),
-      ),
-    ),
+/** Every score of every seed, in points: a text in parts, one a cell. */
+function* csv(bySeed: Iterable<readonly CellResult[]>): Generator<string> {
+  yield `${['seed', 'arm', 'stage', 'task', ...VIEWS].join(',')}\n`;
+  for (const cells of bySeed) yield* cells.map(scoreLines);
+}
+
+function scoreLines({ name, seed, stages }: CellResult): string {
+  const arm = name.split('/')[1];
+  const lines = stages.flatMap(({ name: stage, evaluation }) =>
+    [{ ...evaluation, name: 'mean' }, ...evaluation.tasks].map((scores) => {
+      const points = VIEWS.map((view) => (100 * scores[view]).toFixed(2));
+      return [seed, arm, stage, scores.name, ...points].join(',');
+    }),
   );
-  return `${['seed', 'arm', 'stage', 'task', ...VIEWS].join(',')}\n${lines.join('\n')}\n`;
+  return lines.map((line) => `${line}\n`).join('');
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

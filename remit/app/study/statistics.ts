@@ -12,10 +12,31 @@ export interface Interval {
 
 /** Mean of independent values, with its 95% t-interval. */
 export function interval(values: readonly number[]): Interval {
-  const n = values.length;
-  const mean = values.reduce((total, x) => total + x, 0) / n;
-  const deviation = n > 1 ? Math.sqrt(values.reduce((total, x) => total + (x - mean) ** 2, 0) / (n - 1)) : NaN;
-  return { n, mean, deviation, half: n > 1 ? (quantile(n - 1) * deviation) / Math.sqrt(n) : NaN };
+  const tally = new Tally();
+  for (const value of values) tally.add(value);
+  return tally.interval;
+}
+
+/** An interval of values that come one by one and are not kept (Welford's sums). */
+export class Tally {
+  count = 0;
+  #mean = 0;
+  /** Sum of squared distances from the mean. */
+  #squares = 0;
+
+  add(value: number): void {
+    this.count++;
+    const before = value - this.#mean;
+    this.#mean += before / this.count;
+    this.#squares += before * (value - this.#mean);
+  }
+
+  get interval(): Interval {
+    const n = this.count;
+    const deviation = n > 1 ? Math.sqrt(this.#squares / (n - 1)) : NaN;
+    const half = n > 1 ? (quantile(n - 1) * deviation) / Math.sqrt(n) : NaN;
+    return { n, mean: n > 0 ? this.#mean : NaN, deviation, half };
+  }
 }
 
 export function median(values: readonly number[]): number {

@@ -1,12 +1,13 @@
 // The numbers of a study: from the results of its cells to means, paired differences and intervals. Its JSON is
-// report.json. Read after: cell.ts, protocol.ts, statistics.ts. Read next: measure.ts, claims.ts (what they say),
-// report.ts (how they are printed).
+// report.json. Seeds are read one after another and none is kept, so that a study may have any number of them. Read
+// after: cell.ts, protocol.ts, statistics.ts. Read next: measure.ts, claims.ts (what they say), report.ts (how they are
+// printed).
 
 import type { Evaluation, Scores } from '../../worlds/tiny/evaluate.ts';
-import type { CellResult, CurvePoint } from './cell.ts';
+import type { Analysis, CellResult, CurvePoint } from './cell.ts';
 import { armName, type StudyOptions } from './plan.ts';
-import { CONTRASTS, turnContrasts, type Model, type Stage, type View } from './protocol.ts';
-import { interval, median, type Interval } from './statistics.ts';
+import { CONTRASTS, turnContrasts, VIEWS, type Contrast, type Model, type Stage, type View } from './protocol.ts';
+import { median, Tally, type Interval } from './statistics.ts';
 
 /** A score per view, in points (percent). */
 export type Views = Readonly<Record<View, Interval>>;
@@ -67,169 +68,243 @@ export interface Summary {
   >;
 }
 
-/** results: of every cell, by name. */
-export function summarise(options: StudyOptions, cells: ReadonlyMap<string, CellResult>): Summary {
+/** bySeed: the results of each seed's cells, in the order of the options' seeds. */
+export function summarise(options: StudyOptions, bySeed: Iterable<readonly CellResult[]>): Summary {
   const { seeds, turns } = options;
   const arms = options.arms.flatMap((arm) =>
     Array.from({ length: arm.turns ? turns : 1 }, (_, turn) => armName(arm, turn + 1)),
   );
-  const results = new Results(arms, seeds, cells);
+  const contrasts = [...CONTRASTS, ...turnContrasts(turns)];
+  const figures = new Figures();
+  const ratios = new Map<string, Record<CurveView, number>[]>();
+  let first: Seed | undefined;
+  for (const cells of bySeed) {
+    const seed = new Seed(cells);
+    first ??= seed;
+    addScores(figures.at('score'), seed, arms);
+    addDifferences(figures.at('difference'), seed, arms, contrasts);
+    addTasks(figures.at('task'), seed, arms);
+    addCurves(figures.at('curve'), seed, arms);
+    addAnalysis(figures.at('analysis'), seed);
+    for (const arm of arms) {
+      for (const [key, value] of Object.entries(seed.weights(arm) ?? {})) figures.at('weights', arm, key).tally.add(value);
+      const speeds = speedUps(seed, arm);
+      if (speeds !== undefined) ratios.set(arm, [...(ratios.get(arm) ?? []), speeds]);
+    }
+  }
+  const complete = { figures, count: seeds.length };
   return {
     seeds,
     arms,
     stages: {
-      pretrain: [{ arm: 'base', scores: results.scores({ arm: 'base', stage: 'pretrain' }) }],
-      midtrain: stageRows(results, 'midtrain'),
-      sft: stageRows(results, 'sft'),
-      rl: stageRows(results, 'rl'),
+      pretrain: [{ arm: 'base', scores: views(figures.at('score', 'pretrain', 'base')) }],
+      midtrain: stageRows(complete, 'midtrain', arms),
+      sft: stageRows(complete, 'sft', arms),
+      rl: stageRows(complete, 'rl', arms),
     },
-    pairs: [...CONTRASTS, ...turnContrasts(turns)]
-      .filter(({ of, less }) => results.has(of) && results.has(less))
-      .map(({ title, of, less }) => ({ title, difference: results.difference(of, less) })),
-    speeds: speeds(results),
-    tasks: taskGains(results),
-    weights: weightStatistics(results),
-    ...analysed(results),
-    curves: meanCurves(results),
+    pairs: contrasts
+      .map(({ title }) => ({ title, found: figures.at('difference', 'pair', title) }))
+      .filter(({ found }) => isComplete(found, seeds.length))
+      .map(({ title, found }) => ({ title, difference: views(found) })),
+    speeds: [...ratios]
+      .filter(([, found]) => found.length === seeds.length)
+      .map(([arm, found]) => ({
+        arm,
+        cued: median(found.map(({ cued }) => cued)),
+        sampled: median(found.map(({ sampled }) => sampled)),
+      })),
+    tasks: taskGains(figures.at('task'), first),
+    weights: intervals(figures.at('weights')),
+    ...analysed(figures.at('analysis'), first?.analysis),
+    curves: meanCurves(complete, arms, first),
   };
 }
 
-/** What the cells left, by seed. Scores as shares. */
-class Results {
-  readonly arms: readonly string[];
-  readonly seeds: readonly number[];
+/** What the cells of one seed left. */
+class Seed {
   readonly #cells: ReadonlyMap<string, CellResult>;
 
-  constructor(arms: readonly string[], seeds: readonly number[], cells: ReadonlyMap<string, CellResult>) {
-    this.arms = arms;
-    this.seeds = seeds;
-    this.#cells = cells;
+  constructor(cells: readonly CellResult[]) {
+    this.#cells = new Map(cells.map((cell) => [cell.name.slice(cell.name.indexOf('/') + 1), cell]));
   }
 
-  /** Whether every seed has it. */
-  has(model: Model): boolean {
-    return this.seeds.every((seed) => this.evaluation(seed, model) !== undefined);
-  }
-
-  evaluation(seed: number, { arm, stage }: Model): Evaluation | undefined {
-    const cell = this.#cell(seed, stage === 'pretrain' ? 'base' : arm);
+  evaluation({ arm, stage }: Model): Evaluation | undefined {
+    const cell = this.#cells.get(stage === 'pretrain' ? 'base' : arm);
     return cell?.stages.find(({ name }) => name === stage)?.evaluation;
   }
 
-  curve(seed: number, arm: string): readonly CurvePoint[] {
-    return this.#cell(seed, arm)?.curve ?? [];
+  curve(arm: string): readonly CurvePoint[] {
+    return this.#cells.get(arm)?.curve ?? [];
   }
 
-  /** Of the seeds that have them. */
-  weights(arm: string): NonNullable<CellResult['weights']>[] {
-    return this.seeds.map((seed) => this.#cell(seed, arm)?.weights).filter((x) => x !== undefined);
+  weights(arm: string): CellResult['weights'] {
+    return this.#cells.get(arm)?.weights;
   }
 
-  analyses(): NonNullable<CellResult['analysis']>[] {
-    return this.seeds.map((seed) => this.#cell(seed, 'analysis')?.analysis).filter((x) => x !== undefined);
-  }
-
-  scores(model: Model): Views {
-    return views((view) => interval(this.seeds.map((seed) => 100 * this.evaluation(seed, model)![view])));
-  }
-
-  /** Seed by seed. */
-  difference(of: Model, less: Model): Views {
-    const scores = (seed: number, model: Model): Scores => this.evaluation(seed, model)!;
-    return views((view) =>
-      interval(this.seeds.map((seed) => 100 * (scores(seed, of)[view] - scores(seed, less)[view]))),
-    );
-  }
-
-  #cell(seed: number, name: string): CellResult | undefined {
-    return this.#cells.get(`seed-${seed}/${name}`);
+  get analysis(): Analysis | undefined {
+    return this.#cells.get('analysis')?.analysis;
   }
 }
 
-function views(of: (view: View) => Interval): Views {
-  return { cued: of('cued'), sampled: of('sampled'), greedy: of('greedy'), thinkRate: of('thinkRate') };
+/** Means over seeds by name, with others within, in the order in which they came. */
+class Figures {
+  readonly tally = new Tally();
+  readonly within = new Map<string, Figures>();
+
+  at(...[name, ...path]: readonly (string | number)[]): Figures {
+    if (name === undefined) return this;
+    const known = this.within.get(String(name)) ?? new Figures();
+    this.within.set(String(name), known);
+    return known.at(...path);
+  }
 }
 
-function stageRows(results: Results, stage: Stage): Row[] {
-  return results.arms
-    .filter((arm) => results.has({ arm, stage }))
+/** Figures of which every seed may have its own. */
+interface Complete {
+  readonly figures: Figures;
+  /** How many seeds there are. */
+  readonly count: number;
+}
+
+type CurveView = 'cued' | 'sampled';
+const CURVE_VIEWS: readonly CurveView[] = ['cued', 'sampled'];
+const AFTER: readonly Stage[] = ['midtrain', 'sft', 'rl'];
+
+/** In points: scores, or what they are above others of the same seed. */
+function addViews(figures: Figures, scores: Scores | undefined, less?: Scores): void {
+  if (scores === undefined) return;
+  for (const view of VIEWS) figures.at(view).tally.add(100 * (scores[view] - (less?.[view] ?? 0)));
+}
+
+function addScores(figures: Figures, seed: Seed, arms: readonly string[]): void {
+  addViews(figures.at('pretrain', 'base'), seed.evaluation({ arm: 'base', stage: 'pretrain' }));
+  for (const stage of AFTER) {
+    for (const arm of arms) addViews(figures.at(stage, arm), seed.evaluation({ arm, stage }));
+  }
+}
+
+function addDifferences(figures: Figures, seed: Seed, arms: readonly string[], contrasts: readonly Contrast[]): void {
+  const add = (into: Figures, of: Model, from: Model): void => {
+    const less = seed.evaluation(from);
+    if (less !== undefined) addViews(into, seed.evaluation(of), less);
+  };
+  for (const stage of AFTER) {
+    for (const arm of arms) add(figures.at(stage, arm), { arm, stage }, { arm: 'vanilla', stage });
+  }
+  for (const { title, of, less } of contrasts) add(figures.at('pair', title), of, less);
+}
+
+function addTasks(figures: Figures, seed: Seed, arms: readonly string[]): void {
+  const tasks = (arm: string): Evaluation['tasks'] => seed.evaluation({ arm, stage: 'midtrain' })!.tasks;
+  for (const arm of arms) {
+    for (const [task, scores] of tasks(arm).entries()) addViews(figures.at(arm, task), scores, tasks('vanilla')[task]!);
+  }
+}
+
+function addCurves(figures: Figures, seed: Seed, arms: readonly string[]): void {
+  for (const arm of arms) {
+    for (const [i, point] of seed.curve(arm).entries()) {
+      for (const view of CURVE_VIEWS) figures.at(arm, i, view).tally.add(100 * point[view]);
+    }
+  }
+}
+
+function addAnalysis(figures: Figures, { analysis }: Seed): void {
+  if (analysis === undefined) return;
+  for (const [name, { weight, gap }] of Object.entries(analysis.classes)) {
+    figures.at('classes', name, 'weight').tally.add(weight);
+    figures.at('classes', name, 'gap').tally.add(gap);
+  }
+  for (const [i, { kl, agreement }] of analysis.dynamics.entries()) {
+    figures.at('dynamics', i, 'kl').tally.add(kl);
+    figures.at('dynamics', i, 'agreement').tally.add(100 * agreement);
+  }
+  for (const [model, byK] of Object.entries(analysis.pass)) {
+    const vanilla = analysis.pass[vanillaOf(model)];
+    for (const [k, share] of Object.entries(byK)) {
+      figures.at('pass', model, k, 'share').tally.add(100 * share);
+      if (vanilla !== undefined && model !== vanillaOf(model)) {
+        figures.at('pass', model, k, 'difference').tally.add(100 * (share - vanilla[k]!));
+      }
+    }
+  }
+}
+
+/** Of a model of the analysis, `remit.2 rl`: vanilla's at the same stage. */
+const vanillaOf = (model: string): string => `vanilla ${model.split(' ').at(-1)}`;
+
+/** Undefined for vanilla itself, and where one of the two has no curve. */
+function speedUps(seed: Seed, arm: string): Record<CurveView, number> | undefined {
+  const [own, vanilla] = [seed.curve(arm), seed.curve('vanilla')];
+  if (arm === 'vanilla' || arm.startsWith('vanilla+') || own.length === 0 || vanilla.length === 0) return undefined;
+  return { cued: speedUp(own, vanilla, 'cued'), sampled: speedUp(own, vanilla, 'sampled') };
+}
+
+function views(figures: Figures): Views {
+  return byName(VIEWS, (view) => figures.at(view).tally.interval);
+}
+
+/** Whether every seed has these views. */
+function isComplete(figures: Figures, count: number): boolean {
+  return figures.at('cued').tally.count === count;
+}
+
+function stageRows({ figures, count }: Complete, stage: Stage, arms: readonly string[]): Row[] {
+  return arms
+    .filter((arm) => isComplete(figures.at('score', stage, arm), count))
     .map((arm) => {
-      const scores = results.scores({ arm, stage });
+      const scores = views(figures.at('score', stage, arm));
       if (arm === 'vanilla') return { arm, scores };
-      return { arm, scores, difference: results.difference({ arm, stage }, { arm: 'vanilla', stage }) };
+      return { arm, scores, difference: views(figures.at('difference', stage, arm)) };
     });
 }
 
-/** Arms whose curve every seed has. */
-function curved(results: Results): string[] {
-  return results.arms.filter((arm) => results.seeds.every((seed) => results.curve(seed, arm).length > 0));
+function taskGains(figures: Figures, first: Seed | undefined): Summary['tasks'] {
+  const tasks = first?.evaluation({ arm: 'vanilla', stage: 'midtrain' })?.tasks ?? [];
+  const arms = [...figures.within.keys()].filter((arm) => arm !== 'vanilla');
+  return byName(arms, (arm) =>
+    tasks.map(({ name, group }, task) => {
+      const { cued, sampled } = views(figures.at(arm, task));
+      return { name, group, cued, sampled };
+    }),
+  );
 }
 
-function speeds(results: Results): Speed[] {
-  const ratio = (arm: string, view: 'cued' | 'sampled'): number =>
-    median(results.seeds.map((seed) => speedUp(results.curve(seed, arm), results.curve(seed, 'vanilla'), view)));
-  return curved(results)
-    .filter((arm) => arm !== 'vanilla' && !arm.startsWith('vanilla+'))
-    .map((arm) => ({ arm, cued: ratio(arm, 'cued'), sampled: ratio(arm, 'sampled') }));
-}
-
-function taskGains(results: Results): Summary['tasks'] {
-  const { seeds } = results;
-  const tasks = (seed: number, arm: string) => results.evaluation(seed, { arm, stage: 'midtrain' })!.tasks;
-  const gain = (arm: string, task: number, view: 'cued' | 'sampled'): Interval =>
-    interval(seeds.map((seed) => 100 * (tasks(seed, arm)[task]![view] - tasks(seed, 'vanilla')[task]![view])));
-  const ofArm = (arm: string): Summary['tasks'][string] =>
-    tasks(seeds[0]!, 'vanilla').map(({ name, group }, task) => ({
-      name,
-      group,
-      cued: gain(arm, task, 'cued'),
-      sampled: gain(arm, task, 'sampled'),
-    }));
-  return byName(results.arms.filter((arm) => arm !== 'vanilla'), ofArm);
-}
-
-function weightStatistics(results: Results): Summary['weights'] {
-  return byName(results.arms.filter((arm) => results.weights(arm).length > 0), (arm) => {
-    const found = results.weights(arm);
-    const keys = Object.keys(found[0]!) as (keyof (typeof found)[0])[];
-    return byName(keys, (key) => interval(found.map((weights) => weights[key])));
+function intervals(figures: Figures): Summary['weights'] {
+  return byName([...figures.within.keys()], (name) => {
+    const found = figures.at(name);
+    return byName([...found.within.keys()], (key) => found.at(key).tally.interval);
   });
 }
 
-function analysed(results: Results): Pick<Summary, 'classes' | 'dynamics' | 'pass'> {
-  const analyses = results.analyses();
-  const [first] = analyses;
-  if (first === undefined) return { classes: {}, dynamics: [], pass: {} };
-  const passOf = (model: string, k: string): number[] => analyses.map(({ pass }) => 100 * pass[model]![k]!);
+function analysed(figures: Figures, first: Analysis | undefined): Pick<Summary, 'classes' | 'dynamics' | 'pass'> {
+  const at = (...path: readonly (string | number)[]): Interval => figures.at(...path).tally.interval;
   return {
-    classes: byName(Object.keys(first.classes), (name) => ({
-      weight: interval(analyses.map(({ classes }) => classes[name]!.weight)),
-      gap: interval(analyses.map(({ classes }) => classes[name]!.gap)),
+    classes: byName(Object.keys(first?.classes ?? {}), (name) => ({
+      weight: at('classes', name, 'weight'),
+      gap: at('classes', name, 'gap'),
     })),
-    dynamics: first.dynamics.map(({ phase, step }, i) => ({
+    dynamics: (first?.dynamics ?? []).map(({ phase, step }, i) => ({
       phase,
       step,
-      kl: interval(analyses.map(({ dynamics }) => dynamics[i]!.kl)),
-      agreement: interval(analyses.map(({ dynamics }) => 100 * dynamics[i]!.agreement)),
+      kl: at('dynamics', i, 'kl'),
+      agreement: at('dynamics', i, 'agreement'),
     })),
-    pass: byName(Object.keys(first.pass), (model) => {
-      const vanilla = `vanilla ${model.split(' ').at(-1)}`;
-      return byName(Object.keys(first.pass[model]!), (k) => {
-        const share = interval(passOf(model, k));
-        if (model === vanilla) return { share };
-        const less = passOf(vanilla, k);
-        return { share, difference: interval(passOf(model, k).map((points, i) => points - less[i]!)) };
-      });
-    }),
+    pass: byName(Object.keys(first?.pass ?? {}), (model) =>
+      byName(Object.keys(first!.pass[model]!), (k) => {
+        const share = at('pass', model, k, 'share');
+        return model === vanillaOf(model) ? { share } : { share, difference: at('pass', model, k, 'difference') };
+      }),
+    ),
   };
 }
 
-function meanCurves(results: Results): Summary['curves'] {
-  const { seeds } = results;
-  return byName(curved(results), (arm) =>
-    results.curve(seeds[0]!, arm).map(({ step }, i) => {
-      const mean = (view: 'cued' | 'sampled'): number =>
-        interval(seeds.map((seed) => 100 * results.curve(seed, arm)[i]![view])).mean;
+/** Of arms whose curve every seed has. */
+function meanCurves({ figures, count }: Complete, arms: readonly string[], first: Seed | undefined): Summary['curves'] {
+  const curved = arms.filter((arm) => figures.at('curve', arm, 0, 'cued').tally.count === count);
+  return byName(curved, (arm) =>
+    first!.curve(arm).map(({ step }, i) => {
+      const mean = (view: CurveView): number => figures.at('curve', arm, i, view).tally.interval.mean;
       return { step, cued: mean('cued'), sampled: mean('sampled') };
     }),
   );
@@ -243,7 +318,7 @@ function byName<K extends string, T>(names: readonly K[], of: (name: K) => T): R
  * Vanilla's steps over the steps after which the arm had vanilla's last value, interpolated between points; 0 when it
  * never had.
  */
-export function speedUp(arm: readonly CurvePoint[], vanilla: readonly CurvePoint[], view: 'cued' | 'sampled'): number {
+export function speedUp(arm: readonly CurvePoint[], vanilla: readonly CurvePoint[], view: CurveView): number {
   const { step: steps, [view]: goal } = vanilla.at(-1)!;
   const i = arm.findIndex((point) => point[view] >= goal);
   if (i < 0) return 0;

@@ -38,6 +38,14 @@ describe('intervals', () => {
     expect(half).toBeCloseTo((3.1824 * Math.sqrt(14 / 3)) / 2, 12);
   });
 
+  test('of values far from 0, as exact as when all are known before', () => {
+    const values = [...rng(7).normals(1000)].map((x) => 1e8 + x);
+    const mean = values.reduce((total, x) => total + x, 0) / values.length;
+    const squares = values.reduce((total, x) => total + (x - mean) ** 2, 0);
+    expect(interval(values).mean / mean).toBeCloseTo(1, 14);
+    expect(interval(values).deviation / Math.sqrt(squares / 999)).toBeCloseTo(1, 8);
+  });
+
   test('of one value there is none', () => {
     const one = interval([5]);
     expect([one.mean, one.half]).toEqual([5, NaN]);
