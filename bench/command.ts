@@ -20,7 +20,7 @@ import { checkAtOddSizes, loadOwnKernel, ownContender, type Loaded } from './own
 import {
   appendLine, checkWritable, commitHere, keyOf, readLines, versions, type Circumstances, type Line,
 } from './record.ts';
-import { chartsOf } from './plot.ts';
+import { chartsOf, overThreads } from './plot.ts';
 import { sharesOf } from './shares.ts';
 import { compare, median, quantile } from './statistics.ts';
 import { ceilingsText, ratioText, sharesText, tableOf } from './table.ts';
@@ -45,12 +45,13 @@ percent of what this device can do at most, as measured in the same run, and wha
   --kernel <file>           your own program for one of our kernels: checked at odd sizes, then timed beside ours
   --node <program>          under another Node
   --threads <n>             of the CPU; here 1 unless given
+  --scaling                 on 1, 2, 4 ... threads, up to --threads or all cores; with --plot, drawn over them
 `;
 
 const flags = {
   device: { type: 'string' }, only: { type: 'string' }, shapes: { type: 'string' }, time: { type: 'string' },
   out: { type: 'string' }, compare: { type: 'string' }, 'fail-below': { type: 'string' }, kernel: { type: 'string' },
-  node: { type: 'string' }, plot: { type: 'string' },
+  node: { type: 'string' }, plot: { type: 'string' }, scaling: { type: 'boolean' },
 } as const;
 
 export async function run(argv: readonly string[]): Promise<number> {
@@ -69,7 +70,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (out !== undefined) checkWritable('--out', out);
   if (plot !== undefined) checkWritable('--plot', plot);
   if (plot !== undefined && what === 'dispatch') throw new ConfigError('bench dispatch: --plot: there is nothing to draw');
-  const plan = { what, chosen: choose(what, args, loaded), timeMs, failBelow, earlier, loaded, out, drawn: [] };
+  const plan = { what, chosen: choose(what, args, loaded), timeMs, failBelow, earlier, loaded, out, drawn: [], byThreads: [] };
   let tooSlow = 0;
   for (const open of await devicesOf(args, loaded)) {
     try {
@@ -78,7 +79,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       await open.close();
     }
   }
-  if (plot !== undefined) writeFileSync(plot, standalone(stackedCharts(plan.drawn)));
+  if (plot !== undefined) writeFileSync(plot, standalone(stackedCharts([...plan.drawn, ...overThreads(plan.byThreads)])));
   return tooSlow > 0 ? EXIT.different : EXIT.ok;
 }
 
@@ -92,6 +93,8 @@ interface Plan {
   readonly out: string | undefined;
   /** What was drawn, for --plot. */
   readonly drawn: string[];
+  /** What the CPU took, for what is drawn over threads. */
+  readonly byThreads: { readonly threads: number; readonly timed: readonly Timed[] }[];
 }
 
 const THOROUGH_MS = 100; // for each: who gives less wants a look, not a figure
@@ -128,6 +131,7 @@ async function onDevice(open: Opened, plan: Plan): Promise<number> {
     appendLine(plan.out!, lineOf(one, circumstances, ceilings));
   }
   for (const chart of chartsOf({ title: circumstances.device, timed, ceilings, shares })) plan.drawn.push(chart);
+  if (!(backend instanceof WebGpuBackend)) plan.byThreads.push({ threads: open.threads, timed });
   for (const { contender } of timed) contender.free();
   return plan.earlier ? printComparison(timed, circumstances.device, plan.earlier, plan.failBelow) : 0;
 }

@@ -1,5 +1,6 @@
 // What is measured on: the CPU, a GPU, or both, as --device says. Used by: command.ts.
 
+import { availableParallelism } from 'node:os';
 import type { Backend } from '../engine/backend.ts';
 import { CpuBackend } from '../engine/cpu/backend.ts';
 import { bitsOf } from '../engine/cpu/wasm/program-width.ts';
@@ -12,6 +13,7 @@ import { say } from '../remit/app/cli/terminal.ts';
 import { chosenThreads } from '../remit/app/cli/threads.ts';
 import type { Loaded } from './own-kernel.ts';
 import { aboutCpu, aboutGpu } from './record.ts';
+
 /** A device, and what is to be said of it. */
 export interface Opened {
   readonly backend: Backend;
@@ -34,7 +36,7 @@ export async function devicesOf(args: Arguments, loaded: Loaded | undefined): Pr
   }
   const wanted = loaded ? [loaded.device] : given;
   const opened: Opened[] = [];
-  if (wanted?.includes('cpu') ?? true) opened.push(openCpu());
+  if (wanted?.includes('cpu') ?? true) opened.push(...threadCounts(args).map(openCpu));
   if (wanted?.includes('webgpu') ?? true) {
     const gpu = await openGpu({ software: wanted ? 'allowed' : 'never' });
     if (typeof gpu !== 'string') {
@@ -46,8 +48,15 @@ export async function devicesOf(args: Arguments, loaded: Loaded | undefined): Pr
   return opened;
 }
 
-function openCpu(): Opened {
-  const threads = chosenThreads() ?? 1;
+/** As --threads says, or with --scaling 1, 2, 4 ... up to that, or to all cores. */
+function threadCounts(args: Arguments): number[] {
+  if (!args.has('scaling')) return [chosenThreads() ?? 1];
+  const most = chosenThreads() ?? availableParallelism();
+  const powers = Array.from({ length: Math.ceil(Math.log2(most)) }, (_, i) => 2 ** i);
+  return [...powers, most];
+}
+
+function openCpu(threads: number): Opened {
   const backend = new CpuBackend({ threads, notice: say });
   const about = aboutCpu(bitsOf(backend.width!));
   return { backend, about, threads, software: false, close: () => backend.close() };

@@ -2,7 +2,7 @@
 // the programs of a kernel as bars, a step as a bar of parts. Read after: ceilings.ts, shares.ts; remit/app/plot draws.
 // Used by: command.ts.
 
-import { barChart, scatterChart, stackedBarChart } from '../remit/app/plot/index.ts';
+import { barChart, lineChart, scatterChart, stackedBarChart } from '../remit/app/plot/index.ts';
 import { boundOf, type Ceilings, type Least } from './ceilings.ts';
 import type { Shares } from './shares.ts';
 import { median } from './statistics.ts';
@@ -27,6 +27,7 @@ export function chartsOf({ title, timed, ceilings, shares }: Measured): string[]
   return [
     ...(multiplied.length > 0 ? [roofline(title, multiplied, ceilings)] : []),
     ...(kernels.length > 0 ? [rates(kernels, ceilings)] : []),
+    ...overSize(multiplied),
     ...(kernels.length < timed.length ? [times(timed)] : []),
     ...(shares.length > 0 ? [parts(shares)] : []),
   ];
@@ -79,6 +80,38 @@ function rates(timed: readonly Bounded[], ceilings: Ceilings): string {
       value: isOne ? least.flops / median(samples) / 1e6 : (100 * boundOf(least, ceilings).ms) / median(samples),
     })),
   });
+}
+
+const FEWEST = 3; // points that a line is worth drawing through
+
+/** The speed of a kernel's programs, a line each, over what there is to compute; of shapes of one size, the fastest. */
+function overSize(timed: readonly Bounded[]): string[] {
+  const programs = new Map<string, Map<number, number>>();
+  for (const { contender: { label, program, least: { flops } }, samples } of timed) {
+    const name = `${label.split(' ')[0]} ${program}`;
+    const speeds = programs.get(name) ?? new Map<number, number>();
+    speeds.set(flops, Math.max(speeds.get(flops) ?? 0, flops / median(samples) / 1e6));
+    programs.set(name, speeds);
+  }
+  const lines = [...programs]
+    .filter(([, speeds]) => speeds.size >= FEWEST)
+    .map(([name, speeds]) => ({
+      name,
+      points: [...speeds].sort(([a], [b]) => a - b).map(([flops, y]) => ({ x: flops / 1e6, y })),
+    }));
+  const x = 'million operations';
+  return lines.length > 0 ? [lineChart({ title: 'Over size', x, y: 'GFLOP/s', xScale: 'log', width: WIDTH, lines })] : [];
+}
+
+/** How much faster each is on more threads; nothing where there was one number of threads alone. */
+export function overThreads(measured: readonly { readonly threads: number; readonly timed: readonly Timed[] }[]): string[] {
+  const [fewest] = measured;
+  if (fewest === undefined || measured.length < 2) return [];
+  const lines = fewest.timed.map(({ contender: { label, program }, samples: alone }, i) => ({
+    name: fewest.timed.every((each) => each.contender.program === program) ? label : `${label} ${program}`,
+    points: measured.map(({ threads, timed }) => ({ x: threads, y: median(alone) / median(timed[i]!.samples) })),
+  }));
+  return [lineChart({ title: 'Over threads', x: 'threads', y: `times ${fewest.threads}`, width: WIDTH, lines })];
 }
 
 function times(timed: readonly Timed[]): string {

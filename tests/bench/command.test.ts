@@ -33,6 +33,15 @@ test('kernels: a table, lines that --compare reads, a picture', async () => {
   expect(again.stdout).toMatch(/as time now over time then \(95%\)\nsoftmax 736x70 {2}wasm {2}[\d.]+ \([\d.]+ to [\d.]+\): /);
 });
 
+test('over size and threads: a line for each, drawn', async () => {
+  const argv = ['bench', 'matmul', ...quick, '--shapes', '8x8x8,16x16x16,32x32x32', '--threads', '2', '--scaling'];
+  const { stdout } = await inProcess([...argv, '--plot', at('scaling.svg')]);
+  expect(stdout).toMatch(/one thread[^]*2 threads/);
+  const picture = readFileSync(at('scaling.svg'), 'utf8');
+  expect(picture).toMatch(/Over size[^]*Over threads/);
+  expect(picture).toContain('matmul 32x32x32');
+});
+
 test('what is slower than --fail-below ends with 6', async () => {
   const wanted = ['bench', 'memory', ...quick, '--only', 'copy', '--shapes', '110000'];
   expect(await inProcess([...wanted, '--out', at('copy.jsonl')])).toMatchObject({ code: 0 });
