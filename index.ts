@@ -25,9 +25,9 @@ export { generate, type GenerateOptions } from './nn/generate.ts';
 export { Transformer } from './nn/transformer.ts';
 
 export { AdamW } from './optim/adamw.ts';
-export { schedule, type Schedule, type ScheduleOptions } from './optim/schedule.ts';
+export { schedule, type OwnSchedule, type Schedule, type ScheduleOptions } from './optim/schedule.ts';
 
-export type { Arm, ArmLoss, Seen } from './remit/arms.ts';
+export type { Arm, ArmLoss, OwnArm, Seen } from './remit/arms.ts';
 export { remitLoss, type RemitOptions, type WeightedLoss } from './remit/weights.ts';
 export { resolveConfig, type Config, type PartialConfig, type PhaseConfig } from './remit/settings/resolve.ts';
 export { textCorpus, type TextCorpus } from './remit/text/text.ts';
@@ -47,6 +47,7 @@ export { quietRun, type Run, type StepRecord } from './remit/phases/run.ts';
 export { sft } from './remit/phases/sft.ts';
 export { textLoss } from './remit/phases/text-loss.ts';
 export { worldOf, type World } from './remit/phases/world.ts';
+export { defineExperiment, type Experiment } from './remit/experiment.ts';
 export { advantages } from './remit/rl/advantage.ts';
 export { rollout, type Rollouts } from './remit/rl/rollout.ts';
 export type { Question, Task } from './remit/rl/task.ts';

@@ -8,7 +8,7 @@ import { rotaryTable } from '../engine/ops/attention.ts';
 import { expectedOf, magnitude, type Expected, type Work } from '../engine/probe.ts';
 import { rng } from '../engine/rng.ts';
 import { swigluBackwardKernel, swigluKernel } from '../kernels/activation/activation.ts';
-import { attentionBackwardKernel, attentionForwardKernel } from '../kernels/attention/attention.ts';
+import { attentionBackwardKernel, attentionCachedKernel, attentionForwardKernel } from '../kernels/attention/attention.ts';
 import { copyKernel } from '../kernels/copy/copy.ts';
 import { crossEntropyKernel } from '../kernels/cross-entropy/cross-entropy.ts';
 import { binaryKernels } from '../kernels/elementwise/elementwise.ts';
@@ -106,6 +106,27 @@ const attentionBackward: Family = {
     attentionForwardKernel.reference(forward, params);
     const buffers = { ...forward, dOut: normals(n, 4), dQkv: floats(3 * n) };
     return plain({ kernel: attentionBackwardKernel, buffers, params }, 10 * pairs * D);
+  },
+};
+
+/** A token's attention to all before it, which lie in a cache: what decoding a text is made of. */
+const attentionCached: Family = {
+  name: 'attentionCached',
+  kernel: attentionCachedKernel,
+  ...attentionShapes,
+  usual: ['32x24x4x16', '1x512x8x64'],
+  large: ['32x512x8x64'],
+  make({ sizes: [B = 1, T = 1, H = 1, D = 2] }) {
+    const [token, cache] = [B * H * D, B * H * T * D];
+    const buffers = {
+      qkv: normals(3 * token, 3),
+      table: Float32Array.from(rotaryTable(T, D, 10000)),
+      cacheK: normals(cache, 4),
+      cacheV: normals(cache, 5),
+      out: floats(token),
+    };
+    const params = { B, N: 1, H, KV: H, D, context: T, rotary: 1, position: T - 1 };
+    return plain({ kernel: attentionCachedKernel, buffers, params }, 4 * cache);
   },
 };
 
@@ -246,8 +267,8 @@ const copy: Family = {
 };
 
 export const families: readonly Family[] = [
-  matmul, attention, attentionBackward, rmsNorm, rmsNormBackward, softmax, crossEntropy, swiglu, swigluBackward, adamw,
-  add, copy,
+  matmul, attention, attentionBackward, attentionCached, rmsNorm, rmsNormBackward, softmax, crossEntropy, swiglu,
+  swigluBackward, adamw, add, copy,
 ];
 
 /** A family at a shape. Throws ConfigError for a shape that it does not have. */

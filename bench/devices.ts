@@ -36,7 +36,9 @@ export async function devicesOf(args: Arguments, loaded: Loaded | undefined): Pr
   }
   const wanted = loaded ? [loaded.device] : given;
   const opened: Opened[] = [];
-  if (wanted?.includes('cpu') ?? true) opened.push(...threadCounts(args).map(openCpu));
+  if (wanted?.includes('cpu') ?? true) {
+    for (const threads of threadCounts(args)) opened.push(openCpu(threads));
+  }
   if (wanted?.includes('webgpu') ?? true) {
     const gpu = await openGpu({ software: wanted ? 'allowed' : 'never' });
     if (typeof gpu !== 'string') {

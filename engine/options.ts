@@ -111,6 +111,12 @@ export function callable<T>(range = 'a function'): Rule<T> {
   return such(range, (value) => typeof value === 'function');
 }
 
+/** A name of ours, or in its place a function of somebody's own: a name is short for one that is here. */
+export function orOwn<T, Own extends (...args: never[]) => unknown>(rule: Rule<T>): Rule<T | Own> {
+  const accepts = (value: unknown): value is T | Own => typeof value === 'function' || rule.accepts(value);
+  return { ...rule, accepts };
+}
+
 /** What only this class makes. `range` reads after "must be": `a tensor`. */
 export function instance<T>(range: string, type: abstract new (...args: never[]) => T): Rule<T> {
   return such(range, (value) => value instanceof type);

@@ -9,6 +9,17 @@ import {
 
 export type Schedule = (step: number) => number;
 
+/** A schedule of somebody's own, in place of a kind: the rate of a step, given the settings of its phase. */
+export type OwnSchedule = (step: number, settings: PhaseRates) => number;
+
+/** What the settings of a phase say about its rate. `floor`: as a share of the peak. */
+export interface PhaseRates {
+  readonly steps: number;
+  readonly rate: number;
+  readonly warmup: number;
+  readonly floor: number;
+}
+
 export interface ScheduleOptions {
   readonly kind: 'constant' | 'linear' | 'cosine' | 'wsd';
   /** Highest rate. */

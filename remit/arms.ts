@@ -65,6 +65,24 @@ export interface Seen {
 /** A way of mid-training: one of those here by its name, or one of somebody's own. */
 export type Arm = (seen: Seen) => ArmLoss;
 
+/** A way of mid-training by a name of somebody's: a loss of their own, or a method of ours with other settings. */
+export interface OwnArm {
+  /** What it is, for the report. */
+  readonly about?: string;
+  readonly loss?: Arm;
+  readonly method?: ArmName;
+  readonly settings?: Partial<Config['remit']>;
+  /** The model that it looks at: which phase of post-training made it; for a loss, rl unless given. */
+  readonly guide?: 'none' | 'sft' | 'rl';
+  /** Steps of mid-training, as a multiple of the others'. */
+  readonly steps?: number;
+}
+
+/** The model that an arm looks at. */
+export function guideOfArm({ loss, method, guide }: OwnArm): 'none' | 'sft' | 'rl' {
+  return loss === undefined ? referenceOf[method ?? 'remit'] : (guide ?? 'rl');
+}
+
 const arms: Readonly<Record<ArmName, Arm>> = {
   vanilla: ({ batch: { targets }, logits }) => ({ loss: crossEntropy(logits, targets) }),
 

@@ -30,13 +30,15 @@ const belowInRemit: Readonly<Record<string, readonly string[]>> = {
   settings: ['weights.ts', 'rl', 'worlds', 'text'],
   'arms.ts': ['weights.ts'],
   phases: ['arms.ts', 'weights.ts', 'rl', 'settings', 'worlds', 'text'],
+  'experiment.ts': ['arms.ts', 'phases', 'rl', 'settings', 'worlds'],
   'app/plot': [],
   'app/interop': ['app/run', 'text', 'worlds'],
   'app/report': ['app/plot', 'app/run', 'phases', 'settings', 'text'],
-  'app/run': ['app/interop', 'phases', 'settings', 'text'],
-  'app/study': ['app/plot', 'app/run', 'arms.ts', 'phases', 'settings', 'text', 'worlds'],
+  'app/run': ['app/interop', 'experiment.ts', 'phases', 'settings', 'text'],
+  'app/study': ['app/plot', 'app/run', 'arms.ts', 'experiment.ts', 'phases', 'settings', 'text', 'worlds'],
   'app/cli': [
-    'weights.ts', 'app/interop', 'app/plot', 'app/report', 'app/run', 'app/study', 'phases', 'settings', 'text', 'worlds',
+    'arms.ts', 'experiment.ts', 'weights.ts', 'app/interop', 'app/plot', 'app/report', 'app/run', 'app/study', 'phases', 'settings', 'text',
+    'worlds',
   ],
   cli: ['app/cli'],
 };
@@ -47,7 +49,7 @@ const named = ['remit/app/cli/main.ts -> bench/command.ts'];
 const isomorphic = [
   /^(kernels|engine|nn|optim)\//,
   /^remit\/(text|worlds|phases|settings|rl|app\/plot)\//,
-  /^remit\/(weights|arms)\.ts$/,
+  /^remit\/(weights|arms|experiment)\.ts$/,
 ];
 const nodeOnly = [
   'remit/text/files.ts',

@@ -19,7 +19,7 @@ import { temporaryFolder } from './support/temporary.ts';
 
 const {
   advantages, AdamW, backward, byteTokenizer, characterTokenizer, createDevice, evaluate, exportHuggingFace,
-  generate, importHuggingFace, keep, midtrain, newModel, noGrad, ops, Parameters, pipeline, pretrain, quietRun,
+  defineExperiment, generate, importHuggingFace, keep, midtrain, newModel, noGrad, ops, Parameters, pipeline, pretrain, quietRun,
   readSafetensors, remitLoss, resolveConfig, rl, rng, rollout, schedule, sft, step, tensor, textCorpus,
   textLoss, tinyWorldTokenizer, trainTokenizer, Transformer, variable, world, worldOf, worldTask, writeSafetensors,
 } = library;
@@ -273,8 +273,8 @@ const calls: Record<string, readonly RightCall[]> = {
     {
       run: pipeline,
       optional: unset,
-      given: () => ({ config, world: worldOf(config), model: model.clone(), run: quietRun, onStage: async () => {} }),
-      open: ['world', 'run'],
+      given: () => ({ config, world: worldOf(config), model: model.clone(), run: quietRun, stages: { onStage: async () => {} } }),
+      open: ['world', 'run', 'stages'],
     },
   ],
   textLoss: [
@@ -286,6 +286,15 @@ const calls: Record<string, readonly RightCall[]> = {
     },
   ],
   evaluate: [{ run: evaluate, given: () => ({ model, options: { questions: 1, split: 'test', seed: 0 } }) }],
+  defineExperiment: [
+    {
+      run: defineExperiment,
+      given: () => ({ experiment: { arms: { mine: { method: 'kd' } }, contrasts: [{ of: 'mine', less: 'vanilla' }] } }),
+      optional: ['arms', 'contrasts'],
+      open: ['arms'],
+      takes: { of: ['itx'], less: ['itx'] },
+    },
+  ],
   advantages: [
     {
       run: advantages,

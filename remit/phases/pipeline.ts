@@ -11,9 +11,9 @@
 // Source: arXiv 2602.03075, figure 1. Read after: midtrain.ts, sft.ts, rl.ts. Read next: ../weights.ts, the method
 // itself.
 
-import { anything, callable, checkArguments } from '../../engine/options.ts';
+import { anything, callable, checkArguments, having, isOptions, optional, such } from '../../engine/options.ts';
 import { aTransformer, type Transformer } from '../../nn/transformer.ts';
-import { referenceOf } from '../arms.ts';
+import { guideOfArm, referenceOf, type OwnArm } from '../arms.ts';
 import { checkConfig, type Config } from '../settings/resolve.ts';
 import { aWorld, type World } from './world.ts';
 import { midtrain } from './midtrain.ts';
@@ -59,7 +59,17 @@ export function turnName(turn: number): string {
   return turn === 1 ? 'remit' : `remit${turn}`;
 }
 
-const pipelineArguments = { config: anything, world: aWorld, model: aTransformer, run: aRun, onStage: callable() };
+export interface Stages {
+  readonly onStage: OnStage;
+  /** How the flywheel mid-trains, in place of what config.remit.arm names. */
+  readonly arm?: OwnArm | undefined;
+}
+
+const stagesRule = having<Stages>('{ onStage }, and perhaps { arm }', {
+  onStage: callable(),
+  arm: optional(such('an arm: { loss, guide }', isOptions)),
+});
+const pipelineArguments = { config: anything, world: aWorld, model: aTransformer, run: aRun, stages: stagesRule };
 
 /**
  * Everything: the ordinary pipeline, then config.remit.iterations turns of the flywheel. `model` is pre-trained in
@@ -70,10 +80,10 @@ export async function pipeline(
   world: World,
   model: Transformer,
   run: Run,
-  onStage: OnStage,
+  stages: Stages,
 ): Promise<void> {
   checkArguments('pipeline', arguments, pipelineArguments);
-  await pipelineOfParts(checkConfig('pipeline', given), world, model, run, onStage);
+  await pipelineOfParts(checkConfig('pipeline', given), world, model, run, stages);
 }
 
 /**
@@ -85,7 +95,7 @@ export async function pipelineOfParts(
   world: Partial<World>,
   model: Transformer,
   run: Run,
-  onStage: OnStage,
+  { onStage, arm }: Stages,
 ): Promise<void> {
   if (world.pretrain !== undefined) await onStage('pretrain', await pretrain(config, world.pretrain, model, run));
   const vanilla = world.midtrain && (await midtrain(config, world.midtrain, model, run));
@@ -93,21 +103,22 @@ export async function pipelineOfParts(
   let guide = await postTrain(config, world, vanilla ?? model, run, { onStage });
   if (world.midtrain === undefined) return;
 
-  const needs = referenceOf[config.remit.arm];
+  const needs = arm ? guideOfArm(arm) : referenceOf[config.remit.arm];
   for (let turn = 1; turn <= config.remit.iterations; turn++) {
     const phase = turnName(turn);
     const reference = needs === 'none' ? model : needs === 'sft' ? guide.sft : guide.rl;
     if (reference === undefined) return;
-    const guided = await midtrain(config, world.midtrain, model, run, { phase, reference });
+    const loss = arm?.loss && { loss: arm.loss };
+    const guided = await midtrain(config, world.midtrain, model, run, { phase, reference, ...loss });
     await onStage(phase, guided);
     guide = await postTrain(config, world, guided, run, { onStage, prefix: `${phase}-` });
   }
 }
 
 /** The stages that pipelineOfParts() goes through with the parts that a world has, in order. */
-export function stagesOf(has: Readonly<Record<keyof World, boolean>>, { remit }: Config): string[] {
+export function stagesOf(has: Readonly<Record<keyof World, boolean>>, { remit }: Config, arm?: OwnArm): string[] {
   const post = [...(has.demonstrations ? ['sft'] : []), ...(has.questions ? ['rl'] : [])];
-  const needs = referenceOf[remit.arm];
+  const needs = arm ? guideOfArm(arm) : referenceOf[remit.arm];
   const isTurning = has.midtrain && (needs === 'none' || post.includes(needs));
   const turns = Array.from({ length: isTurning ? remit.iterations : 0 }, (_, i) => turnName(i + 1));
   return [

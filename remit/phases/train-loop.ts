@@ -4,11 +4,12 @@
 // next-token.ts.
 
 import { DivergedError } from '../../engine/errors.ts';
+import { checkValue } from '../../engine/options.ts';
 import { backend } from '../../engine/runtime.ts';
 import type { Tensor } from '../../engine/tensor.ts';
 import type { Transformer } from '../../nn/transformer.ts';
-import { AdamW } from '../../optim/adamw.ts';
-import { schedule } from '../../optim/schedule.ts';
+import { AdamW, rateRules } from '../../optim/adamw.ts';
+import { schedule, type Schedule } from '../../optim/schedule.ts';
 import type { OptimiserConfig } from '../settings/resolve.ts';
 import type { PhaseState, Run } from './run.ts';
 
@@ -60,8 +61,8 @@ export interface TrainLoop {
 export async function trainLoop({
   phase, section, settings, model, run, updates = 1, memory = {}, body,
 }: TrainLoop): Promise<void> {
-  const { steps, rate: peak, floor, warmup, schedule: kind } = settings;
-  const rate = schedule({ kind, peak, steps, warmup, floor: floor * peak });
+  const { steps } = settings;
+  const rate = rateOf(settings, section);
   const { beta1, beta2, weightDecay, clip } = settings;
   const optimiser = new AdamW(model.parameters, { beta1, beta2, weightDecay, clip });
   const state: PhaseState = { phase, steps, model, optimiser, step: 0, tokens: 0, memory };
@@ -104,6 +105,12 @@ export async function trainLoop({
   } finally {
     optimiser.free();
   }
+}
+
+function rateOf(settings: OptimiserConfig, section: string): Schedule {
+  const { steps, rate: peak, floor, warmup, schedule: kind } = settings;
+  if (typeof kind !== 'function') return schedule({ kind, peak, steps, warmup, floor: floor * peak });
+  return (step) => checkValue(`${section}.schedule: at step ${step}`, kind(step, settings), rateRules.atStep);
 }
 
 /** The last update is followed by no loss that would tell. */

@@ -2,17 +2,22 @@
 // must not depend on the answer it is taken from.
 
 import { ConfigError } from '../../engine/errors.ts';
-import { checkArguments, choice, isOptions, list, optional, real, such, whole } from '../../engine/options.ts';
+import {
+  checkArguments, checkValue, choice, isOptions, list, optional, orOwn, real, such, whole,
+} from '../../engine/options.ts';
 
 /** How rewards are compared. */
 export const advantageRule = choice('rloo', 'grpo', 'dr-grpo', 'reinforce');
 
 export type AdvantageName = (typeof advantageRule.words)[number];
 
+/** A comparison of somebody's own, in place of a name: as many advantages as rewards, in their order. */
+export type OwnAdvantage = (rewards: readonly number[], size: number) => ArrayLike<number>;
+
 const advantagesArguments = {
   rewards: list('a list of finite numbers', real()),
   size: whole({ min: 1 }),
-  kind: advantageRule,
+  kind: orOwn(advantageRule),
   memory: optional(
     such(
       'a plain object to keep numbers in',
@@ -35,14 +40,14 @@ const BASELINE_RATE = 0.1;
  *   dr-grpo    r - group mean: rloo times (size - 1) / size   arXiv 2503.20783
  *   reinforce  r - running mean of earlier batches            `memory.baseline`, which is then moved on; 0 at first
  *
- * Throws ConfigError for rewards that are no finite numbers or do not divide into groups of `size`, for groups of one
- * where a group is compared with itself (all but reinforce), for advantages beyond single precision, and for another
- * kind.
+ * A function of one's own is given rewards and size. Throws ConfigError for rewards that are no finite numbers or do
+ * not divide into groups of `size`, for groups of one where a group is compared with itself (all but reinforce), for
+ * advantages beyond single precision, and for another kind.
  */
 export function advantages(
   rewards: ArrayLike<number>,
   size: number,
-  kind: AdvantageName,
+  kind: AdvantageName | OwnAdvantage,
   memory: Record<string, number> = {},
 ): Float32Array {
   checkArguments('advantages', arguments, advantagesArguments);
@@ -50,6 +55,11 @@ export function advantages(
     throw new ConfigError(
       `advantages: ${rewards.length} rewards in groups of ${size}: need one or more groups, all of one size`,
     );
+  }
+  if (typeof kind === 'function') {
+    const own = checkValue('advantages: what the function returned', kind(Array.from(rewards), size), ownRule);
+    if (own.length === rewards.length) return checkFinite(Float32Array.from(own), 'a function of your own');
+    throw new ConfigError(`advantages: the function returned ${own.length} for ${rewards.length} rewards: give one for each`);
   }
   if (size < 2 && kind !== 'reinforce') {
     throw new ConfigError(
@@ -59,7 +69,9 @@ export function advantages(
   return checkFinite(advantagesOf(Array.from(rewards), size, kind, memory), kind);
 }
 
-function checkFinite(found: Float32Array, kind: AdvantageName): Float32Array {
+const ownRule = list('a list of finite numbers', real());
+
+function checkFinite(found: Float32Array, kind: string): Float32Array {
   const wrong = found.find((x) => !Number.isFinite(x));
   if (wrong !== undefined) {
     throw new ConfigError(

@@ -158,7 +158,8 @@ function derive(config: ReturnType<typeof check>, origins: Map<string, string>):
  * that it has in its recipe.
  */
 function fitWarmups(config: Config, preset: PresetName, origins: Map<string, string>): Config {
-  const fitted = structuredClone(config);
+  const { pretrain, midtrain, sft, rl } = config;
+  const fitted = { ...config, pretrain: { ...pretrain }, midtrain: { ...midtrain }, sft: { ...sft }, rl: { ...rl } };
   const recipe: PartialConfig = presets[preset].values;
   for (const phase of ['pretrain', 'midtrain', 'sft', 'rl'] as const) {
     const name = `${phase}.warmup`;

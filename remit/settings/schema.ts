@@ -3,14 +3,14 @@
 // The defaults are the tiny world's recipe; presets.ts holds what differs elsewhere. Read next: resolve.ts.
 
 import { z } from 'zod';
-import { choice, real, text, whole, type Rule } from '../../engine/options.ts';
+import { choice, orOwn, real, text, whole, type Rule } from '../../engine/options.ts';
 import { modelRules } from '../../nn/config.ts';
 import { adamwDefaults, adamwRules, rateRules } from '../../optim/adamw.ts';
-import { scheduleRules } from '../../optim/schedule.ts';
+import { scheduleRules, type OwnSchedule, type ScheduleOptions } from '../../optim/schedule.ts';
 import { SMALLEST_VOCABULARY } from '../text/bpe-train.ts';
 import { corpusRules, styleRules } from '../worlds/tiny/documents.ts';
 import { evaluateRules } from '../worlds/tiny/evaluate.ts';
-import { advantageRule } from '../rl/advantage.ts';
+import { advantageRule, type AdvantageName, type OwnAdvantage } from '../rl/advantage.ts';
 import { rolloutRules } from '../rl/rollout.ts';
 import { remitRules } from '../weights.ts';
 
@@ -85,9 +85,10 @@ function optimiser({ steps, rate, warmup, schedule, weightDecay }: OptimiserDefa
     steps: setting(scheduleRules.steps, about).default(steps),
     rate: setting(rateRules.peak, 'learning rate at its peak').default(rate),
     warmup: setting(scheduleRules.warmup, 'the rate climbs from 0 over these', 'steps').default(warmup),
-    schedule: setting(scheduleRules.kind, 'the rate after warm-up; wsd: constant, then down to the floor').default(
-      schedule,
-    ),
+    schedule: setting(
+      orOwn<ScheduleOptions['kind'], OwnSchedule>(scheduleRules.kind),
+      'the rate after warm-up; wsd: constant, then down to the floor',
+    ).default(schedule),
     floor: setting(share, 'where a falling schedule ends, as a share of the peak').default(0),
     weightDecay: setting(adamwRules.weightDecay, 'decoupled weight decay of matrices').default(weightDecay),
     clip: setting(adamwRules.clip, 'largest global gradient norm; 0: no limit').default(adamwDefaults.clip),
@@ -157,7 +158,10 @@ const rl = z.strictObject({
   prompts: setting(rolloutRules.prompts, 'questions per iteration').default(16),
   samples: setting(rolloutRules.samples, 'answers sampled per question').default(8),
   temperature: setting(rolloutRules.temperature, 'of the samples').default(1),
-  advantage: setting(advantageRule, 'how rewards are compared: see remit/rl/advantage.ts').default('rloo'),
+  advantage: setting(
+    orOwn<AdvantageName, OwnAdvantage>(advantageRule),
+    'how rewards are compared: see remit/rl/advantage.ts',
+  ).default('rloo'),
   updates: setting(whole({ min: 1, max: 1000 }), 'optimiser steps per batch of samples').default(1),
   ratioClip: setting(
     real({ above: 0, below: 1 }),

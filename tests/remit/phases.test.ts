@@ -8,7 +8,7 @@ import { rng } from '../../engine/rng.ts';
 import { noGrad, useBackend } from '../../engine/runtime.ts';
 import { tensor } from '../../engine/tensor.ts';
 import type { Transformer } from '../../nn/transformer.ts';
-import { schedule } from '../../optim/schedule.ts';
+import { schedule, type ScheduleOptions } from '../../optim/schedule.ts';
 import { resolveConfig, type Config } from '../../remit/settings/resolve.ts';
 import { characterTokenizer } from '../../remit/text/tokenizer.ts';
 import { textCorpus } from '../../remit/text/text.ts';
@@ -101,7 +101,8 @@ describe('pre-training, then mid-training', () => {
 
   test('each step leaves one record, without a clock', () => {
     for (const [phase, settings] of [['pretrain', config.pretrain], ['midtrain', config.midtrain]] as const) {
-      const { steps, batch, rate: peak, floor, warmup, schedule: kind } = settings;
+      const { steps, batch, rate: peak, floor, warmup } = settings;
+      const kind = settings.schedule as ScheduleOptions['kind'];
       const rate = schedule({ kind, peak, steps, warmup, floor: floor * peak });
       expect(of(phase)).toEqual(
         Array.from({ length: steps }, (_, i) => ({
@@ -187,7 +188,7 @@ describe('the whole pipeline', () => {
       worldOf(config),
       newModel(config, 70),
       run,
-      async (name, model) => void told.push([name, model]),
+      { onStage: async (name, model) => void told.push([name, model]) },
     );
     return { config, run, told, models: Object.fromEntries(told) };
   }

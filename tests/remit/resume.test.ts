@@ -64,8 +64,10 @@ async function train(
   run.end = { line, how };
   const stages: string[] = [];
   try {
-    await pipeline(settings, worldFor(settings), newModel(settings, 70), run, async (name, model) => {
-      stages.push(`${name} ${hash((await model.parameters.toHost()).get('model.embed_tokens.weight')!.data)}`);
+    await pipeline(settings, worldFor(settings), newModel(settings, 70), run, {
+      async onStage(name, model) {
+        stages.push(`${name} ${hash((await model.parameters.toHost()).get('model.embed_tokens.weight')!.data)}`);
+      },
     });
     run.report('evaluation', stages);
   } finally {

@@ -15,6 +15,7 @@ import type { StepRecord } from '../../phases/run.ts';
 import { onUnflushed } from '../run/atomic.ts';
 import { sha256 } from '../run/checkpoint.ts';
 import { environment, type SourceName } from '../run/environment.ts';
+import type { KeptExperiment } from '../run/experiment-file.ts';
 import { claimFolder, RunFolder, StoppedError, type Resume } from '../run/folder.ts';
 import { letIn } from '../run/lock.ts';
 import { Progress } from '../run/progress.ts';
@@ -48,6 +49,7 @@ export interface Session {
   /** What the run is for, and its phases; and where the things lie that it begins with. */
   readonly plan?: string;
   readonly phases?: readonly string[];
+  readonly experiment?: KeptExperiment | undefined;
   readonly sources?: Readonly<Partial<Record<SourceName, string | undefined>>>;
   /** Of a run that only checks another one: shown each step, and how it ends is nobody's business but the caller's. */
   readonly check?: ((record: StepRecord) => void) | undefined;
@@ -56,7 +58,7 @@ export interface Session {
 /** Runs `body` in a run folder; resolves to the exit code. Throws ConfigError when the folder is not for this run. */
 export async function inRunFolder(session: Session, body: (folder: RunFolder) => Promise<void>): Promise<number> {
   const {
-    config, device, model, tokenizer, out, name, resume, reference, data, patience, plan, phases, sources = {}, check,
+    config, device, model, tokenizer, out, name, resume, reference, data, patience, plan, phases, sources = {}, experiment, check,
   } = session;
   const progress = new Progress();
   const notice = (text: string): void => {
@@ -83,6 +85,7 @@ export async function inRunFolder(session: Session, body: (folder: RunFolder) =>
       ...(plan !== undefined && { plan }),
       ...(config.data.world !== undefined && phases !== undefined && { phases }),
       sources: noteSources(path, sources),
+      ...(experiment && { experiment }),
     };
     live = liveLog(path);
     const look = check ?? live?.log.bind(live);

@@ -8,6 +8,8 @@ import { resolveConfig, type Config, type Resolved, type Sources } from '../../s
 import { settings } from '../../settings/schema.ts';
 import { readJsonFile } from '../../text/read.ts';
 import type { Resume } from '../run/claim.ts';
+import type { ChosenArm } from './experiment.ts';
+import type { ExperimentFile } from '../run/experiment-file.ts';
 import type { Plan } from '../run/plan.ts';
 import type { Arguments, Flags } from './arguments.ts';
 
@@ -16,6 +18,9 @@ export interface TrainOptions {
   readonly plan: Exclude<Plan, 'text'>;
   readonly init: string | undefined;
   readonly reference: string | undefined;
+  /** What the user put in the place of ours, and the arm of it that the flywheel turns with. */
+  readonly experiment?: ExperimentFile | undefined;
+  readonly arm?: ChosenArm | undefined;
   readonly out: string | undefined;
   readonly resume: Resume;
   /** Of a run that checks another one (verify.ts): shown each step; nothing is printed. */

@@ -4,6 +4,7 @@
 import { ConfigError } from '../../../engine/errors.ts';
 import { newModel } from '../../phases/pretrain.ts';
 import { tinyWorldTokenizer } from '../../worlds/tiny/tokenizer.ts';
+import { keptOf } from '../run/experiment-file.ts';
 import { configOf, phasesOfCell, runCell } from '../study/cell.ts';
 import type { StudyFolder } from '../study/folder.ts';
 import { allCells, type StudyOptions } from '../study/plan.ts';
@@ -44,6 +45,7 @@ export async function oneCell(
       patience: PATIENCE_MS,
       plan: 'a study',
       phases: phasesOfCell(cell),
+      experiment: options.experiment && keptOf(options.experiment),
     },
     async (run) => {
       folder.count(cell, 'starts');

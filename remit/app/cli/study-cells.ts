@@ -11,7 +11,8 @@ import { readEnvironment } from '../run/environment.ts';
 import { BusyError, isLocked } from '../run/lock.ts';
 import { StudyFolder, type Attempts } from '../study/folder.ts';
 import { optionsOf, readLedger, type Ledger, type PlannedCell } from '../study/ledger.ts';
-import { allCells } from '../study/plan.ts';
+import { offerOf } from '../study/offer.ts';
+import { allCells, type StudyOptions } from '../study/plan.ts';
 import { writeReport } from '../study/report.ts';
 import { wholeNumber, type Arguments } from './arguments.ts';
 import { EXIT } from './exit.ts';
@@ -55,6 +56,20 @@ function planOf(out: string): Ledger {
   throw new ConfigError(`study: ${out}: has no plan yet: ${command('study', 'plan', '--out', out)}`);
 }
 
+/** A study that is planned, and what it does. */
+export interface Planned {
+  readonly folder: StudyFolder;
+  readonly ledger: Ledger;
+  readonly options: StudyOptions;
+}
+
+export async function openPlanned(out: string): Promise<Planned> {
+  const folder = StudyFolder.open(out);
+  const ledger = planOf(out);
+  const offer = offerOf(folder.config, await folder.experiment(), ledger.grid);
+  return { folder, ledger, options: optionsOf(ledger, offer) };
+}
+
 export function tellPlan(out: string, { cells, waves }: Ledger): number {
   print(`${join(out, 'plan.json')}: ${cells.length} cells in ${waves.length} waves`);
   waves.forEach(({ first, last }, wave) => print(`  wave ${wave}: cells ${first} to ${last}`));
@@ -63,8 +78,7 @@ export function tellPlan(out: string, { cells, waves }: Ledger): number {
 
 /** One cell. Throws BusyError, which is exit code 75, when those that it needs are not done. */
 export async function runPlanned(out: string, args: Arguments): Promise<number> {
-  const folder = StudyFolder.open(out);
-  const ledger = planOf(out);
+  const { folder, ledger, options } = await openPlanned(out);
   const cell = chosenCell(ledger, args);
   if (folder.isDone(cell)) return EXIT.ok;
   const missing = cell.needs.map((index) => ledger.cells[index]!).filter((need) => !folder.isDone(need));
@@ -76,7 +90,7 @@ export async function runPlanned(out: string, args: Arguments): Promise<number> 
   mkdirSync(folder.cell(cell), { recursive: true });
   rmSync(note, { force: true });
   try {
-    return await oneCell(folder, cell.name, optionsOf(ledger), { endsWithParent: false });
+    return await oneCell(folder, cell.name, options, { endsWithParent: false });
   } catch (error) {
     if (!(error instanceof BusyError)) writeAtomically(note, `${(error as Error).message.split('\n')[0]}\n`);
     throw error;
@@ -141,10 +155,8 @@ export function tellStatus(out: string, asJson: boolean): number {
 }
 
 /** The report. Exit code 75 while cells are missing. */
-export function collect(out: string, args: Arguments): number {
-  const folder = StudyFolder.open(out);
-  const ledger = planOf(out);
-  const options = optionsOf(ledger);
+export async function collect(out: string, args: Arguments): Promise<number> {
+  const { folder, ledger, options } = await openPlanned(out);
   const whole = options.seeds.filter((seed) =>
     allCells({ ...options, seeds: [seed] }).every((cell) => folder.isDone(cell)),
   );

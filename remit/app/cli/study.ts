@@ -6,13 +6,18 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:f
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../../../engine/errors.ts';
+import { highest } from '../../../engine/extremes.ts';
 import type { Config } from '../../settings/resolve.ts';
 import { checkRead } from '../../settings/reads.ts';
+import { armsOf } from '../../experiment.ts';
+import { openExperiment, type ExperimentFile } from '../run/experiment-file.ts';
 import { clock } from '../run/progress.ts';
 import { STUDY_ARMS } from '../study/arms.ts';
 import { estimate, measure } from '../study/estimate.ts';
 import { StudyFolder } from '../study/folder.ts';
+import type { Grid } from '../study/grid.ts';
 import { extendLedger, readLedger, type Ledger } from '../study/ledger.ts';
+import { offerOf, type Offer } from '../study/offer.ts';
 import { allCells, parseArms, parseSeeds, type Cell, type StudyOptions } from '../study/plan.ts';
 import { writeReport } from '../study/report.ts';
 import { runCells } from '../study/schedule.ts';
@@ -25,7 +30,7 @@ import { command, commandLine, programWords } from './program.ts';
 import { columns, print, say } from './terminal.ts';
 import { readSettings, settingFlags } from './settings.ts';
 import { oneCell } from './study-cell.ts';
-import { checkVerb, collect, runPlanned, tellPlan, tellStatus } from './study-cells.ts';
+import { checkVerb, collect, openPlanned, runPlanned, tellPlan, tellStatus } from './study-cells.ts';
 import { SCHEDULERS, tellScript } from './study-scripts.ts';
 
 export const help = `remit-mini study [plan | run | status | collect | script <scheduler>] [flags]
@@ -44,6 +49,8 @@ status and collect look at all; script prints what a scheduler is given. See doc
   script <name>                ${SCHEDULERS.join(', ')}
 
   --arms <all | a,b,...>       which arms (default all); vanilla is always among them
+  --experiment <file>          arms, tasks, texts, schedules of your own: see docs/an-experiment-of-your-own.md; its arms by default
+  --grid <setting>=<v>,<v>     each arm (by default ReMiT, or the experiment's) with each value; may be repeated: every combination
   --seeds <1-8>                which seeds (default 1-8)
   --iterations <n>             turns of the flywheel (default 2)
   --light                      post-train only what guides other arms, and leave the analysis of models out
@@ -62,6 +69,7 @@ const flags: Flags = {
   arms: { type: 'string' }, seeds: { type: 'string' }, iterations: { type: 'string' }, light: { type: 'boolean' },
   out: { type: 'string' }, jobs: { type: 'string' }, check: { type: 'boolean' }, log: { type: 'string' },
   index: { type: 'string' }, json: { type: 'boolean' }, partial: { type: 'boolean' }, mixed: { type: 'boolean' },
+  experiment: { type: 'string' }, grid: { type: 'string', multiple: true },
   cell: { type: 'string' }, // what the processes of a study are started with
 };
 
@@ -76,18 +84,25 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (verb === 'collect') return collect(out, args);
   if (verb === 'script') return tellScript(out, words[0]);
   const cell = args.text('cell');
-  const options = readOptions(args, readLedger(out));
-  if (cell !== undefined) return oneCell(StudyFolder.open(out), cell, options, { endsWithParent: true });
+  if (cell !== undefined) {
+    const { folder, options } = await openPlanned(out);
+    return oneCell(folder, cell, options, { endsWithParent: true });
+  }
 
+  const planned = readLedger(out);
   const resolved = readSettings('study', args, storedConfig(out, args));
   const { config } = resolved;
   if (config.data.path !== undefined) {
     throw new ConfigError('study: --data: a study is about the tiny world, whose answers can be checked: leave it out');
   }
+  const experiment = await readExperiment(out, args);
+  const grid = readGrid(args, planned, experiment, config);
+  const offer = offerOf(config, experiment, grid);
+  const options = { ...readOptions(args, planned, offer, grid), contrasts: offer.contrasts, experiment };
   checkRead(resolved, { reader: 'study', arms: options.arms.map(({ method }) => method) });
   const jobs = wholeNumber('study', args, 'jobs', { min: 1, max: 1024, fallback: availableParallelism() });
-  const folder = StudyFolder.claim(out, config);
-  const ledger = extendLedger(out, options);
+  const folder = StudyFolder.claim(out, config, experiment);
+  const ledger = extendLedger(out, options, offer, grid);
   if (verb === 'plan') return tellPlan(out, ledger);
   const cells = allCells(options);
   const before = cells.filter((one) => folder.isDone(one)).length;
@@ -96,6 +111,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const left = cells.filter((one) => !folder.isDone(one));
   if (left.length > 0) await sayHowLong(left, config, { ...options, jobs, threads });
   const started = performance.now();
+  const longest = highest(cells.map(({ name }) => name.length));
   const signal = await runCells(cells, {
     jobs,
     isDone: (one) => folder.isDone(one),
@@ -105,7 +121,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       const perCell = (performance.now() - started) / 1000 / (done - before);
       const left = perCell * (cells.length - done);
       say(
-        `${`${done}/${cells.length}`.padStart(9)}  ${name.padEnd(28)} ${seconds.toFixed(0).padStart(4)} s   about ${clock(left)} left`,
+        `${`${done}/${cells.length}`.padStart(9)}  ${name.padEnd(longest)} ${seconds.toFixed(0).padStart(4)} s   about ${clock(left)} left`,
       );
     },
   });
@@ -137,14 +153,43 @@ async function sayHowLong(
 }
 
 /** What the command line says; what it does not say, as the plan has it. */
-function readOptions(args: Arguments, planned: Ledger | undefined): StudyOptions {
-  const turns = planned?.turns ?? 2;
+function readOptions(args: Arguments, planned: Ledger | undefined, offer: Offer, grid: Grid | undefined): StudyOptions {
+  const turns = planned?.turns ?? (grid === undefined && armsOf(offer.experiment?.experiment ?? {}).size === 0 ? 2 : 1);
+  const named = grid === undefined ? (args.text('arms') ?? planned?.arms.join() ?? usualArms(offer)) : 'all';
   return {
-    arms: parseArms(args.text('arms') ?? planned?.arms.join() ?? 'all'),
+    arms: parseArms(named, offer.arms),
     seeds: parseSeeds(args.text('seeds') ?? planned?.seeds.join() ?? '1-8'),
     turns: wholeNumber('study', args, 'iterations', { min: 1, max: 20, fallback: turns }),
     light: args.has('light') || (planned?.light ?? false),
   };
+}
+
+/** Of an experiment with arms: those, and what it compares them with. */
+function usualArms({ experiment, contrasts }: Offer): string {
+  const own = [...armsOf(experiment?.experiment ?? {}).keys()];
+  return own.length === 0 ? 'all' : [...own, ...contrasts.flatMap(({ of, less }) => [of.arm, less.arm])].join();
+}
+
+/** What --experiment names, or the study in a folder began with. */
+async function readExperiment(out: string, args: Arguments): Promise<ExperimentFile | undefined> {
+  const path = args.text('experiment');
+  if (path !== undefined) return openExperiment(path);
+  return existsSync(join(out, 'study.json')) ? StudyFolder.open(out).experiment() : undefined;
+}
+
+/** What --grid says, of the arms that --arms names, or as it is planned. */
+function readGrid(
+  args: Arguments,
+  planned: Ledger | undefined,
+  experiment: ExperimentFile | undefined,
+  { remit }: Config,
+): Grid | undefined {
+  const given = args.given.filter(([flag]) => flag === 'grid').map(([, text]) => text);
+  const axes = given.length > 0 ? given : planned?.grid?.axes;
+  if (axes === undefined) return undefined;
+  const own = [...armsOf(experiment?.experiment ?? {}).keys()];
+  const named = args.text('arms')?.split(',').map((name) => name.trim());
+  return { axes, of: named ?? planned?.grid?.of ?? (own.length > 0 ? own : [remit.arm]) };
 }
 
 /**
@@ -163,9 +208,7 @@ function storedConfig(out: string, args: Arguments): string | undefined {
  * and the folder be removed, it cannot bring it back.
  */
 function startCell(folder: StudyFolder, cell: Cell, args: Arguments, threads: number) {
-  const passed = args.given
-    .filter(([flag]) => ['arms', 'iterations', 'light', 'log'].includes(flag))
-    .flatMap(([flag, text]) => (flag === 'light' ? [`--${flag}`] : [`--${flag}`, text]));
+  const passed = args.given.filter(([flag]) => flag === 'log').flatMap(([flag, text]) => [`--${flag}`, text]);
   for (const path of [folder.cell(cell), dirname(folder.log(cell))]) mkdirSync(path, { recursive: true });
   const log = openSync(folder.log(cell), 'w');
   try {

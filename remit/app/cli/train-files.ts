@@ -5,6 +5,8 @@
 import { ConfigError } from '../../../engine/errors.ts';
 import { rng } from '../../../engine/rng.ts';
 import type { Transformer } from '../../../nn/transformer.ts';
+import type { OwnArm } from '../../arms.ts';
+import { settingsOf } from '../../experiment.ts';
 import type { Config } from '../../settings/resolve.ts';
 import { midtrain } from '../../phases/midtrain.ts';
 import { pipelineOfParts, stagesOf } from '../../phases/pipeline.ts';
@@ -18,6 +20,7 @@ import type { RunFolder } from '../run/folder.ts';
 import { openModel } from '../run/model.ts';
 import { phasesOf } from '../run/plan.ts';
 import { openDevice } from './device.ts';
+import { keptExperiment } from './experiment.ts';
 import { filesTable } from './files-table.ts';
 import { startFrom } from './init.ts';
 import { command } from './program.ts';
@@ -32,11 +35,15 @@ const FILES = { pretrain: 'pretrain.txt', midtrain: 'midtrain.txt', sft: 'sft.js
 
 /** Resolves to the exit code; what was found is on stdout. `folder`: of the world. */
 export async function trainFiles(
-  { resolved, plan, init, reference, out, resume, check, device: chosen }: TrainOptions,
+  { resolved, plan, init, reference, out, resume, check, device: chosen, experiment, arm }: TrainOptions,
   folder: string,
 ): Promise<number> {
   const { world, contents } = await openWorld(folder);
-  const phases = phasesHere(plan, world, resolved.config);
+  for (const part of ['world', 'task', 'evaluate'] as const) {
+    if (experiment?.experiment[part] === undefined) continue;
+    throw new ConfigError(`train: ${experiment.path}: has ${part}(), which --world ${folder} gives: leave one of them out`);
+  }
+  const phases = phasesHere(plan, world, resolved.config, arm);
   const leftOut = phasesOf(plan, resolved.config.remit.iterations).filter((phase) => !phases.includes(phase));
   const missing = Object.entries(FILES).filter(([part]) => world[part as keyof typeof FILES] === undefined);
   const lacks = `${folder} has no ${missing.map(([, file]) => file).join(', ')}`;
@@ -50,6 +57,7 @@ export async function trainFiles(
       `train: model.context = ${config.model.context}: rows of ${world.name} need ${world.context}`,
     );
   }
+  const own = settingsOf(config, experiment?.experiment ?? {});
   const guide = reference === undefined ? undefined : openModel(reference);
   if (guide !== undefined) checkFits(`train: --reference ${reference}`, guide.model, guide.tokenizer, world);
 
@@ -67,6 +75,7 @@ export async function trainFiles(
     plan,
     phases,
     sources: { init: source, reference: guide?.source, data: folder },
+    experiment: keptExperiment({ experiment, arm }),
   };
   return inRunFolder(session, async (run) => {
     if (check === undefined && leftOut.length > 0) say(`left out: ${leftOut.join(', ')}: ${lacks}`);
@@ -81,7 +90,7 @@ export async function trainFiles(
       const rest = before.filter((stage) => stages.every((own) => own.name !== stage.name));
       run.report('evaluation', { version: EVALUATION_VERSION, world: world.name, stages: [...stages, ...rest] });
     };
-    if (plan === 'everything') await pipelineOfParts(config, parts, start, run, test);
+    if (plan === 'everything') await pipelineOfParts(own, parts, start, run, { onStage: test, arm });
     else {
       if (init !== undefined) await test('start', start);
       await test(plan, await onePhase(plan, parts, run));
@@ -96,11 +105,14 @@ export async function trainFiles(
 
   function onePhase(phase: Exclude<Plan, 'everything'>, parts: Parts, run: RunFolder): Promise<Transformer> {
     switch (phase) {
-      case 'pretrain': return pretrain(config, parts.pretrain!, start, run);
-      case 'midtrain': return midtrain(config, parts.midtrain!, start, run);
-      case 'sft': return sft(config, parts.demonstrations!, start, run);
-      case 'rl': return rl(config, parts.questions!, start, run);
-      case 'remit': return midtrain(config, parts.midtrain!, start, run, { phase, reference: guide!.model });
+      case 'pretrain': return pretrain(own, parts.pretrain!, start, run);
+      case 'midtrain': return midtrain(own, parts.midtrain!, start, run);
+      case 'sft': return sft(own, parts.demonstrations!, start, run);
+      case 'rl': return rl(own, parts.questions!, start, run);
+      case 'remit': {
+        const loss = arm?.loss && { loss: arm.loss };
+        return midtrain(own, parts.midtrain!, start, run, { phase, reference: guide!.model, ...loss });
+      }
       default: return phase satisfies never;
     }
   }
@@ -109,14 +121,14 @@ export async function trainFiles(
 type Plan = TrainOptions['plan'];
 
 /** The phases of a plan that a world has what they need for. */
-function phasesHere(plan: Plan, { pretrain, midtrain, sft, rl }: FileWorld, config: Config): string[] {
+function phasesHere(plan: Plan, { pretrain, midtrain, sft, rl }: FileWorld, config: Config, arm?: OwnArm): string[] {
   const has = {
     pretrain: pretrain !== undefined,
     midtrain: midtrain !== undefined,
     demonstrations: sft !== undefined,
     questions: rl !== undefined,
   };
-  if (plan === 'everything') return stagesOf(has, config);
+  if (plan === 'everything') return stagesOf(has, config, arm);
   const part = { pretrain, midtrain, remit: midtrain, sft, rl }[plan];
   return part === undefined ? [] : [plan];
 }

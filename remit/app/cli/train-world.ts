@@ -10,7 +10,6 @@ import { pretrain } from '../../phases/pretrain.ts';
 import { pipeline } from '../../phases/pipeline.ts';
 import { rl } from '../../phases/rl.ts';
 import { sft } from '../../phases/sft.ts';
-import { worldOf } from '../../phases/world.ts';
 import { EVALUATION_VERSION, storedStages } from '../run/evaluation.ts';
 import { openModel } from '../run/model.ts';
 import { phasesOf, type Plan } from '../run/plan.ts';
@@ -18,6 +17,7 @@ import type { RunFolder } from '../run/folder.ts';
 import { answersTable, ask, type Answers } from './answers.ts';
 import { comparison } from './comparison.ts';
 import { openDevice } from './device.ts';
+import { forPhases, keptExperiment } from './experiment.ts';
 import { startFrom } from './init.ts';
 import { command } from './program.ts';
 import { inRunFolder } from './session.ts';
@@ -31,7 +31,7 @@ const QUESTION = '^S1+1-1-4-4?';
 
 /** Resolves to the exit code; what was found is on stdout. */
 export async function trainWorld({
-  resolved, plan, init, reference, out, resume, check, device: chosen,
+  resolved, plan, init, reference, out, resume, check, device: chosen, experiment, arm,
 }: TrainOptions): Promise<number> {
   const device = await openDevice(chosen ?? resolved.config.device);
   const { model: start, tokenizer, config, source } = startFrom(init, resolved, tinyWorldTokenizer);
@@ -51,21 +51,23 @@ export async function trainWorld({
     plan,
     phases: phasesOf(plan, config.remit.iterations),
     sources: { init: source, reference: guide?.source },
+    experiment: keptExperiment({ experiment, arm }),
   };
   return inRunFolder(session, async (folder) => {
-    const world = worldOf(config);
+    const { config: own, world } = forPhases(config, { experiment, arm });
+    const evaluated = experiment?.experiment.evaluate ?? ((model) => evaluate(model, { ...config.evaluate, seed: config.seed }));
     const stages: Stage[] = [];
     const answers: Answers[] = [];
     const before = storedStages(folder.path);
     const test = async (name: string, model: Transformer): Promise<void> => {
-      stages.push({ name, evaluation: await evaluate(model, { ...config.evaluate, seed: config.seed }) });
+      stages.push({ name, evaluation: await evaluated(model, config) });
       if (check === undefined) answers.push(await ask(name, model, config.evaluate));
       // of a run that was further: not lost on the way there
       const rest = before.filter((stage) => stages.every((own) => own.name !== stage.name));
       folder.report('evaluation', { version: EVALUATION_VERSION, ...config.evaluate, stages: [...stages, ...rest] });
     };
     if (plan === 'everything') {
-      await pipeline(config, world, start, folder, test);
+      await pipeline(own, world, start, folder, { onStage: test, arm });
       if (check === undefined) tell(comparison(stages, config.remit, columns()));
       return;
     }
@@ -81,15 +83,15 @@ export async function trainWorld({
     function onePhase(phase: Exclude<Plan, 'everything' | 'text'>, run: RunFolder): Promise<Transformer> {
       switch (phase) {
         case 'pretrain':
-          return pretrain(config, world.pretrain, start, run);
+          return pretrain(own, world.pretrain, start, run);
         case 'midtrain':
-          return midtrain(config, world.midtrain, start, run);
+          return midtrain(own, world.midtrain, start, run);
         case 'sft':
-          return sft(config, world.demonstrations, start, run);
+          return sft(own, world.demonstrations, start, run);
         case 'rl':
-          return rl(config, world.questions, start, run);
+          return rl(own, world.questions, start, run);
         case 'remit':
-          return midtrain(config, world.midtrain, start, run, { phase, reference: guide!.model });
+          return midtrain(own, world.midtrain, start, run, { phase, reference: guide!.model, ...(arm?.loss && { loss: arm.loss }) });
         default:
           return phase satisfies never;
       }

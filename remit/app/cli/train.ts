@@ -13,6 +13,7 @@ import { findSource, findWorld } from '../run/sources.ts';
 import { findText } from '../run/text.ts';
 import { readArguments, required, type Arguments, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
+import { chosenExperiment, withArm } from './experiment.ts';
 import { readSettings, settingFlags, type TrainOptions } from './settings.ts';
 import { chooseLog } from './live-log.ts';
 import { print } from './terminal.ts';
@@ -28,15 +29,16 @@ Everything about the run is kept in its folder.
   --config <file.json>   settings from a file, for example the config.json of another run
   --set <name>=<value>   one setting; may be repeated; --<setting> <value> says the same
   --data <path>          train on your own text instead: a .txt or .jsonl file, or a folder of them
-  --tokenizer <name>     of your own text: bytes (default); bpe, learned from it, of --vocabulary <n> tokens (1024); or a tokenizer.json
+  --tokenizer <name>     of your own text: bytes (default); a tokenizer.json; or bpe, learned from it, of --vocabulary <n> tokens
   --world <folder>       train on a world of your own, made of files: see docs/a-world-of-your-own.md
+  --experiment <file>    arms, tasks, schedules of your own; --arm <name>: which
   --init <path>          start from a trained model: a run folder, a checkpoint, or a Hugging Face folder
   --reference <path>     train remit: the model that guides, for example the checkpoint rl.safetensors of a run
   --iterations <n>       turns of the flywheel (default 1); the same as --remit.iterations
   --threads <n>          threads of the CPU; one per core by default; results do not depend on it
   --out <folder>         where the run goes; runs/<preset>-<number> by default
-  --resume <folder>      go on with the run there, from its newest checkpoint; --out <folder> --resume: if there is one, else begin
   --log tensorboard      also for TensorBoard, while it trains
+  --resume <folder>      go on with the run there, from its newest checkpoint; --out <folder> --resume: if there is one, else begin
   --print-config         show every setting and where it came from, and stop
 
 Presets:
@@ -60,6 +62,8 @@ const flags: Flags = {
   ...settingFlags,
   init: { type: 'string' },
   reference: { type: 'string' },
+  experiment: { type: 'string' },
+  arm: { type: 'string' },
   iterations: { type: 'string' },
   out: { type: 'string' },
   resume: { type: 'string' },
@@ -77,19 +81,24 @@ export async function run(argv: readonly string[]): Promise<number> {
   const without = readSettings('train', args, file);
   const { world } = without.config.data;
   const folder = world === undefined || begun === undefined || args.has('world') ? world : findWorld(begun, world);
-  const resolved = folder === undefined ? without : readSettings('train', args, file, await settingsOf(folder));
+  const asked = folder === undefined ? without : readSettings('train', args, file, await settingsOf(folder));
+  const chosen = await chosenExperiment(args, begun);
+  const resolved = withArm(asked, chosen.arm);
   if (args.has('print-config')) {
     print(printConfig(resolved));
     return EXIT.ok;
   }
   const source = (name: 'init' | 'reference'): string | undefined =>
     args.text(name) ?? (begun === undefined ? undefined : findSource(begun, name));
-  const options = { resolved, plan, init: source('init'), reference: source('reference'), ...place };
+  const options = { resolved, plan, init: source('init'), reference: source('reference'), ...chosen, ...place };
   const { path } = resolved.config.data;
   if (path !== undefined && plan !== 'everything' && plan !== 'pretrain') {
     throw new ConfigError(
       `train ${plan}: --data: your own text is for pretrain: use train pretrain, with --init to go on from a model`,
     );
+  }
+  if (chosen.experiment !== undefined && path !== undefined) {
+    throw new ConfigError('train: --experiment: is about all phases, and --data is for pretrain: leave one out');
   }
   checkModels(options);
   checkRead(resolved, { reader: path === undefined ? plan : 'text' });

@@ -20,6 +20,7 @@ import { findText } from '../run/text.ts';
 import { readJsonFile } from '../../text/read.ts';
 import { readArguments, type Arguments, type Flags } from './arguments.ts';
 import { EXIT } from './exit.ts';
+import { chosenExperiment } from './experiment.ts';
 import { print, say } from './terminal.ts';
 import { version } from './version.ts';
 
@@ -36,6 +37,7 @@ on its way is compared as far as it came.
   --data <path>        own text, if it was moved
   --init <path>        the model that the run began from, if it was moved
   --reference <path>   the model that guided it, if it was moved
+  --experiment <path>  the file of its experiment, if it was moved
 
 Exit code 0: the same. 6: different; the first place and both values are said.
 On another device the last bits differ; that is said, too.
@@ -47,6 +49,7 @@ const flags: Flags = {
   data: { type: 'string' },
   init: { type: 'string' },
   reference: { type: 'string' },
+  experiment: { type: 'string' },
 };
 
 /** Ends the training when enough was seen. */
@@ -196,10 +199,12 @@ async function trainAgain(copy: string, stored: Stored, args: Arguments, skip: n
   };
   const source = (name: 'init' | 'reference'): string | undefined => args.text(name) ?? findSource(path, name);
   const { world } = resolved.config.data;
+  const chosen = await chosenExperiment(args, path);
   const options = {
     resolved,
     init: source('init'),
     reference: source('reference'),
+    ...chosen,
     out: copy,
     resume: 'required',
     check,

@@ -6,6 +6,7 @@ import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '../../../engine/errors.ts';
 import { checkArguments, having, text } from '../../../engine/options.ts';
+import { checkSameExperiment, type KeptExperiment } from './experiment-file.ts';
 import { isPlan, planWords } from './plan.ts';
 
 export type SourceName = 'init' | 'reference' | 'data';
@@ -39,6 +40,8 @@ export interface Environment {
   /** Of a world of files: the phases that it has what they need for. */
   readonly phases?: readonly string[];
   readonly sources?: Sources;
+  /** What the user put in the place of ours. */
+  readonly experiment?: KeptExperiment;
 }
 
 /**
@@ -64,6 +67,7 @@ export function checkSame(before: unknown, now: Environment, run: string, notice
     const what = part === 'data' && now.phases !== undefined ? 'another world (--world)' : name;
     throw new ConfigError(`run: ${run}: began with ${what}${lengths}: bring that back, or choose another --out`);
   }
+  checkSameExperiment(run, then.experiment, now.experiment);
   if (then.device !== now.device) {
     notice(`this run began on ${String(then.device)} and goes on on ${now.device}: the last bits will differ`);
   }

@@ -1,6 +1,6 @@
 // The arms of a study: what is compared, and which model guides each. Read after: ../../arms.ts. Read next: plan.ts.
 
-import type { ArmName } from '../../arms.ts';
+import { guideOfArm, type Arm, type ArmName } from '../../arms.ts';
 import type { Config } from '../../settings/resolve.ts';
 
 export interface StudyArm {
@@ -16,7 +16,28 @@ export interface StudyArm {
   readonly postTrained?: boolean;
   /** Whether its RL model guides further turns of the flywheel. */
   readonly turns?: boolean;
+  /** In place of the method's own, and the model that it looks at. */
+  readonly loss?: Arm;
+  readonly guide?: 'none' | 'sft' | 'rl';
+  /** Of a grid. */
+  readonly variant?: Variant;
 }
+
+/** Other settings for a whole chain of cells: base model, vanilla arm, guide, and the arms compared with these. */
+export interface Variant {
+  readonly name: string;
+  /** By dotted name. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+type OfVariant = { readonly variant?: Variant | undefined };
+
+/** The cell that pre-trains for an arm, and the arm that it is compared with and, at first, guided by. */
+export const baseOf = ({ variant }: OfVariant): string => (variant ? `base@${variant.name}` : 'base');
+export const vanillaOf = ({ variant }: OfVariant): string => (variant ? `vanilla@${variant.name}` : 'vanilla');
+
+/** The model that an arm looks at: which phase of post-training made it. */
+export const guideKind = (arm: StudyArm): 'none' | 'sft' | 'rl' => guideOfArm(arm);
 
 export const STUDY_ARMS: readonly StudyArm[] = [
   { name: 'vanilla', about: 'next-token prediction', method: 'vanilla', postTrained: true },

@@ -4,7 +4,6 @@
 import { highest, lowest } from '../../../engine/extremes.ts';
 import { rng } from '../../../engine/rng.ts';
 import type { Transformer } from '../../../nn/transformer.ts';
-import { referenceOf } from '../../arms.ts';
 import type { Config } from '../../settings/resolve.ts';
 import { corpus } from '../../worlds/tiny/index.ts';
 import { tinyWorldTokenizer } from '../../worlds/tiny/tokenizer.ts';
@@ -13,9 +12,11 @@ import { midtrain } from '../../phases/midtrain.ts';
 import { newModel, pretrain } from '../../phases/pretrain.ts';
 import { postTrain } from '../../phases/pipeline.ts';
 import type { Run, StepRecord } from '../../phases/run.ts';
-import { worldOf } from '../../phases/world.ts';
+import { settingsOf, worldOfExperiment } from '../../experiment.ts';
+import { guideKind, vanillaOf, baseOf } from './arms.ts';
+import { withSettings } from './grid.ts';
 import { nearness, passAtK, weightsByClass, type ClassWeights, type Nearness } from './analysis.ts';
-import { ANALYSED, guideOf, type Cell } from './plan.ts';
+import { ANALYSED, guideOf, isElsewhere, type Cell, type StudyOptions } from './plan.ts';
 
 /** Shares between 0 and 1 on 500 validation questions. */
 export interface CurvePoint { readonly step: number; readonly cued: number; readonly sampled: number }
@@ -66,8 +67,9 @@ export const CURVE_QUESTIONS = 50;
 const PRETRAIN_SNAPSHOTS = 8;
 const WEIGHT_KEYS = ['weightMean', 'weightDeviation', 'weightsHigh', 'weightsLow', 'gap'] as const;
 
-/** The configuration of a cell: the study's, with the cell's seed and the settings of its arm. */
-export function configOf({ seed, work }: Cell, study: Config): Config {
+/** The configuration of a cell: the study's, with the cell's seed and the settings of its arm and variant. */
+export function configOf({ seed, work, variant }: Cell, whole: Config): Config {
+  const study = variant === undefined ? whole : withSettings(whole, variant.settings);
   if (typeof work !== 'object') return { ...study, seed };
   const { method, settings, steps = 1 } = work.arm;
   const midtrain = { ...study.midtrain, steps: Math.round(steps * study.midtrain.steps) };
@@ -85,13 +87,16 @@ export async function runCell(
   cell: Cell,
   config: Config,
   folder: CellFolder,
-  { light = false }: { readonly light?: boolean } = {},
+  { light = false, experiment: file }: Pick<StudyOptions, 'light' | 'experiment'> = {},
 ): Promise<CellResult> {
   const { name, seed, work } = cell;
-  const world = worldOf(config);
+  const experiment = file?.experiment ?? {};
+  const own = settingsOf(config, experiment);
+  const world = worldOfExperiment(config, experiment);
   const stages: { name: string; evaluation: Evaluation }[] = [];
   const test = async (stage: string, model: Transformer): Promise<void> => {
-    stages.push({ name: stage, evaluation: await evaluate(model, { ...config.evaluate, seed }) });
+    const evaluation = await (experiment.evaluate?.(model, config) ?? evaluate(model, { ...config.evaluate, seed }));
+    stages.push({ name: stage, evaluation });
   };
   if (work === 'base') {
     const every = Math.max(1, Math.floor(config.pretrain.steps / PRETRAIN_SNAPSHOTS));
@@ -100,7 +105,7 @@ export async function runCell(
     };
     await test(
       'pretrain',
-      await pretrain(config, world.pretrain, newModel(config, tinyWorldTokenizer.vocabulary), folder),
+      await pretrain(own, world.pretrain, newModel(config, tinyWorldTokenizer.vocabulary), folder),
     );
     return { name, seed, stages };
   }
@@ -110,7 +115,7 @@ export async function runCell(
   const at = (other: string): string => `seed-${seed}/${other}`;
   const every = Math.max(1, Math.floor(config.midtrain.steps / CURVE_POINTS));
   folder.watch = async (phase, step, model) => {
-    if (light || phase !== 'midtrain' || step % every !== 0) return;
+    if (light || isElsewhere(file) || phase !== 'midtrain' || step % every !== 0) return;
     const look = { questions: CURVE_QUESTIONS, split: 'validation', seed } as const;
     folder.curve.set(step, {
       step,
@@ -118,15 +123,19 @@ export async function runCell(
       sampled: await accuracy(model, 'sampled', look),
     });
     folder.saveCurve();
-    if (arm.name === 'vanilla') await folder.snapshot(phase, step, model);
+    if (arm.name === vanillaOf(arm)) await folder.snapshot(phase, step, model);
   };
-  const guide =
-    referenceOf[arm.method] === 'none'
-      ? undefined
-      : { phase: 'midtrain', reference: folder.open(at(guideOf(arm, turn)), referenceOf[arm.method]) };
-  const model = await midtrain(config, world.midtrain, folder.open(at('base'), 'pretrain'), folder, guide);
+  const looksAt = guideKind(arm);
+  const reference = looksAt === 'none' ? undefined : folder.open(at(guideOf(arm, turn)), looksAt);
+  const guide = {
+    phase: 'midtrain',
+    ...(reference && { reference }),
+    ...(arm.loss && { loss: arm.loss }),
+  };
+  const base = folder.open(at(baseOf(arm)), 'pretrain');
+  const model = await midtrain(own, world.midtrain, base, folder, guide);
   await test('midtrain', model);
-  if (arm.postTrained) await postTrain(config, world, model, folder, { onStage: test });
+  if (arm.postTrained) await postTrain(own, world, model, folder, { onStage: test });
   const weights = meanWeights(folder.steps('midtrain'));
   const curve = [...folder.curve.values()].sort((a, b) => a.step - b.step);
   return { name, seed, stages, ...(curve.length > 0 && { curve }), ...(weights && { weights }) };

@@ -9,6 +9,7 @@ import { newModel, pretrain } from '../../phases/pretrain.ts';
 import { rl } from '../../phases/rl.ts';
 import { quietRun, type Run } from '../../phases/run.ts';
 import { worldOf } from '../../phases/world.ts';
+import { guideKind } from './arms.ts';
 import { CURVE_POINTS, CURVE_QUESTIONS, configOf } from './cell.ts';
 import type { Cell } from './plan.ts';
 
@@ -83,7 +84,7 @@ function secondsOf(cell: Cell, study: Config, { step, iteration, test }: Measure
   if (work === 'analysis') return START + 4 * CURVE_POINTS * look;
   const perRow = step / first.batch;
   const { arm } = work;
-  const guided = midtrain.steps * midtrain.batch * perRow * (arm.method === 'vanilla' ? 1 : REFERENCE) + test;
+  const guided = midtrain.steps * midtrain.batch * perRow * (guideKind(arm) === 'none' ? 1 : REFERENCE) + test;
   const curve = light ? 0 : CURVE_POINTS * look;
   return (
     START +

@@ -1,4 +1,5 @@
-// The folder of a study: study.json (its configuration), a run folder per cell (seed-3/remit.2), logs/, and the report.
+// The folder of a study: study.json (its configuration), experiment.json (what the user put in the place of ours), a run
+// folder per cell (seed-3/remit.2), logs/, and the report.
 // Read after: plan.ts, ../run/folder.ts.
 
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
@@ -13,11 +14,14 @@ import type { StepRecord } from '../../phases/run.ts';
 import { isNobodys, makeFolder, sweep, writeAtomically } from '../run/atomic.ts';
 import { writeCheckpoint } from '../run/checkpoint.ts';
 import { withNamesOfToday } from '../run/evaluation.ts';
+import { checkSameExperiment, keptOf, openExperiment, type ExperimentFile, type KeptExperiment } from '../run/experiment-file.ts';
 import type { RunFolder } from '../run/folder.ts';
 import { openModel } from '../run/model.ts';
 import { readJsonFile } from '../../text/read.ts';
 import type { CellFolder, CellResult, CurvePoint } from './cell.ts';
 import type { Cell } from './plan.ts';
+
+const EXPERIMENT = 'experiment.json';
 
 export interface Attempts {
   readonly starts: number;
@@ -38,10 +42,12 @@ export class StudyFolder {
    * Makes the folder, or goes on with it. Throws ConfigError when it holds something else, or a study with another
    * configuration.
    */
-  static claim(path: string, config: Config): StudyFolder {
+  static claim(path: string, config: Config, experiment?: ExperimentFile): StudyFolder {
     const file = join(path, 'study.json');
+    const kept = experiment && keptOf(experiment);
     if (existsSync(file)) {
       const there = StudyFolder.open(path);
+      checkSameExperiment(path, there.#kept, kept);
       const differing = differingSettings(there.config, config).filter(({ name }) => name !== 'seed');
       if (differing.length === 0) {
         sweep(path);
@@ -59,6 +65,7 @@ export class StudyFolder {
     }
     mkdirSync(path, { recursive: true });
     sweep(path);
+    if (kept !== undefined) writeAtomically(join(path, EXPERIMENT), `${JSON.stringify(kept, null, 2)}\n`);
     writeAtomically(file, `${JSON.stringify(config, null, 2)}\n`);
     return new StudyFolder(path, config);
   }
@@ -68,6 +75,20 @@ export class StudyFolder {
     const file = join(path, 'study.json');
     if (!existsSync(file)) throw new ConfigError(`study: ${path}: holds no study: there is no study.json`);
     return new StudyFolder(path, resolveConfig({ file: { path: file, values: readJsonFile('study', file) } }).config);
+  }
+
+  /** What the user put in the place of ours, from where it lies. Throws ConfigError when it is another one now. */
+  async experiment(): Promise<ExperimentFile | undefined> {
+    const kept = this.#kept;
+    if (kept === undefined) return undefined;
+    const experiment = await openExperiment(kept.path);
+    checkSameExperiment(this.path, kept, keptOf(experiment));
+    return experiment;
+  }
+
+  get #kept(): KeptExperiment | undefined {
+    const file = join(this.path, EXPERIMENT);
+    return existsSync(file) ? (readJsonFile('study', file) as KeptExperiment) : undefined;
   }
 
   cell({ name }: Pick<Cell, 'name'>): string {

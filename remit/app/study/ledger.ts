@@ -8,7 +8,8 @@ import { z } from 'zod';
 import { ConfigError, FormatError } from '../../../engine/errors.ts';
 import { readJsonFile } from '../../text/read.ts';
 import { writeAtomically } from '../run/atomic.ts';
-import { STUDY_ARMS } from './arms.ts';
+import type { Grid } from './grid.ts';
+import type { Offer } from './offer.ts';
 import { allCells, type Cell, type StudyOptions } from './plan.ts';
 
 export interface PlannedCell {
@@ -30,6 +31,8 @@ export interface Ledger {
   readonly seeds: readonly number[];
   readonly turns: number;
   readonly light: boolean;
+  /** What its arms are points of. */
+  readonly grid?: Grid | undefined;
   readonly cells: readonly PlannedCell[];
   readonly waves: readonly Wave[];
 }
@@ -41,6 +44,7 @@ const ledger = z.object({
   seeds: z.array(index),
   turns: z.number().int().min(1),
   light: z.boolean(),
+  grid: z.object({ axes: z.array(z.string()), of: z.array(z.string()) }).optional(),
   cells: z.array(
     z.object({ index, name: z.string(), seed: index, needs: z.array(index), wave: index }),
   ),
@@ -57,17 +61,21 @@ export function readLedger(study: string): Ledger | undefined {
   return parsed.data;
 }
 
-/** What a study does by its plan. */
-export function optionsOf({ arms, seeds, turns, light }: Ledger): StudyOptions {
-  return { arms: STUDY_ARMS.filter(({ name }) => arms.includes(name)), seeds, turns, light };
+/** What a study does by its plan, of what it can choose from. */
+export function optionsOf({ arms, seeds, turns, light }: Ledger, { arms: offered, ...rest }: Offer): StudyOptions {
+  return { arms: offered.filter(({ name }) => arms.includes(name)), seeds, turns, light, ...rest };
 }
 
 /**
  * Adds what is asked for to the plan of a study, and writes it; the same again changes nothing. Throws ConfigError when
- * the study is light and this is not, or the other way round: their cells differ.
+ * the study is light and this is not, or the other way round, or of another grid: their cells differ.
  */
-export function extendLedger(study: string, asked: StudyOptions): Ledger {
+export function extendLedger(study: string, asked: StudyOptions, offer: Offer, grid?: Grid): Ledger {
   const before = readLedger(study);
+  if (before !== undefined && JSON.stringify(before.grid) !== JSON.stringify(grid)) {
+    const there = before.grid ? `planned as the grid ${before.grid.axes.join(' ')} of ${before.grid.of.join()}` : 'planned without a grid';
+    throw new ConfigError(`study: ${study}: is ${there}: keep it so, or choose another --out`);
+  }
   const light = asked.light === true;
   if (before !== undefined && before.light !== light) {
     const there = before.light ? 'light' : 'not light';
@@ -75,7 +83,8 @@ export function extendLedger(study: string, asked: StudyOptions): Ledger {
   }
   const names = new Set([...(before?.arms ?? []), ...asked.arms.map(({ name }) => name)]);
   const options: StudyOptions = {
-    arms: STUDY_ARMS.filter(({ name }) => names.has(name)),
+    ...asked,
+    arms: offer.arms.filter(({ name }) => names.has(name)),
     seeds: [...new Set([...(before?.seeds ?? []), ...asked.seeds])].sort((a, b) => a - b),
     turns: Math.max(before?.turns ?? 1, asked.turns),
     light,
@@ -84,7 +93,8 @@ export function extendLedger(study: string, asked: StudyOptions): Ledger {
   const fresh = allCells(options).filter(({ name }) => !known.has(name));
   const { cells, waves } = appended(before ?? { cells: [], waves: [] }, fresh);
   const now: Ledger = {
-    version: 1, arms: options.arms.map(({ name }) => name), seeds: options.seeds, turns: options.turns, light, cells, waves,
+    version: 1, arms: options.arms.map(({ name }) => name), seeds: options.seeds, turns: options.turns, light,
+    ...(grid && { grid }), cells, waves,
   };
   if (fresh.length > 0 || JSON.stringify(before) !== JSON.stringify(now)) {
     writeAtomically(fileOf(study), `${JSON.stringify(now, null, 1)}\n`);

@@ -3,8 +3,10 @@
 // does), schedule.ts (who does it when).
 
 import { ConfigError } from '../../../engine/errors.ts';
-import { didYouMean } from '../../../engine/nearest.ts';
-import { STUDY_ARMS, type StudyArm } from './arms.ts';
+import { baseOf, guideKind, STUDY_ARMS, vanillaOf, type StudyArm, type Variant } from './arms.ts';
+import type { Contrast } from './protocol.ts';
+import { armsNamed } from './offer.ts';
+import type { ExperimentFile } from '../run/experiment-file.ts';
 
 export interface Cell {
   /** Its folder in that of the study: `seed-3/remit.2`. */
@@ -14,6 +16,7 @@ export interface Cell {
   readonly work: 'base' | 'analysis' | { readonly arm: StudyArm; readonly turn: number };
   /** Cells that have to be done before. */
   readonly needs: readonly string[];
+  readonly variant?: Variant | undefined;
 }
 
 export interface StudyOptions {
@@ -23,6 +26,10 @@ export interface StudyOptions {
   readonly turns: number;
   /** Post-train only what guides other arms, and leave the analysis out. */
   readonly light?: boolean;
+  /** Compared beside what the protocol compares. */
+  readonly contrasts?: readonly Contrast[];
+  /** What somebody put in the place of ours. */
+  readonly experiment?: ExperimentFile | undefined;
 }
 
 /** The name of an arm's turn: remit.2, then remit.2 turn 2 ... */
@@ -31,19 +38,21 @@ export function armName(arm: StudyArm, turn: number): string {
 }
 
 /** All cells of a seed, in an order that needs nothing that comes later. */
-export function cellsOfSeed({ arms: chosen, turns, light = false }: StudyOptions, seed: number): Cell[] {
+export function cellsOfSeed(options: StudyOptions, seed: number): Cell[] {
+  const { arms: chosen, turns, light = false } = options;
   const arms = chosen.map(
     (arm) =>
       ({
         ...arm,
-        postTrained: light ? arm.name === 'vanilla' || (arm.turns && turns > 1) : arm.postTrained,
+        postTrained: light ? arm.name === vanillaOf(arm) || (arm.turns && turns > 1) : arm.postTrained,
       }) as StudyArm,
   );
   const at = (name: string): string => `seed-${seed}/${name}`;
   const guided = arms.flatMap((arm) => Array.from({ length: arm.turns ? turns : 1 }, (_, t): Cell => ({
-    name: at(armName(arm, t + 1)), seed, work: { arm, turn: t + 1 },
-    needs: [at('base'), ...(arm.method === 'vanilla' ? [] : [at(guideOf(arm, t + 1))])],
+    name: at(armName(arm, t + 1)), seed, work: { arm, turn: t + 1 }, variant: arm.variant,
+    needs: [at(baseOf(arm)), ...(guideKind(arm) === 'none' ? [] : [at(guideOf(arm, t + 1))])],
   })));
+  const bases = new Map(arms.map((arm) => [baseOf(arm), arm.variant]));
   const looksAt = [
     at('base'),
     ...guided
@@ -51,7 +60,19 @@ export function cellsOfSeed({ arms: chosen, turns, light = false }: StudyOptions
       .map(({ name }) => name),
   ];
   const analysis: Cell = { name: at('analysis'), seed, work: 'analysis', needs: looksAt };
-  return [{ name: at('base'), seed, work: 'base', needs: [] }, ...guided, ...(light ? [] : [analysis])];
+  const first = [...bases].map(([name, variant]): Cell => ({ name: at(name), seed, work: 'base', needs: [], variant }));
+  return [...first, ...guided, ...(isAnalysed(options) ? [analysis] : [])];
+}
+
+/** Models are looked at closely where they are those of our recipe, and speak of our world. */
+function isAnalysed({ arms, light = false, experiment }: StudyOptions): boolean {
+  const isOurs = arms.every(({ variant, name }) => variant === undefined && !name.includes('@'));
+  return !light && isOurs && !isElsewhere(experiment);
+}
+
+/** Whether a model cannot be asked the questions of the tiny world. */
+export function isElsewhere(file: ExperimentFile | undefined): boolean {
+  return file?.experiment.world !== undefined || file?.experiment.evaluate !== undefined;
 }
 
 /** Arms whose models the analysis of a seed looks at. */
@@ -62,7 +83,7 @@ export const ANALYSED: readonly string[] = ['vanilla', 'remit.2', 'remit.5'];
  * turn before.
  */
 export function guideOf(arm: StudyArm, turn: number): string {
-  return turn === 1 ? 'vanilla' : armName(arm, turn - 1);
+  return turn === 1 ? vanillaOf(arm) : armName(arm, turn - 1);
 }
 
 export function allCells(options: StudyOptions): Cell[] {
@@ -70,20 +91,14 @@ export function allCells(options: StudyOptions): Cell[] {
 }
 
 /**
- * `all`, or names separated by commas; vanilla, which everything is compared with, is always among them. Throws
- * ConfigError.
+ * `all`, or names separated by commas, of the arms that there are; those that others are compared with are always among
+ * them. Throws ConfigError.
  */
-export function parseArms(text: string): StudyArm[] {
-  if (text === 'all') return [...STUDY_ARMS];
-  const names = text.split(',').map((name) => name.trim());
-  const known = STUDY_ARMS.map(({ name }) => name);
-  const wrong = names.find((name) => !known.includes(name));
-  if (wrong !== undefined) {
-    throw new ConfigError(
-      `study: --arms ${wrong}: no such arm: there are ${known.join(', ')}${didYouMean(wrong, known)}`,
-    );
-  }
-  return STUDY_ARMS.filter(({ name }) => name === 'vanilla' || names.includes(name));
+export function parseArms(text: string, offered: readonly StudyArm[] = STUDY_ARMS): StudyArm[] {
+  if (text === 'all') return [...offered];
+  const chosen = armsNamed(text.split(',').map((name) => name.trim()), offered);
+  const compared = new Set(['vanilla', ...chosen.map(vanillaOf)]);
+  return offered.filter((arm) => compared.has(arm.name) || chosen.includes(arm));
 }
 
 /** `1-8`, `3`, `1,2,5-7`. Throws ConfigError. */

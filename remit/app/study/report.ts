@@ -7,7 +7,7 @@ import type { Config } from '../../settings/resolve.ts';
 import { resolveConfig } from '../../settings/resolve.ts';
 import { sweep, writeAtomically } from '../run/atomic.ts';
 import { sha256 } from '../run/checkpoint.ts';
-import { STUDY_ARMS } from './arms.ts';
+import type { StudyArm } from './arms.ts';
 import type { CellResult } from './cell.ts';
 import { verdicts } from './claims.ts';
 import { check, type Checked } from './expected.ts';
@@ -32,7 +32,7 @@ export function writeReport(folder: StudyFolder, options: StudyOptions): Report 
   const summary = summarise(options, resultsBySeed(folder, options));
   const checked = check(expectationsFor(folder.config), summary);
   const figures = charts(summary);
-  const markdown = render(summary, checked, [...figures.keys()]);
+  const markdown = render(options, summary, { checked, figures: [...figures.keys()] });
   const charted = join(folder.path, 'figures');
   mkdirSync(charted, { recursive: true });
   sweep(charted);
@@ -70,9 +70,13 @@ const titles: Readonly<Record<View, string>> = {
 /** A part of the report, in paragraphs; none where there is nothing to show. */
 type Section = (summary: Summary) => readonly string[];
 
-function render(summary: Summary, checked: readonly Checked[], figures: readonly string[]): string {
+function render(
+  { arms }: StudyOptions,
+  summary: Summary,
+  { checked, figures }: { readonly checked: readonly Checked[]; readonly figures: readonly string[] },
+): string {
   const sections: readonly Section[] = [
-    introduction,
+    (all) => introduction(all, arms),
     claimsSection,
     ...STAGES.map(([stage, title]): Section => ({ stages }) => section(title, stageTable(stages[stage] ?? []))),
     pairsSection,
@@ -105,13 +109,11 @@ interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
-const introduction: Section = ({ seeds, arms }) => [
+const introduction = ({ seeds, arms }: Summary, described: readonly StudyArm[]): string[] => [
   `${seeds.length} seeds (${seeds.join(', ')}), arms: ${arms.join(', ')}. Scores in percent of 2000 held-out ` +
     'questions unless the settings say otherwise; ± and [ ] are 95% t-intervals over seeds. Differences are paired ' +
     'by seed: same first weights, same rows in the same order.',
-  STUDY_ARMS.filter(({ name }) => arms.includes(name))
-    .map(({ name, about }) => `- **${name}**: ${about}`)
-    .join('\n'),
+  described.map(({ name, about }) => `- **${name}**: ${about}`).join('\n'),
 ];
 
 const claimsSection: Section = (summary) => {
@@ -123,6 +125,7 @@ const claimsSection: Section = (summary) => {
     `${p.toFixed(3)}${family === 'headline' ? ' *' : ''}`,
     outcome,
   ]);
+  if (rows.length === 0) return [];
   return [
     '## What it says',
     table(['claim', 'evidence', 'points', 'p', 'here'], rows),

@@ -5,6 +5,7 @@
 
 import type { Evaluation, Scores } from '../../worlds/tiny/evaluate.ts';
 import type { Analysis, CellResult, CurvePoint } from './cell.ts';
+import { baseOf, vanillaOf } from './arms.ts';
 import { armName, type StudyOptions } from './plan.ts';
 import { CONTRASTS, turnContrasts, VIEWS, type Contrast, type Model, type Stage, type View } from './protocol.ts';
 import { median, Tally, type Interval } from './statistics.ts';
@@ -15,7 +16,7 @@ export type Views = Readonly<Record<View, Interval>>;
 export interface Row {
   readonly arm: string;
   readonly scores: Views;
-  /** Less the vanilla arm at the same stage, paired by seed; absent for itself. */
+  /** Less the vanilla arm (of its variant) at the same stage, paired by seed; absent for itself. */
   readonly difference?: Views;
 }
 
@@ -71,24 +72,26 @@ export interface Summary {
 /** bySeed: the results of each seed's cells, in the order of the options' seeds. */
 export function summarise(options: StudyOptions, bySeed: Iterable<readonly CellResult[]>): Summary {
   const { seeds, turns } = options;
-  const arms = options.arms.flatMap((arm) =>
-    Array.from({ length: arm.turns ? turns : 1 }, (_, turn) => armName(arm, turn + 1)),
+  const compared = options.arms.flatMap((arm) =>
+    Array.from({ length: arm.turns ? turns : 1 }, (_, turn) => ({ arm: armName(arm, turn + 1), with: vanillaOf(arm) })),
   );
-  const contrasts = [...CONTRASTS, ...turnContrasts(turns)];
+  const arms = compared.map(({ arm }) => arm);
+  const bases = [...new Set(options.arms.map(baseOf))];
+  const contrasts = [...CONTRASTS, ...turnContrasts(turns), ...(options.contrasts ?? [])];
   const figures = new Figures();
   const ratios = new Map<string, Record<CurveView, number>[]>();
   let first: Seed | undefined;
   for (const cells of bySeed) {
     const seed = new Seed(cells);
     first ??= seed;
-    addScores(figures.at('score'), seed, arms);
-    addDifferences(figures.at('difference'), seed, arms, contrasts);
-    addTasks(figures.at('task'), seed, arms);
+    addScores(figures.at('score'), seed, arms, bases);
+    addDifferences(figures.at('difference'), seed, compared, contrasts);
+    addTasks(figures.at('task'), seed, compared);
     addCurves(figures.at('curve'), seed, arms);
     addAnalysis(figures.at('analysis'), seed);
-    for (const arm of arms) {
+    for (const { arm, with: vanilla } of compared) {
       for (const [key, value] of Object.entries(seed.weights(arm) ?? {})) figures.at('weights', arm, key).tally.add(value);
-      const speeds = speedUps(seed, arm);
+      const speeds = speedUps(seed, arm, vanilla);
       if (speeds !== undefined) ratios.set(arm, [...(ratios.get(arm) ?? []), speeds]);
     }
   }
@@ -97,10 +100,10 @@ export function summarise(options: StudyOptions, bySeed: Iterable<readonly CellR
     seeds,
     arms,
     stages: {
-      pretrain: [{ arm: 'base', scores: views(figures.at('score', 'pretrain', 'base')) }],
-      midtrain: stageRows(complete, 'midtrain', arms),
-      sft: stageRows(complete, 'sft', arms),
-      rl: stageRows(complete, 'rl', arms),
+      pretrain: bases.map((arm) => ({ arm, scores: views(figures.at('score', 'pretrain', arm)) })),
+      midtrain: stageRows(complete, 'midtrain', compared),
+      sft: stageRows(complete, 'sft', compared),
+      rl: stageRows(complete, 'rl', compared),
     },
     pairs: contrasts
       .map(({ title }) => ({ title, found: figures.at('difference', 'pair', title) }))
@@ -113,7 +116,7 @@ export function summarise(options: StudyOptions, bySeed: Iterable<readonly CellR
         cued: median(found.map(({ cued }) => cued)),
         sampled: median(found.map(({ sampled }) => sampled)),
       })),
-    tasks: taskGains(figures.at('task'), first),
+    tasks: taskGains(figures.at('task'), first, compared),
     weights: intervals(figures.at('weights')),
     ...analysed(figures.at('analysis'), first?.analysis),
     curves: meanCurves(complete, arms, first),
@@ -129,7 +132,7 @@ class Seed {
   }
 
   evaluation({ arm, stage }: Model): Evaluation | undefined {
-    const cell = this.#cells.get(stage === 'pretrain' ? 'base' : arm);
+    const cell = this.#cells.get(stage === 'pretrain' ? arm.replace(/^vanilla/, 'base') : arm);
     return cell?.stages.find(({ name }) => name === stage)?.evaluation;
   }
 
@@ -166,6 +169,12 @@ interface Complete {
   readonly count: number;
 }
 
+/** An arm, and the vanilla one that it is compared with. */
+interface Compared {
+  readonly arm: string;
+  readonly with: string;
+}
+
 type CurveView = 'cued' | 'sampled';
 const CURVE_VIEWS: readonly CurveView[] = ['cued', 'sampled'];
 const AFTER: readonly Stage[] = ['midtrain', 'sft', 'rl'];
@@ -176,28 +185,33 @@ function addViews(figures: Figures, scores: Scores | undefined, less?: Scores): 
   for (const view of VIEWS) figures.at(view).tally.add(100 * (scores[view] - (less?.[view] ?? 0)));
 }
 
-function addScores(figures: Figures, seed: Seed, arms: readonly string[]): void {
-  addViews(figures.at('pretrain', 'base'), seed.evaluation({ arm: 'base', stage: 'pretrain' }));
+function addScores(figures: Figures, seed: Seed, arms: readonly string[], bases: readonly string[]): void {
+  for (const arm of bases) addViews(figures.at('pretrain', arm), seed.evaluation({ arm, stage: 'pretrain' }));
   for (const stage of AFTER) {
     for (const arm of arms) addViews(figures.at(stage, arm), seed.evaluation({ arm, stage }));
   }
 }
 
-function addDifferences(figures: Figures, seed: Seed, arms: readonly string[], contrasts: readonly Contrast[]): void {
+function addDifferences(
+  figures: Figures,
+  seed: Seed,
+  arms: readonly Compared[],
+  contrasts: readonly Contrast[],
+): void {
   const add = (into: Figures, of: Model, from: Model): void => {
     const less = seed.evaluation(from);
     if (less !== undefined) addViews(into, seed.evaluation(of), less);
   };
   for (const stage of AFTER) {
-    for (const arm of arms) add(figures.at(stage, arm), { arm, stage }, { arm: 'vanilla', stage });
+    for (const { arm, with: vanilla } of arms) add(figures.at(stage, arm), { arm, stage }, { arm: vanilla, stage });
   }
   for (const { title, of, less } of contrasts) add(figures.at('pair', title), of, less);
 }
 
-function addTasks(figures: Figures, seed: Seed, arms: readonly string[]): void {
+function addTasks(figures: Figures, seed: Seed, arms: readonly Compared[]): void {
   const tasks = (arm: string): Evaluation['tasks'] => seed.evaluation({ arm, stage: 'midtrain' })!.tasks;
-  for (const arm of arms) {
-    for (const [task, scores] of tasks(arm).entries()) addViews(figures.at(arm, task), scores, tasks('vanilla')[task]!);
+  for (const { arm, with: vanilla } of arms) {
+    for (const [task, scores] of tasks(arm).entries()) addViews(figures.at(arm, task), scores, tasks(vanilla)[task]!);
   }
 }
 
@@ -220,10 +234,10 @@ function addAnalysis(figures: Figures, { analysis }: Seed): void {
     figures.at('dynamics', i, 'agreement').tally.add(100 * agreement);
   }
   for (const [model, byK] of Object.entries(analysis.pass)) {
-    const vanilla = analysis.pass[vanillaOf(model)];
+    const vanilla = analysis.pass[vanillaModel(model)];
     for (const [k, share] of Object.entries(byK)) {
       figures.at('pass', model, k, 'share').tally.add(100 * share);
-      if (vanilla !== undefined && model !== vanillaOf(model)) {
+      if (vanilla !== undefined && model !== vanillaModel(model)) {
         figures.at('pass', model, k, 'difference').tally.add(100 * (share - vanilla[k]!));
       }
     }
@@ -231,13 +245,13 @@ function addAnalysis(figures: Figures, { analysis }: Seed): void {
 }
 
 /** Of a model of the analysis, `remit.2 rl`: vanilla's at the same stage. */
-const vanillaOf = (model: string): string => `vanilla ${model.split(' ').at(-1)}`;
+const vanillaModel = (model: string): string => `vanilla ${model.split(' ').at(-1)}`;
 
-/** Undefined for vanilla itself, and where one of the two has no curve. */
-function speedUps(seed: Seed, arm: string): Record<CurveView, number> | undefined {
-  const [own, vanilla] = [seed.curve(arm), seed.curve('vanilla')];
-  if (arm === 'vanilla' || arm.startsWith('vanilla+') || own.length === 0 || vanilla.length === 0) return undefined;
-  return { cued: speedUp(own, vanilla, 'cued'), sampled: speedUp(own, vanilla, 'sampled') };
+/** Undefined for a vanilla arm, and where one of the two has no curve. */
+function speedUps(seed: Seed, arm: string, vanilla: string): Record<CurveView, number> | undefined {
+  const [own, other] = [seed.curve(arm), seed.curve(vanilla)];
+  if (arm.startsWith('vanilla') || own.length === 0 || other.length === 0) return undefined;
+  return { cued: speedUp(own, other, 'cued'), sampled: speedUp(own, other, 'sampled') };
 }
 
 function views(figures: Figures): Views {
@@ -249,20 +263,20 @@ function isComplete(figures: Figures, count: number): boolean {
   return figures.at('cued').tally.count === count;
 }
 
-function stageRows({ figures, count }: Complete, stage: Stage, arms: readonly string[]): Row[] {
+function stageRows({ figures, count }: Complete, stage: Stage, arms: readonly Compared[]): Row[] {
   return arms
-    .filter((arm) => isComplete(figures.at('score', stage, arm), count))
-    .map((arm) => {
+    .filter(({ arm }) => isComplete(figures.at('score', stage, arm), count))
+    .map(({ arm, with: vanilla }) => {
       const scores = views(figures.at('score', stage, arm));
-      if (arm === 'vanilla') return { arm, scores };
+      if (arm === vanilla) return { arm, scores };
       return { arm, scores, difference: views(figures.at('difference', stage, arm)) };
     });
 }
 
-function taskGains(figures: Figures, first: Seed | undefined): Summary['tasks'] {
-  const tasks = first?.evaluation({ arm: 'vanilla', stage: 'midtrain' })?.tasks ?? [];
-  const arms = [...figures.within.keys()].filter((arm) => arm !== 'vanilla');
-  return byName(arms, (arm) =>
+function taskGains(figures: Figures, first: Seed | undefined, arms: readonly Compared[]): Summary['tasks'] {
+  const tasks = first?.evaluation({ arm: arms[0]!.with, stage: 'midtrain' })?.tasks ?? [];
+  const guided = arms.filter((one) => one.arm !== one.with).map(({ arm }) => arm);
+  return byName(guided, (arm) =>
     tasks.map(({ name, group }, task) => {
       const { cued, sampled } = views(figures.at(arm, task));
       return { name, group, cued, sampled };
@@ -293,7 +307,7 @@ function analysed(figures: Figures, first: Analysis | undefined): Pick<Summary, 
     pass: byName(Object.keys(first?.pass ?? {}), (model) =>
       byName(Object.keys(first!.pass[model]!), (k) => {
         const share = at('pass', model, k, 'share');
-        return model === vanillaOf(model) ? { share } : { share, difference: at('pass', model, k, 'difference') };
+        return model === vanillaModel(model) ? { share } : { share, difference: at('pass', model, k, 'difference') };
       }),
     ),
   };

@@ -1,0 +1,220 @@
+// Experiments from a file, in a project that has the built package installed: trained and resumed, studied, killed and
+// taken up again, on a grid; and what is wrong with a file, told with its line.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { defineExperiment, type Experiment } from '../remit/experiment.ts';
+import { advantages } from '../remit/rl/advantage.ts';
+import { gridArms, withSettings } from '../remit/app/study/grid.ts';
+import { STUDY_ARMS } from '../remit/app/study/arms.ts';
+import { resolveConfig } from '../remit/settings/resolve.ts';
+import { layOut } from './support/consumer.ts';
+import { inProcess } from './support/command-line.ts';
+import { describeGpu } from './support/gpu.ts';
+import { temporaryFolder } from './support/temporary.ts';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const folder = temporaryFolder();
+const at = (...names: string[]): string => join(folder, ...names);
+const read = (...names: string[]): string => readFileSync(at(...names), 'utf8');
+const program = at('node_modules/remit-mini/dist/remit/cli/bin.js');
+const small = [
+  '--preset', 'short', '--pretrain.steps', '8', '--pretrain.warmup', '2', '--midtrain.steps', '5', '--sft.steps', '3',
+  '--rl.steps', '2', '--evaluate.questions', '2',
+];
+
+function remitMini(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { cwd: folder, encoding: 'utf8' });
+  return { code: status, stdout, stderr };
+}
+
+beforeAll(() => {
+  layOut(folder, join(root, 'dist'), root);
+  for (const name of ['webgpu', '@sparticuz']) symlinkSync(join(root, 'node_modules', name), at('node_modules', name));
+  cpSync(join(root, 'examples/experiment.mjs'), at('experiment.mjs'));
+});
+
+const metrics = (run: string) =>
+  read(run, 'metrics.jsonl').trim().split('\n').map((line) => JSON.parse(line) as Record<string, number | string>);
+
+describe('train --experiment', () => {
+  test('trains with its arm, its reward and its schedule, and can be checked', () => {
+    expect(remitMini('train', ...small, '--experiment', 'experiment.mjs', '--device', 'cpu', '--out', 'run').code).toBe(0);
+    const lines = metrics('run');
+    const rates = lines.filter(({ phase }) => phase === 'remit').map(({ rate }) => rate as number);
+    expect(rates).toEqual([0, 1, 2, 3, 4].map((step) => 5e-3 * (1 - step / 5) ** 2));
+    const weights = lines.filter(({ phase }) => phase === 'remit').map(({ weightHighest }) => weightHighest as number);
+    expect(Math.max(...weights)).toBeGreaterThan(1.2); // softplus clips nothing
+    const rewards = lines.filter(({ phase }) => phase === 'rl').map(({ reward }) => reward as number);
+    expect(rewards.some((reward) => !Number.isInteger(128 * reward))).toBe(true);
+    expect(remitMini('verify', 'run', '--whole')).toMatchObject({ code: 0 });
+  });
+
+  test('goes on with the same file alone', () => {
+    writeFileSync(at('other.mjs'), read('experiment.mjs').replace('0.01 * Math.max', '0.02 * Math.max'));
+    const { code, stderr } = remitMini('train', '--resume', 'run', '--experiment', 'other.mjs');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/other\.mjs:26: was changed since run began: .*0\.01.* then, .*0\.02.* now/);
+    expect(remitMini('train', '--resume', 'run', '--arm', 'kd.3').code).toBe(2);
+    expect(remitMini('train', '--resume', 'run').code).toBe(0);
+  });
+
+  test('an arm that is a method of ours', () => {
+    const args = [...small, '--experiment', 'experiment.mjs', '--arm', 'kd.3', '--device', 'cpu', '--out', 'kd'];
+    expect(remitMini('train', ...args).code).toBe(0);
+    expect(JSON.parse(read('kd', 'config.json'))).toMatchObject({ remit: { arm: 'kd', distil: 0.3 } });
+  });
+
+  const define = (parts: string): string =>
+    `import { defineExperiment } from "remit-mini";\nexport default defineExperiment({\n  ${parts},\n});\n`;
+
+  test.each([
+    ['exports nothing', 'const x = 1;', /^error: experiment: file\.mjs: exports nothing by default: must be export default/],
+    ['is another thing', 'export default { arms: {} };', /exports something else/],
+    ['does not parse', 'export default {\n  arms: [,\n', /^error: experiment: file\.mjs:3: Unexpected/],
+    ['imports what is not there', 'import "nowhere";', /file\.mjs: Cannot find package 'nowhere'/],
+    ['throws', '\n\nthrow new Error("too early");', /file\.mjs:3: too early/],
+    ['has an unknown part', define('arm: {}'), /file\.mjs:2: defineExperiment: arm: .*arms/],
+    ['has an arm that throws', define('arms: { mine() { throw new Error("in vain"); } }'), /file\.mjs:3: in vain/],
+    ['has an arm without a loss', define('arms: { mine: () => 3 }'), /what the loss returned = 3: must be \{ loss \}/],
+    ['has a promise as its world', define('world: async () => ({})'), /what world\(\) returned = a promise: .*must be parts/],
+    ['has a rate that is none', define('schedules: { pretrain: () => NaN }'), /pretrain\.schedule: at step 0 = NaN: must be/],
+  ])('a file that %s: one line', (_, text, message) => {
+    writeFileSync(at('file.mjs'), text);
+    const { code, stderr } = remitMini('train', ...small, '--experiment', 'file.mjs', '--device', 'cpu');
+    expect(code).toBe(2);
+    const told = stderr.split('\n').filter((line) => line.startsWith('error'));
+    expect(told).toHaveLength(1);
+    expect(told[0]).toMatch(message);
+    expect(stderr).not.toMatch(/^ {4}at /m);
+  });
+
+  test.each([
+    [['--experiment', 'none.mjs'], /experiment: none\.mjs: no such file/],
+    [['--arm', 'mine'], /--arm mine: is of an experiment: give --experiment/],
+    [['--experiment', 'experiment.mjs', '--arm', 'softplsu'], /did you mean softplus\?/],
+  ])('%j', (args, message) => {
+    expect(remitMini('train', ...args)).toMatchObject({ code: 2, stderr: expect.stringMatching(message) as string });
+  });
+});
+
+describeGpu('... on WebGPU', () => {
+  test('twenty steps, tested in a way of its own', () => {
+    const evaluate = 'async () => ({ cued: 0.5, sampled: 0.25, greedy: 0.5, thinkRate: 0, tasks: [] })';
+    writeFileSync(at('gpu.mjs'), [
+      'import { defineExperiment } from "remit-mini";', 'import mine from "./experiment.mjs";',
+      `export default defineExperiment({ ...mine, evaluate: ${evaluate} });`,
+    ].join('\n'));
+    const models = ['--init', 'run/checkpoints/pretrain.safetensors', '--reference', 'run/checkpoints/rl.safetensors'];
+    const losses = ['cpu', 'webgpu'].map((device) => {
+      const args = ['--preset', 'short', '--midtrain.steps', '20', '--experiment', 'gpu.mjs', '--device', device];
+      expect(remitMini('train', 'remit', ...args, ...models, '--out', device).code).toBe(0);
+      expect(JSON.parse(read(device, 'evaluation.json'))).toMatchObject({
+        stages: [{ evaluation: { cued: 0.5 } }, { evaluation: { cued: 0.5 } }],
+      });
+      return metrics(device).map(({ loss }) => loss as number);
+    });
+    expect(losses[0]).toHaveLength(20);
+    losses[0]!.forEach((loss, i) => expect(Math.abs(loss - losses[1]![i]!)).toBeLessThan(1e-2));
+  });
+});
+
+/** Starts a study, kills it in the middle, and begins it again. */
+async function interrupted(out: string, args: readonly string[], after: string): Promise<void> {
+  const child = spawn(process.execPath, [program, 'study', ...args, '--out', out], { cwd: folder, stdio: 'ignore' });
+  while (!existsSync(at(out, after))) await new Promise((resolve) => setTimeout(resolve, 20));
+  child.kill('SIGKILL');
+  await new Promise((resolve) => child.once('exit', resolve));
+  expect(remitMini('study', '--out', out).code).toBe(0);
+}
+
+describe('study', () => {
+  const studied = [...small, '--device', 'cpu', '--seeds', '1', '--light'];
+
+  test.each([
+    ['--experiment', ['--experiment', 'experiment.mjs'], ['seed-1/softplus', 'seed-1/kd.3', 'seed-1/remit.2']],
+    [
+      '--grid',
+      ['--grid', 'remit.epsilon=0.1,0.5', '--grid', 'model.width=32'],
+      ['seed-1/remit@width=32_epsilon=0.1', 'seed-1/vanilla@width=32'],
+    ],
+  ])('%s: killed and taken up again, the same bytes', async (name, args, cells) => {
+    const whole = remitMini('study', ...studied, ...args, '--out', `whole${name}`);
+    expect(whole.code).toBe(0);
+    for (const cell of cells) expect(existsSync(at(`whole${name}`, cell, 'result.json'))).toBe(true);
+    await interrupted(`killed${name}`, [...studied, ...args], 'seed-1');
+    for (const file of ['report.md', 'report.json', 'report.csv']) {
+      expect(read(`killed${name}`, file)).toBe(read(`whole${name}`, file));
+    }
+  });
+
+  test('says what was compared', () => {
+    const report = read('whole--experiment', 'report.md');
+    expect(report).toContain('- **softplus**: weights by softplus of the gap');
+    expect(report).toContain('softplus over remit.2');
+    interface Report { readonly stages: { readonly midtrain: readonly { readonly arm: string; readonly difference?: object }[] } }
+    const grid = JSON.parse(read('whole--grid', 'report.json')) as Report;
+    expect(grid.stages.midtrain.map(({ arm, difference }) => [arm, difference !== undefined])).toEqual([
+      ['vanilla@width=32', false], ['remit@width=32_epsilon=0.1', true], ['remit@width=32_epsilon=0.5', true],
+    ]);
+  });
+
+  test.each([
+    [['--grid', 'remit.epsilon'], /must be <setting>=<value>,<value>/],
+    [['--grid', 'remit.epsilon=0.1,'], /must be <setting>=<value>,<value>/],
+    [['--grid', 'remit.epsilom=0.1'], /no such setting: did you mean remit\.epsilon\?/],
+    [['--grid', 'remit.epsilon=0.1,7'], /remit\.epsilon = 7 .*must be/],
+    [['--grid', 'remit.epsilon=0.1,0.10'], /0\.10 is there twice/],
+    [['--grid', 'seed=1,2'], /seed is the same for a whole study/],
+    [['--grid', 'model.heads=3,4'], /width must be a multiple of heads/],
+  ])('%j', async (args, message) => {
+    const refused = await inProcess(['study', ...studied, ...args, '--out', at('refused')]);
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(message) as string });
+  });
+
+  test.each([
+    [['--grid', 'remit.scale=2', '--out', 'whole--experiment'], /planned without a grid/],
+    [['--experiment', 'other.mjs', '--out', 'whole--experiment'], /other\.mjs:26: was changed/],
+    [['--experiment', 'experiment.mjs', '--arms', 'softplsu', '--out', 'refused'], /did you mean softplus\?/],
+  ])('%j', (args, message) => {
+    expect(remitMini('study', ...studied, ...args)).toMatchObject({ code: 2, stderr: expect.stringMatching(message) as string });
+  });
+});
+
+test('a variant derives anew what follows from its settings, unless somebody asked for it', () => {
+  const { config } = resolveConfig();
+  expect(withSettings(config, { 'model.width': 32 }).model).toMatchObject({ width: 32, hidden: 96 });
+  const asked = resolveConfig({ flags: [['model.hidden', '100']] }).config;
+  expect(withSettings(asked, { 'model.width': 32 }).model).toMatchObject({ width: 32, hidden: 100 });
+});
+
+test('a grid of remit alone shares base and guide', () => {
+  const { config } = resolveConfig();
+  const arms = gridArms(['remit.epsilon=0.1,0.2', 'remit.scale=1,3'], STUDY_ARMS.filter(({ name }) => name === 'remit.5'), config);
+  expect(arms.map(({ name, variant }) => [name, variant])).toEqual([
+    ['vanilla', undefined],
+    ...['0.1_scale=1', '0.1_scale=3', '0.2_scale=1', '0.2_scale=3'].map((end) => [`remit.5@epsilon=${end}`, undefined]),
+  ]);
+  expect(arms[2]!.settings).toEqual({ epsilon: 0.1, scale: 3 });
+});
+
+describe('values in place of names', () => {
+  test('advantages by a function', () => {
+    expect([...advantages([1, 0, 1, 1], 2, (rewards) => rewards.map((reward) => 2 * reward))]).toEqual([2, 0, 2, 2]);
+    expect(() => advantages([1, 0], 2, () => [1])).toThrow('returned 1 for 2 rewards: give one for each');
+    expect(() => advantages([1, 0], 2, () => [1, NaN])).toThrow('returned[1] = NaN: must be a finite number');
+  });
+
+  test.each<[unknown, string]>([
+    [{ arms: { 'a/b': () => 0 } }, 'arms: a/b: it names a folder'],
+    [{ arms: { a: {} } }, 'arms: a: must have a loss of its own, or a method of ours'],
+    [{ arms: { a: { method: 'kd', guide: 'sft' } } }, 'arms: a: guide: kd has its own'],
+    [{ schedules: { warmup: () => 0 } }, 'schedules: warmup'],
+    [{ contrasts: [{ of: 'a' }] }, 'must be two arms: { of, less }'],
+  ])('refuses %j', (experiment, message) => {
+    expect(() => defineExperiment(experiment as Experiment)).toThrow(message);
+  });
+});
