@@ -42,7 +42,8 @@ const metrics = (run: string) =>
 
 describe('train --experiment', () => {
   test('trains with its arm, its reward and its schedule, and can be checked', () => {
-    expect(remitMini('train', ...small, '--experiment', 'experiment.mjs', '--device', 'cpu', '--out', 'run').code).toBe(0);
+    const shown = ['--rl.show', '2', '--out', 'run'];
+    expect(remitMini('train', ...small, '--experiment', 'experiment.mjs', '--device', 'cpu', ...shown).code).toBe(0);
     const lines = metrics('run');
     const rates = lines.filter(({ phase }) => phase === 'remit').map(({ rate }) => rate as number);
     expect(rates).toEqual([0, 1, 2, 3, 4].map((step) => 5e-3 * (1 - step / 5) ** 2));
@@ -51,6 +52,8 @@ describe('train --experiment', () => {
     const rewards = lines.filter(({ phase }) => phase === 'rl').map(({ reward }) => reward as number);
     expect(rewards.some((reward) => !Number.isInteger(128 * reward))).toBe(true);
     expect(remitMini('verify', 'run', '--whole')).toMatchObject({ code: 0 });
+    const [answer] = JSON.parse(read('run', 'samples/rl-2.json')) as Record<string, string | number>[];
+    expect(answer).toMatchObject({ prompt: expect.stringMatching(/^\^.+\?$/) as string, reward: expect.any(Number) as number });
   });
 
   test('goes on with the same file alone', () => {

@@ -664,7 +664,7 @@ const opTakes: Readonly<Record<string, Readonly<Record<string, readonly string[]
   clamp: { low: ['-1'], high: ['Infinity', '1.5', '2**53'] },
   linear: { input3: ['{}'] }, // no attributes
   rmsNorm: { epsilon: positive }, layerNorm: { epsilon: positive },
-  policyLoss: { clip: positive },
+  policyLoss: { clip: positive, clipHigh: positive },
   tokenWeights: { epsilon: positive },
   sum: { axis: ['-1'] }, max: { axis: ['-1'] }, slice: { axis: ['-1'] },
 };
@@ -686,6 +686,7 @@ const own: Record<string, string> = {
   'RunFolder.restore': 'called by the loop of a phase',
   'RunFolder.keep': 'as restore',
   'RunFolder.suspend': 'as restore',
+  'RunFolder.show': 'as restore',
   'Progress.begin': 'private',
   'Progress.draw': 'private',
   'Progress.bar': 'private',

@@ -123,6 +123,7 @@ const shapes: Record<string, readonly (readonly [() => Tensor, Shape])[]> = {
     [() => ops.policyLoss(t(2, 3), t(2, 3), t(2, 3), t(2), ids(2, 3)), []],
     [() => ops.policyLoss.all(t(2, 3), t(2, 3), t(2, 3), t(2), ids(2, 3))[3]!, [2, 2, 3]],
     [() => ops.policyLoss(t(3), t(3), t(3), t(), ids(3)), []],
+    [() => ops.policyLoss(t(2, 3), t(2, 3), t(2, 3), t(2, 2), ids(2, 3)), []],
   ],
 };
 
@@ -345,7 +346,8 @@ const errors: readonly (readonly [message: string, call: () => unknown])[] = [
   ['keepLargest: x [2], targets [3]: shapes differ', () => ops.keepLargest(t(2), ids(3), { keep: 1 })],
   ['policyLoss: old [3], targets [2]: shapes differ', () => ops.policyLoss(t(2), t(3), t(2), t(), ids(2))],
   [
-    'policyLoss: advantage [2,3] for tokens [2,3]: must be [2], one per sequence',
+    'policyLoss: advantage [2,3] for tokens [2,3]: must be [2], one per sequence, or [2,2], with ' +
+      'what its tokens count',
     () => ops.policyLoss(t(2, 3), t(2, 3), t(2, 3), t(2, 3), ids(2, 3)),
   ],
 

@@ -12,9 +12,11 @@ import { mul } from './arithmetic.ts';
 
 export interface PolicyLossOptions {
   /**
-   * The ratio's gradient stops outside 1 - clip .. 1 + clip, where following it further would pay; 0.2 unless given.
+   * The ratio's gradient stops outside 1 - clip .. 1 + clipHigh, where following it further would pay; 0.2 unless given,
+   * and as much above as below.
    */
   readonly clip?: number;
+  readonly clipHigh?: number;
   /** Weight of the k3 estimate of KL(model || reference); 0 unless given. */
   readonly klWeight?: number;
   /** The divisor: number of counted tokens; all unless given. */
@@ -22,10 +24,12 @@ export interface PolicyLossOptions {
 }
 
 /**
- * Mean over counted tokens of -min(r A, clip(r, 1 - c, 1 + c) A) + klWeight k3, with r = exp(logProb - old), d =
- * reference - logProb, k3 = exp(d) - d - 1 (PPO, arXiv 1707.06347; k3 as in GRPO, arXiv 2402.03300).
+ * Mean over counted tokens of -min(r A, clip(r, 1 - c, 1 + h) A) + klWeight k3, with r = exp(logProb - old), d =
+ * reference - logProb, k3 = exp(d) - d - 1 (PPO, arXiv 1707.06347; k3 as in GRPO, arXiv 2402.03300; two
+ * bounds as in DAPO, arXiv 2503.14476).
  *
- * logProb, old, reference [...,T] f32 in nats, advantage [...] f32, one per sequence, targets [...,T] i32 (below 0: not
+ * logProb, old, reference [...,T] f32 in nats, advantage [...] f32, one per sequence, or [...,2], which adds what each
+ * of its tokens counts, targets [...,T] i32 (below 0: not
  * counted) -> []; `.all()` gives [loss, losses [...,T], dLogProb [...,T], diagnostics [2,...,T]: k3, and 1 where the
  * gradient was cut off]. Only logProb gets a gradient: what wrote the tokens, what is kept close to, and how good they
  * were are constants. Throws ShapeError.
@@ -38,6 +42,7 @@ export const policyLoss: Op<
   takes: { logProb: 'f32', old: 'f32', reference: 'f32', advantage: 'f32', targets: 'i32' },
   attrs: {
     clip: optional(real({ from: 0 })),
+    clipHigh: optional(real({ from: 0 })),
     klWeight: optional(real({ from: 0 })),
     count: optional(real({ above: 0 })),
   },
@@ -45,10 +50,10 @@ export const policyLoss: Op<
     checkTokens('policyLoss', { logProb, old, reference }, targets);
     const { shape } = logProb;
     const rows = shape.slice(0, -1);
-    if (!sameShape(advantage.shape, rows)) {
+    if (!sameShape(advantage.shape, rows) && !sameShape(advantage.shape, [...rows, 2])) {
       throw new ShapeError(
         `policyLoss: advantage ${show(advantage.shape)} for tokens ${show(shape)}: must be ${show(rows)}, one per ` +
-        'sequence',
+        `sequence, or ${show([...rows, 2])}, with what its tokens count`,
       );
     }
     return [
@@ -62,7 +67,7 @@ export const policyLoss: Op<
     run,
     [logProb, old, reference, advantage, targets],
     [loss, losses, dLogProb, diagnostics],
-    { clip = 0.2, klWeight = 0, count = targets.size },
+    { clip = 0.2, clipHigh = clip, klWeight = 0, count = targets.size },
   ) {
     const T = logProb.shape.at(-1)!;
     run(
@@ -77,15 +82,20 @@ export const policyLoss: Op<
         dLogProb: dLogProb!.storage,
         diagnostics: diagnostics!.storage,
       },
-      { rows: logProb.size / T, T, clip, klWeight, factor: 1 / count },
+      {
+        rows: logProb.size / T, T, clip, clipHigh, klWeight, factor: 1 / count,
+        weighted: Number(advantage.shape.length === logProb.shape.length),
+      },
     );
     run(sumKernel, { x: losses!.storage, out: loss.storage }, { outer: 1, length: targets.size, inner: 1, factor: 1 });
   },
   backward: (grad, { outputs: [, , dLogProb] }, need) => [need(0, () => mul(dLogProb!, grad)), null, null, null, null],
   cases: {
     // a clip of 1000 cuts nothing off: the kinks are the business of tests by hand
-    dims: { R: [1, 3], T: [1, 4] },
-    attrs: [() => ({ clip: 1000 }), () => ({ clip: 1000, klWeight: 0.3, count: 3 })],
-    inputs: ({ R, T }) => [normal(R!, T!), normal(R!, T!), normal(R!, T!), normal(R!), integers(5, R!, T!)],
+    dims: { R: [1, 3], T: [1, 4], weighted: [0, 1] },
+    attrs: [() => ({ clip: 1000 }), () => ({ clip: 1000, clipHigh: 2000, klWeight: 0.3, count: 3 })],
+    inputs: ({ R, T, weighted }) => [
+      normal(R!, T!), normal(R!, T!), normal(R!, T!), weighted ? normal(R!, 2) : normal(R!), integers(5, R!, T!),
+    ],
   },
 });

@@ -1,10 +1,11 @@
 // The loss of policy-gradient RL on tokens that a model wrote itself, and its gradient, in one pass.
 //   r    = exp(logProb - old)                                    probability ratio to the model that wrote them;
 //   exactly 1 at first
-//   loss = - min(r A, clip(r, 1 - clip, 1 + clip) A) + klWeight k3
+//   loss = - min(r A, clip(r, 1 - clip, 1 + clipHigh) A) + klWeight k3
 //   k3   = exp(d) - d - 1 >= 0,  d = reference - logProb         an estimate of KL(model || reference)
 // Both exponents are limited to 80, so that a token that has become e^80 times as likely makes a large loss and a
-// finite gradient. Sources: PPO, arXiv 1707.06347, equation 7; k3 as in GRPO, arXiv 2402.03300, equation 4.
+// finite gradient. Sources: PPO, arXiv 1707.06347, equation 7; k3 as in GRPO, arXiv 2402.03300, equation 4; two bounds
+// as in DAPO, arXiv 2503.14476, equation 8.
 
 import { defineKernel } from '../kernel.ts';
 import { policyLossWgsl } from '../generated.ts';
@@ -17,7 +18,7 @@ const MOST = 80;
 /**
  * logProb, old, reference [rows,T], advantage [rows], targets [rows,T] (below 0: not counted) -> losses [rows,T], times
  * `factor`; dLogProb [rows,T], the gradient of their sum; diagnostics [2,rows,T]: k3, and 1 where the ratio's gradient
- * is cut off.
+ * is cut off. weighted = 1: advantage is [rows,2], and the second is what each token of the row counts, beside `factor`.
  */
 export const policyLossKernel = defineKernel({
   name: 'policyLoss',
@@ -25,10 +26,10 @@ export const policyLossKernel = defineKernel({
     logProb: 'read', old: 'read', reference: 'read', advantage: 'read', targets: 'read', losses: 'write',
     dLogProb: 'write', diagnostics: 'write',
   },
-  params: ['rows', 'T', 'clip', 'klWeight', 'factor'],
+  params: ['rows', 'T', 'clip', 'clipHigh', 'klWeight', 'factor', 'weighted'],
   reference(
     { logProb, old, reference, advantage, targets, losses, dLogProb, diagnostics },
-    { rows, T, clip, klWeight, factor },
+    { rows, T, clip, clipHigh, klWeight, factor: common, weighted },
   ) {
     const n = rows * T;
     for (let i = 0; i < n; i++) {
@@ -36,9 +37,11 @@ export const policyLossKernel = defineKernel({
         losses[i] = dLogProb[i] = diagnostics[i] = diagnostics[n + i] = 0;
         continue;
       }
-      const gain = advantage[Math.floor(i / T)]!;
+      const at = Math.floor(i / T) * (1 + weighted);
+      const gain = advantage[at]!;
+      const factor = weighted ? common * advantage[at + 1]! : common;
       const ratio = Math.exp(Math.min(logProb[i]! - old[i]!, MOST));
-      const limited = Math.min(1 + clip, Math.max(1 - clip, ratio));
+      const limited = Math.min(1 + clipHigh, Math.max(1 - clip, ratio));
       const cut = limited * gain < ratio * gain;
       const d = reference[i]! - logProb[i]!;
       const power = Math.exp(Math.min(d, MOST));

@@ -3,7 +3,7 @@
 //#include "../lib/index.wgsl"
 //#include "../lib/math.wgsl"
 
-struct Params { rows: u32, T: u32, clip: f32, klWeight: f32, factor: f32 }
+struct Params { rows: u32, T: u32, clip: f32, clipHigh: f32, klWeight: f32, factor: f32, weighted: u32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> logProb: array<f32>;
@@ -30,15 +30,17 @@ fn main(
   let i = flatGroup(group, groups) * 64u + thread;
   let n = p.rows * p.T;
   if (i < n) {
-    let gain = advantage[i / p.T];
+    let at = i / p.T * (1u + p.weighted);
+    let gain = advantage[at];
+    let factor = p.factor * select(1.0, advantage[at + p.weighted], p.weighted > 0u);
     let ratio = expOf(atMost(logProb[i] - old[i], 80.0));
-    let limited = clamp(ratio, 1.0 - p.clip, 1.0 + p.clip);
+    let limited = clamp(ratio, 1.0 - p.clip, 1.0 + p.clipHigh);
     let cut = limited * gain < ratio * gain;
     let d = reference[i] - logProb[i];
     let k3 = expLessLine(d);
     let counted = targets[i] >= 0;
-    losses[i] = select(0.0, p.factor * (p.klWeight * k3 - select(ratio, limited, cut) * gain), counted);
-    dLogProb[i] = select(0.0, p.factor * (-p.klWeight * (k3 + d) - select(ratio * gain, 0.0, cut)), counted);
+    losses[i] = select(0.0, factor * (p.klWeight * k3 - select(ratio, limited, cut) * gain), counted);
+    dLogProb[i] = select(0.0, factor * (-p.klWeight * (k3 + d) - select(ratio * gain, 0.0, cut)), counted);
     diagnostics[i] = select(0.0, k3, counted);
     diagnostics[n + i] = select(0.0, 1.0, counted && cut);
   }

@@ -137,8 +137,8 @@ function k3Of<T extends LaneType>(lanes: Lanes<T>, d: Local<T>): Expr<T> {
 export const policyLossWasm = program(
   {
     buffers: ['logProb', 'old', 'reference', 'advantage', 'targets', 'losses', 'dLogProb', 'diagnostics'],
-    counts: ['rows', 'T'],
-    floats: ['clip', 'klWeight', 'factor'],
+    counts: ['rows', 'T', 'weighted'],
+    floats: ['clip', 'clipHigh', 'klWeight', 'factor'],
   },
   {
     name: 'policyLoss',
@@ -146,14 +146,21 @@ export const policyLossWasm = program(
     cost: ({ T }) => 10 + 12 * T,
     emit(
       f,
-      { logProb, old, reference, advantage, targets, losses, dLogProb, diagnostics, rows, T, clip, klWeight, factor },
+      {
+        logProb, old, reference, advantage, targets, losses, dLogProb, diagnostics, rows, T, weighted, clip, clipHigh,
+        klWeight, factor,
+      },
       { first, last },
     ) {
       const cuts = f.keep(i32.add(diagnostics, i32.mul(rows, i32.mul(T, 4))));
       const low = f.keep(f32.sub(f32.of(1), clip));
-      const high = f.keep(f32.add(f32.of(1), clip));
+      const high = f.keep(f32.add(f32.of(1), clipHigh));
+      const bytes = f.keep(i32.mul(4, i32.add(weighted, 1)));
       overRows(f, first, last, T, [logProb, old, reference, targets, losses, dLogProb, diagnostics, cuts], (row) => {
-        const gain = f.keep(f32.load(i32.add(advantage, i32.mul(row, 4))));
+        const place = f.keep(i32.add(advantage, i32.mul(row, bytes)));
+        const gain = f.keep(f32.load(place));
+        const share = f.keep(factor);
+        f.if(weighted, () => f.set(share, f32.mul(factor, f32.load(place, 4))));
         overFloats(f, T, (lanes, at) => {
           const put = (to: Int, x: Expr<typeof lanes.type>): void =>
             f.store(i32.add(to, at), counted(lanes as never, i32.add(targets, at), x));
@@ -167,7 +174,7 @@ export const policyLossWasm = program(
           const d = lanes.keep(lanes.sub(lanes.load(i32.add(reference, at)), p));
           const k3 = lanes.keep(k3Of(lanes, d));
           const weight = lanes.splat(klWeight);
-          const scale = lanes.splat(factor);
+          const scale = lanes.splat(share);
           put(losses, lanes.mul(scale, lanes.sub(lanes.mul(weight, k3), lanes.min(own, limited))));
           const slope = lanes.whereAbove(cut, lanes.zero, lanes.zero, own); // of the ratio's part; exp(d) - 1 is k3 + d
           put(dLogProb, lanes.sub(lanes.zero, lanes.mul(scale, lanes.madd(weight, lanes.add(k3, d), slope))));

@@ -51,12 +51,22 @@ export interface PhaseState {
   readonly memory: Record<string, number>;
 }
 
+/** A sampled answer, as tokens. */
+export interface Answer {
+  readonly prompt: Int32Array;
+  readonly answer: Int32Array;
+  readonly reward: number;
+  readonly advantage: number;
+}
+
 export interface Run {
   /** Set when the phase is to end after the step in hand, and nothing is to follow. */
   readonly stopping: boolean;
   log(record: StepRecord): void;
   /** Stores the model as the result of a phase. */
   save(phase: string, model: Transformer): Promise<void>;
+  /** Answers that a model sampled at a step, with what they were worth. */
+  show?(phase: string, step: number, answers: readonly Answer[]): void;
   /** Looks at the model after a step, without changing it: learning curves. */
   watch?(phase: string, step: number, model: Transformer): Promise<void>;
   /**
@@ -75,6 +85,7 @@ export const aRun = having<Run>('a run: a RunFolder, or quietRun', {
   stopping: toggle,
   log: callable(),
   save: callable(),
+  show: optional(callable()),
   watch: optional(callable()),
   restore: optional(callable()),
   keep: optional(callable()),

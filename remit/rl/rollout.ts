@@ -25,8 +25,12 @@ export interface Rollouts {
   readonly mask: Float32Array;
   /** [B]. */
   readonly rewards: Float64Array;
+  /** [B] tokens of each prompt. */
+  readonly starts: Int32Array;
   /** [B] tokens of each answer. */
   readonly lengths: Int32Array;
+  /** [B] 1 where an answer was cut off: it has as many tokens as it may, and no stop. */
+  readonly truncated: Uint8Array;
   /** [B] each: what the task measures of an answer, by name. */
   readonly measured: Readonly<Record<string, Float64Array>>;
 }
@@ -82,6 +86,7 @@ export async function rollout(model: Transformer, task: Task, options: RolloutOp
 
   const rewards = new Float64Array(batch);
   const lengths = new Int32Array(batch);
+  const truncated = new Uint8Array(batch);
   const measures = Object.entries(task.measures ?? {});
   const measured = Object.fromEntries(measures.map(([name]) => [name, new Float64Array(batch)]));
   for (let b = 0; b < batch; b++) {
@@ -94,21 +99,76 @@ export async function rollout(model: Transformer, task: Task, options: RolloutOp
       `rollout: task.question(${from + question}): reward of sample ${b % samples}`,
     );
     lengths[b] = (stop < 0 ? row.length : stop + 1) - starts[b]!;
+    truncated[b] = Number(stop < 0);
     for (const [name, measure] of measures) {
       const value = measure(row, starts[b]!);
       checkValue(`rollout: task.measures.${name}: of sample ${b % samples} of question ${from + question}`, value, real());
       measured[name]![b] = value;
     }
   }
+  return { ...laidOut({ rows, full, starts, lengths, stop: task.stop }), rewards, starts, lengths, truncated, measured };
+}
+
+/** What laidOut() is given: rows of `full` places each. */
+interface Written extends Pick<Rollouts, 'rows' | 'starts' | 'lengths'> {
+  readonly full: number;
+  readonly stop: number;
+}
+
+/** Rows cut off after the longest, and the mask of their answers. */
+function laidOut({ rows, full, starts, lengths, stop }: Written): Pick<Rollouts, 'rows' | 'mask'> {
+  const batch = lengths.length;
   const L = highest(lengths.map((length, b) => starts[b]! + length));
-  const cut = new Int32Array(batch * L).fill(task.stop);
+  const cut = new Int32Array(batch * L).fill(stop);
   const mask = new Float32Array(batch * (L - 1));
   for (let b = 0; b < batch; b++) {
     const end = starts[b]! + lengths[b]!;
     cut.set(rows.subarray(b * full, b * full + end), b * L);
     mask.fill(1, b * (L - 1) + starts[b]! - 1, b * (L - 1) + end - 1); // the target at j is token j + 1
   }
-  return { rows: cut, mask, rewards, lengths, measured };
+  return { rows: cut, mask };
+}
+
+/** The questions, by their place, whose answers are all worth the same: nothing can be learned from comparing them. */
+export function silentGroups({ rewards }: Rollouts, samples: number): number[] {
+  const groups = Array.from({ length: rewards.length / samples }, (_, group) => group);
+  return groups.filter((group) => {
+    const own = rewards.subarray(group * samples, (group + 1) * samples);
+    return own.every((reward) => reward === own[0]);
+  });
+}
+
+/** The answers to questions of two rollouts: `chosen` has, by place, from which of them, and its place there. */
+export function regrouped(
+  from: readonly Rollouts[],
+  chosen: readonly (readonly [which: number, group: number])[],
+  { samples, stop }: { readonly samples: number; readonly stop: number },
+): Rollouts {
+  const answers = chosen.flatMap(([which, group]) =>
+    Array.from({ length: samples }, (_, i) => ({ of: from[which]!, b: group * samples + i })),
+  );
+  const rowOf = ({ of: { rows, rewards }, b }: (typeof answers)[number]): Int32Array => {
+    const length = rows.length / rewards.length;
+    return rows.subarray(b * length, (b + 1) * length);
+  };
+  const full = highest(answers.map((answer) => rowOf(answer).length));
+  const rows = new Int32Array(answers.length * full).fill(stop);
+  answers.forEach((answer, b) => rows.set(rowOf(answer), b * full));
+  const starts = Int32Array.from(answers, ({ of, b }) => of.starts[b]!);
+  const lengths = Int32Array.from(answers, ({ of, b }) => of.lengths[b]!);
+  return {
+    ...laidOut({ rows, full, starts, lengths, stop }),
+    starts,
+    lengths,
+    rewards: Float64Array.from(answers, ({ of, b }) => of.rewards[b]!),
+    truncated: Uint8Array.from(answers, ({ of, b }) => of.truncated[b]!),
+    measured: Object.fromEntries(
+      Object.keys(from[0]!.measured).map((name) => [
+        name,
+        Float64Array.from(answers, ({ of, b }) => of.measured[name]![b]!),
+      ]),
+    ),
+  };
 }
 
 /**

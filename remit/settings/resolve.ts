@@ -221,6 +221,12 @@ function crossCheck({ model, data, pretrain, midtrain, sft, rl }: Config): void 
       );
     }
   }
+  if (rl.samples < 2 && rl.resample > 0) {
+    throw new ConfigError(
+      `config: rl.resample = ${rl.resample}, rl.samples = ${rl.samples}: one answer is compared with none: needs at ` +
+      'least 2 samples',
+    );
+  }
   if (rl.samples < 2 && rl.advantage !== 'reinforce') {
     throw new ConfigError(
       `config: rl.samples = ${rl.samples}, rl.advantage = ${rl.advantage}: compares the samples of a question: needs ` +

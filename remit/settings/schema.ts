@@ -3,7 +3,7 @@
 // The defaults are the tiny world's recipe; presets.ts holds what differs elsewhere. Read next: resolve.ts.
 
 import { z } from 'zod';
-import { choice, orOwn, real, text, whole, type Rule } from '../../engine/options.ts';
+import { choice, orOwn, real, text, toggle, whole, type Rule } from '../../engine/options.ts';
 import { modelRules } from '../../nn/config.ts';
 import { adamwDefaults, adamwRules, rateRules } from '../../optim/adamw.ts';
 import { scheduleRules, type OwnSchedule, type ScheduleOptions } from '../../optim/schedule.ts';
@@ -167,6 +167,24 @@ const rl = z.strictObject({
     real({ above: 0, below: 1 }),
     'how far the probability ratio may move before its gradient stops',
   ).default(0.2),
+  ratioClipHigh: setting(
+    real({ above: 0, to: 100 }),
+    '... upwards, where it may move further than downwards (DAPO: 0.28); ratioClip unless set',
+  ).optional(),
+  divisor: setting(
+    choice('tokens', 'answer', 'constant'),
+    'of the loss: tokens of all answers (DAPO), of each its own (GRPO), or the most there may be (Dr. GRPO)',
+  ).default('tokens'),
+  resample: setting(
+    whole({ min: 0, max: 100 }),
+    'times that other questions are drawn for those whose answers are all worth the same',
+  ).default(0),
+  maskTruncated: setting(toggle, 'nothing is learned from an answer that was cut off').default(false),
+  show: setting(
+    whole({ min: 0, max: 1_000_000 }),
+    'answers with their rewards are kept every so many iterations; 0: never',
+    'iterations',
+  ).default(0),
   klWeight: setting(
     real({ from: 0, to: 100 }),
     'weight of the k3 estimate of KL to the model that RL began with',

@@ -46,7 +46,7 @@ describe('what comes out', () => {
     expect(config.rl).toEqual({
       steps: 100, rate: 6e-4, warmup: 5, schedule: 'constant', floor: 0, weightDecay: 0, clip: 1, beta1: 0.9,
       beta2: 0.95, diverged: 'stop', prompts: 16, samples: 8, temperature: 1, advantage: 'rloo', updates: 1,
-      ratioClip: 0.2, klWeight: 0.02,
+      ratioClip: 0.2, klWeight: 0.02, divisor: 'tokens', resample: 0, maskTruncated: false, show: 0,
     });
     expect(config.remit).toEqual({
       arm: 'remit', epsilon: 0.2, scale: 1, centre: true, detach: true, distil: 0.5, keep: 0.6, iterations: 1,

@@ -350,7 +350,7 @@ function tokenLosses(rows: number, T: number): void {
       EXACT,
     );
   }
-  for (const [deviation, klWeight] of [[0.3, 0.02], [1e-3, 1]] as const) {
+  for (const [deviation, klWeight, weighted] of [[0.3, 0.02, 0], [1e-3, 1, 0], [0.3, 0.1, 1]] as const) {
     const old = model.map((x) => x + deviation * normals(1)[0]!);
     const near = model.map((x) => x + deviation * normals(1)[0]!);
     add(
@@ -359,13 +359,13 @@ function tokenLosses(rows: number, T: number): void {
         logProb: model,
         old,
         reference: near,
-        advantage: normals(rows),
+        advantage: normals(rows * (1 + weighted)),
         targets,
         losses: room(n),
         dLogProb: room(n),
         diagnostics: room(2 * n),
       },
-      { rows, T, clip: 0.2, klWeight, factor: 1 / n },
+      { rows, T, clip: 0.2, clipHigh: 0.28, klWeight, factor: 1 / n, weighted },
       CHAIN,
     );
   }

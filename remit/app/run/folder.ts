@@ -20,7 +20,7 @@ import {
 import { aTransformer, type Transformer } from '../../../nn/transformer.ts';
 import { checkConfig, type Config } from '../../settings/resolve.ts';
 import { aTokenizer, type Tokenizer } from '../../text/tokenizer.ts';
-import { aRecord, type PhaseState, type Run, type StepRecord } from '../../phases/run.ts';
+import { aRecord, type Answer, type PhaseState, type Run, type StepRecord } from '../../phases/run.ts';
 import { readJsonFile } from '../../text/read.ts';
 import { makeFolder, sweep, writeAtomically } from './atomic.ts';
 import { readCheckpoint, writeCheckpoint, type Checkpoint, type Place } from './checkpoint.ts';
@@ -229,6 +229,16 @@ export class RunFolder implements Run {
   checkpoint(phase: string): string {
     checkArguments('RunFolder.checkpoint', arguments, { phase: text });
     return this.#states.result(phase);
+  }
+
+  /** See Run: samples/<phase>-<step>.json, as text. */
+  show(phase: string, step: number, answers: readonly Answer[]): void {
+    makeFolder(join(this.path, 'samples'));
+    const { tokenizer } = this.#options;
+    const told = answers.map(({ prompt, answer, ...worth }) => ({
+      prompt: tokenizer.decode(prompt), answer: tokenizer.decode(answer), ...worth,
+    }));
+    this.report(join('samples', `${phase}-${step}`), told);
   }
 
   /** Writes evaluation.json, or another report beside it. */

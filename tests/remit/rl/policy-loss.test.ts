@@ -19,6 +19,7 @@ async function token({
   gain: number;
   gap?: number;
   clip?: number;
+  clipHigh?: number;
   klWeight?: number;
 }) {
   const at = -2;
@@ -53,6 +54,22 @@ describe.each(places)('in %s', (place) => {
     expect(found.gradient).toBeCloseTo(gradient, 5);
     expect(found.cut).toBe(cut);
     expect(found.k3).toBe(0);
+  });
+
+  test('upwards the ratio may move further than downwards', async () => {
+    expect((await token({ ratio: 1.27, gain: 2, clipHigh: 0.28 })).gradient).toBeCloseTo(-2.54, 5);
+    expect((await token({ ratio: 1.3, gain: 2, clipHigh: 0.28 })).loss).toBeCloseTo(-2.56, 5);
+    expect((await token({ ratio: 0.79, gain: -2, clipHigh: 0.28 })).loss).toBeCloseTo(1.6, 5);
+  });
+
+  test('each answer counts alike, whatever its length', async () => {
+    const own = variable([-1, -2, -3, -1, -1, -1], [2, 3]);
+    const targets = tensor([4, 4, 4, 4, -1, -1], [2, 3], 'i32'); // answers of three tokens and of one
+    const old = own.stopGradient();
+    const loss = policyLoss(own, old, old, tensor([3, 1 / 3, 5, 1], [2, 2]), targets, { count: 2 });
+    expect(await loss.item()).toBeCloseTo(-(3 + 5) / 2, 5);
+    const gradient = [...await backward(loss).of(own)!.read()];
+    [-0.5, -0.5, -0.5, -2.5, 0, 0].forEach((slope, i) => expect(gradient[i]).toBeCloseTo(slope, 5));
   });
 
   test('the clip is that which is given', async () => {

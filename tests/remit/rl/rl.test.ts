@@ -12,7 +12,7 @@ import { Transformer } from '../../../nn/transformer.ts';
 import { resolveConfig, type Config } from '../../../remit/settings/resolve.ts';
 import { nextTokens } from '../../../remit/phases/next-token.ts';
 import { rl } from '../../../remit/phases/rl.ts';
-import { quietRun, type StepRecord } from '../../../remit/phases/run.ts';
+import { quietRun, type Answer, type StepRecord } from '../../../remit/phases/run.ts';
 import { advantages } from '../../../remit/rl/advantage.ts';
 import { rollout } from '../../../remit/rl/rollout.ts';
 import type { Task } from '../../../remit/rl/task.ts';
@@ -206,4 +206,100 @@ test('a rate that breaks the model is told by the name of its setting', async ()
   expect((error as Error).message).toMatch(
     /^rl: (loss|gradNorm) is (NaN|Infinity|-Infinity) at step \d: lower rl.rate or rl.clip$/,
   );
+});
+
+describe('house-keeping', () => {
+  /** Odd questions ask for a first token that is even; of even ones, no answer is worth anything. */
+  const half: Task = {
+    ...even,
+    question: (n) => ({
+      prompt: Int32Array.of(0, 10 + (n % 5), n % 2),
+      reward: (row) => (n % 2 ? Number(row[3]! % 2 === 0) : 0),
+    }),
+  };
+
+  async function watched(task: Task, ...flags: [string, string][]) {
+    const config = configOf(['rl.steps', '2'], ...flags);
+    const groups: number[][] = [];
+    const advantage = (rewards: readonly number[], size: number): number[] => {
+      for (let at = 0; at < rewards.length; at += size) groups.push(rewards.slice(at, at + size));
+      return rewards.map((reward) => reward - 0.5);
+    };
+    const records: Record<string, number | string>[] = [];
+    const answers: (readonly [step: number, answers: readonly Answer[]])[] = [];
+    const model = await rl({ ...config, rl: { ...config.rl, advantage } }, task, fresh(config), {
+      ...quietRun,
+      log: (record) => void records.push(record),
+      show: (_, step, shown) => void answers.push([step, shown]),
+    });
+    return { records, groups, answers, model };
+  }
+
+  const isSilent = (group: readonly number[]): boolean => group.every((reward) => reward === group[0]);
+
+  test('questions whose answers are all worth the same are counted', async () => {
+    const { records, groups } = await watched(half);
+    expect(groups.filter(isSilent)).toHaveLength(4);
+    expect(records.map(({ noSignal }) => noSignal)).toEqual([0.5, 0.5]);
+  });
+
+  test('... and others drawn for them, until all speak; the others stay as they were', async () => {
+    const plain = await watched(half);
+    const { records, groups } = await watched(half, ['rl.resample', '4']);
+    expect(groups.filter(isSilent)).toHaveLength(0);
+    expect(records.map(({ noSignal }) => noSignal)).toEqual([0.5, 0.5]);
+    expect([groups[1], groups[3]]).toEqual([plain.groups[1], plain.groups[3]]);
+  });
+
+  test('answers that were cut off are counted, and left out if that is asked for', async () => {
+    const never: Task = { ...even, stop: V - 1, maxNew: 2 };
+    const { records } = await watched(never);
+    expect(records[0]!.truncated).toBeGreaterThan(0.9);
+    const without = await watched(never, ['rl.maskTruncated', 'true']);
+    expect(without.records[0]!.truncated).toBe(records[0]!.truncated);
+    expect(without.records[0]!.tokens).toBeLessThan(0.1 * (records[0]!.tokens as number));
+  });
+
+  test('nothing is learned where every answer was cut off and left out, and nothing breaks', async () => {
+    const endless: Task = { ...even, stop: V - 1, vocabulary: V - 1, maxNew: 2 };
+    const { records } = await watched(endless, ['rl.maskTruncated', 'true']);
+    for (const { tokens, loss, kl, entropy } of records) {
+      expect(tokens).toBe(0);
+      for (const number of [loss, kl, entropy]) expect(number).toBeCloseTo(0, 12);
+    }
+  });
+
+  test('answers are shown with what they were worth, every so many iterations', async () => {
+    const { answers } = await watched(even, ['rl.show', '2']);
+    expect(answers.map(([step, shown]) => [step, shown.length])).toEqual([[2, 32]]);
+    for (const { prompt, answer, reward, advantage } of answers[0]![1]) {
+      expect([...prompt].slice(0, 1)).toEqual([0]);
+      expect(reward).toBe(Number(answer[0]! % 2 === 0));
+      expect(advantage).toBe(reward - 0.5);
+    }
+  });
+
+  test('divisors: of answers of one token, all are the same', async () => {
+    const one: Task = { ...even, maxNew: 1 }; // every answer has one token
+    const norms: number[] = [];
+    for (const divisor of ['tokens', 'answer', 'constant']) {
+      const { records } = await watched(one, ['rl.divisor', divisor], ['rl.steps', '1'], ['rl.klWeight', '0']);
+      norms.push(records[0]!.gradNorm as number);
+    }
+    expect(norms[1]! / norms[0]!).toBeCloseTo(1, 5);
+    expect(norms[2]! / norms[0]!).toBeCloseTo(1, 5);
+  });
+
+  test('divisors: of answers of several lengths, a token of a long one counts less by answer than by tokens', async () => {
+    const stopping: Task = { ...even, vocabulary: 6 }; // of which one token is the stop
+    const norms = new Map<string, number>();
+    let tokens = 0;
+    for (const divisor of ['tokens', 'answer', 'constant']) {
+      const { records } = await watched(stopping, ['rl.divisor', divisor], ['rl.steps', '1'], ['rl.klWeight', '0']);
+      norms.set(divisor, records[0]!.gradNorm as number);
+      tokens = records[0]!.tokens as number;
+    }
+    expect(norms.get('constant')! / norms.get('tokens')!).toBeCloseTo(tokens / (4 * 8 * even.maxNew), 4);
+    expect(norms.get('answer')).not.toBeCloseTo(norms.get('tokens')!, 4);
+  });
 });
