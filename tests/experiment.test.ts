@@ -10,6 +10,7 @@ import { defineExperiment, type Experiment } from '../remit/experiment.ts';
 import { advantages } from '../remit/rl/advantage.ts';
 import { gridArms, withSettings } from '../remit/app/study/grid.ts';
 import { STUDY_ARMS } from '../remit/app/study/arms.ts';
+import { cellsOfSeed } from '../remit/app/study/plan.ts';
 import { resolveConfig } from '../remit/settings/resolve.ts';
 import { layOut } from './support/consumer.ts';
 import { inProcess } from './support/command-line.ts';
@@ -202,6 +203,22 @@ test('a grid of remit alone shares base and guide', () => {
     ...['0.1_scale=1', '0.1_scale=3', '0.2_scale=1', '0.2_scale=3'].map((end) => [`remit.5@epsilon=${end}`, undefined]),
   ]);
   expect(arms[2]!.settings).toEqual({ epsilon: 0.1, scale: 3 });
+});
+
+test('a base model is shared by what differs later only', () => {
+  const { config } = resolveConfig();
+  const arms = gridArms(['rl.advantage=rloo,grpo', 'model.width=32,64'], [], config);
+  const cells = cellsOfSeed({ arms, seeds: [1], turns: 1, light: true }, 1);
+  expect(cells.map(({ name, needs }) => [name, needs])).toEqual([
+    ['seed-1/base@width=32', []], ['seed-1/base@width=64', []],
+    ...['rloo', 'grpo'].flatMap((advantage) => ['32', '64'].map((width) => [
+      `seed-1/vanilla@advantage=${advantage}_width=${width}`, [`seed-1/base@width=${width}`],
+    ])),
+  ]);
+  const later = cellsOfSeed({ arms: gridArms(['rl.advantage=rloo,grpo'], [], config), seeds: [1], turns: 1, light: true }, 1);
+  expect(later.map(({ name }) => name)).toEqual([
+    'seed-1/base', 'seed-1/vanilla@advantage=rloo', 'seed-1/vanilla@advantage=grpo',
+  ]);
 });
 
 describe('values in place of names', () => {

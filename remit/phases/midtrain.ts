@@ -9,11 +9,14 @@ import { ConfigError } from '../../engine/errors.ts';
 import { anything, callable, checkArguments, having, optional, text } from '../../engine/options.ts';
 import { rng } from '../../engine/rng.ts';
 import { aTransformer, type Transformer } from '../../nn/transformer.ts';
-import { armLoss, type Arm } from '../arms.ts';
+import { armLoss, type Arm, type ArmName } from '../arms.ts';
 import { checkConfig, type Config } from '../settings/resolve.ts';
 import { rowsRule, type Corpus } from '../worlds/tiny/corpus.ts';
 import { nextTokenLoop } from './next-token.ts';
 import { aRun, type Run } from './run.ts';
+
+/** Arms whose weights depend on more than the token's row. */
+const OVER_THE_BATCH: readonly ArmName[] = ['shuffled', 'rho'];
 
 /** Mid-training with a frozen reference, with a loss of one's own, or with both. */
 export interface Guide {
@@ -49,6 +52,12 @@ export async function midtrain(
   const { reference, loss: own } = guide ?? {};
   if (guide && !reference && !own && settings.arm !== 'vanilla') {
     throw new ConfigError(`midtrain: guide: has neither reference nor loss: arm ${settings.arm} needs a reference`);
+  }
+  const { batch, microBatch = batch } = config.midtrain;
+  if (guide && !own && microBatch < batch && OVER_THE_BATCH.includes(settings.arm)) {
+    throw new ConfigError(
+      `midtrain: midtrain.microBatch = ${microBatch}: arm ${settings.arm} compares all tokens of a batch: leave it out`,
+    );
   }
   const lossOf = armLoss(settings, { model, reference }, rng(config.seed).fold('arm'), own);
   await nextTokenLoop({

@@ -4,6 +4,7 @@
 import type { HostArray } from '../../kernels/kernel.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { checkValue, having, optional, typedArray } from '../../engine/options.ts';
+import { affine } from '../../engine/ops/arithmetic.ts';
 import { step } from '../../engine/step.ts';
 import { backward } from '../../engine/tape.ts';
 import { tensor, type Tensor } from '../../engine/tensor.ts';
@@ -24,16 +25,9 @@ export interface NextTokenBatch {
  * ConfigError where they do not divide.
  */
 export function nextTokens(rows: Int32Array, batch: number, mask?: ArrayLike<number>): NextTokenBatch {
+  checkLength({ rows, mask }, batch);
   const length = rows.length / batch;
   const T = length - 1;
-  if (!Number.isInteger(length) || length < 2) {
-    throw new ConfigError(
-      `rows: ${rows.length} tokens in a batch of ${batch}: need rows of at least 2 tokens, all of one length`,
-    );
-  }
-  if (mask !== undefined && mask.length !== batch * T) {
-    throw new ConfigError(`rows: a mask of ${mask.length} for ${batch} rows of ${length} tokens: needs ${batch * T}`);
-  }
   const inputs = new Int32Array(batch * T);
   const targets = new Int32Array(batch * T);
   for (let b = 0; b < batch; b++) {
@@ -47,6 +41,22 @@ export function nextTokens(rows: Int32Array, batch: number, mask?: ArrayLike<num
     count--;
   }
   return { inputs: tensor(inputs, [batch, T], 'i32'), targets: tensor(targets, [batch, T], 'i32'), count };
+}
+
+function checkLength(
+  { rows, mask }: { readonly rows: Int32Array; readonly mask?: ArrayLike<number> | undefined },
+  batch: number,
+): void {
+  const length = rows.length / batch;
+  if (!Number.isInteger(length) || length < 2) {
+    throw new ConfigError(
+      `rows: ${rows.length} tokens in a batch of ${batch}: need rows of at least 2 tokens, all of one length`,
+    );
+  }
+  const needed = batch * (length - 1);
+  if (mask !== undefined && mask.length !== needed) {
+    throw new ConfigError(`rows: a mask of ${mask.length} for ${batch} rows of ${length} tokens: needs ${needed}`);
+  }
 }
 
 /** What a phase draws its batches from may be somebody's own. */
@@ -68,39 +78,68 @@ export interface NextTokenLoop extends Omit<TrainLoop, 'body' | 'updates' | 'mem
   readonly describe?: (read: Readonly<Record<string, HostArray>>) => Readonly<Record<string, number>>;
 }
 
-/** One optimiser step per batch: forward, loss, backward, AdamW. */
+type Drawn = ReturnType<NextTokenLoop['rows']>;
+
+/** A part of a batch, and how many of its targets count. */
+interface Part extends Drawn {
+  readonly batch: number;
+  readonly count: number;
+}
+
+/** A batch in parts of at most `size` rows. */
+function partsOf({ rows, mask }: Drawn, batch: number, size: number): Part[] {
+  const length = rows.length / batch;
+  return Array.from({ length: Math.ceil(batch / size) }, (_, part): Part => {
+    const [from, to] = [part * size, Math.min(batch, (part + 1) * size)];
+    const own = mask?.subarray(from * (length - 1), to * (length - 1));
+    const count = own ? own.filter((counts) => counts !== 0).length : (to - from) * (length - 1);
+    return { rows: rows.subarray(from * length, to * length), ...(own && { mask: own }), batch: to - from, count };
+  });
+}
+
+/**
+ * One optimiser step per batch: forward, loss, backward, AdamW. With settings.microBatch, forward and backward of that
+ * many rows at a time; the sum of their gradients is the batch's, to rounding.
+ */
 export async function nextTokenLoop({
   rows,
   loss: lossOf,
   describe = () => ({}),
   ...loop
 }: NextTokenLoop): Promise<void> {
-  const {
-    model,
-    settings: { batch },
-  } = loop;
-  const train = step((drawn: ReturnType<typeof rows>, i: number, apply: Apply) => {
-    const tokens = nextTokens(drawn.rows, batch, drawn.mask);
-    const { loss, read = {} } = lossOf(tokens, i);
-    model.parameters.clearGradients();
-    backward(loss);
-    return { count: tokens.count, loss, gradNorm: apply(), read };
+  const { model, settings: { batch, microBatch = batch } } = loop;
+  const train = step((part: Part, i: number, at: { share: number; isFirst: boolean; apply: Apply | undefined }) => {
+    const { loss, read = {} } = lossOf(nextTokens(part.rows, part.batch, part.mask), i);
+    if (at.isFirst) model.parameters.clearGradients();
+    backward(at.share === 1 ? loss : affine(loss, { factor: at.share }));
+    return { loss, gradNorm: at.apply?.(), read };
   });
   await trainLoop({
     ...loop,
     async body(i, apply) {
       const drawn = checkValue(`${loop.phase}: data.rows(${i}, ${batch})`, rows(i, batch), drawnRule);
-      const { count, loss, gradNorm, read } = await train(drawn, i, apply);
-      const values = await Promise.all(
-        Object.entries(read).map(async ([name, tensor]) => [name, await tensor.read()] as const),
-      );
-      return {
-        loss: await loss.item(),
-        gradNorm: await gradNorm.item(),
-        ...describe(Object.fromEntries(values)),
-        tokens: count,
-      };
+      checkLength(drawn, batch);
+      const parts = partsOf(drawn, batch, microBatch);
+      const tokens = parts.reduce((sum, { count }) => sum + count, 0);
+      const seen: Record<string, HostArray[]> = {};
+      let [loss, gradNorm] = [0, 0];
+      for (const [at, part] of parts.entries()) {
+        const isLast = at === parts.length - 1;
+        const share = parts.length === 1 ? 1 : part.count / tokens;
+        const found = await train(part, i, { share, isFirst: at === 0, apply: isLast ? apply : undefined });
+        for (const [name, tensor] of Object.entries(found.read)) (seen[name] ??= []).push(await tensor.read());
+        loss += share * (await found.loss.item());
+        gradNorm = (await found.gradNorm?.item()) ?? 0;
+      }
+      const values = Object.entries(seen).map(([name, read]) => [name, joined(read)] as const);
+      return { loss, gradNorm, ...describe(Object.fromEntries(values)), tokens };
     },
   });
   train.free();
+}
+
+function joined(parts: readonly HostArray[]): HostArray {
+  const [first] = parts;
+  if (parts.length === 1) return first!;
+  return Float64Array.from(parts.flatMap((part) => [...part]));
 }

@@ -4,6 +4,7 @@
 import { callable, having, optional, such, text, toggle, whole } from '../../engine/options.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import type { AdamW } from '../../optim/adamw.ts';
+import type { Answer } from '../rl/sampling.ts';
 
 /** One training step, as written to metrics.jsonl. It holds no clock, so that equal runs write equal bytes. */
 export interface StepRecord {
@@ -49,14 +50,6 @@ export interface PhaseState {
   tokens: number;
   /** Numbers that the phase carries from one step to the next. */
   readonly memory: Record<string, number>;
-}
-
-/** A sampled answer, as tokens. */
-export interface Answer {
-  readonly prompt: Int32Array;
-  readonly answer: Int32Array;
-  readonly reward: number;
-  readonly advantage: number;
 }
 
 export interface Run {

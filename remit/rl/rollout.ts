@@ -1,6 +1,6 @@
 // Answers that a model samples, with their rewards: what one iteration of reinforcement learning learns from.
 // The whole batch is decoded together with a key-value cache and read back once; prompts and answers may be of different
-// lengths. Read after: task.ts. Read next: ../phases/rl.ts.
+// lengths. Read after: task.ts. Read next: sampling.ts.
 
 import { ConfigError } from '../../engine/errors.ts';
 import { highest, lowest } from '../../engine/extremes.ts';
@@ -110,13 +110,13 @@ export async function rollout(model: Transformer, task: Task, options: RolloutOp
 }
 
 /** What laidOut() is given: rows of `full` places each. */
-interface Written extends Pick<Rollouts, 'rows' | 'starts' | 'lengths'> {
+export interface Written extends Pick<Rollouts, 'rows' | 'starts' | 'lengths'> {
   readonly full: number;
   readonly stop: number;
 }
 
 /** Rows cut off after the longest, and the mask of their answers. */
-function laidOut({ rows, full, starts, lengths, stop }: Written): Pick<Rollouts, 'rows' | 'mask'> {
+export function laidOut({ rows, full, starts, lengths, stop }: Written): Pick<Rollouts, 'rows' | 'mask'> {
   const batch = lengths.length;
   const L = highest(lengths.map((length, b) => starts[b]! + length));
   const cut = new Int32Array(batch * L).fill(stop);
@@ -127,48 +127,6 @@ function laidOut({ rows, full, starts, lengths, stop }: Written): Pick<Rollouts,
     mask.fill(1, b * (L - 1) + starts[b]! - 1, b * (L - 1) + end - 1); // the target at j is token j + 1
   }
   return { rows: cut, mask };
-}
-
-/** The questions, by their place, whose answers are all worth the same: nothing can be learned from comparing them. */
-export function silentGroups({ rewards }: Rollouts, samples: number): number[] {
-  const groups = Array.from({ length: rewards.length / samples }, (_, group) => group);
-  return groups.filter((group) => {
-    const own = rewards.subarray(group * samples, (group + 1) * samples);
-    return own.every((reward) => reward === own[0]);
-  });
-}
-
-/** The answers to questions of two rollouts: `chosen` has, by place, from which of them, and its place there. */
-export function regrouped(
-  from: readonly Rollouts[],
-  chosen: readonly (readonly [which: number, group: number])[],
-  { samples, stop }: { readonly samples: number; readonly stop: number },
-): Rollouts {
-  const answers = chosen.flatMap(([which, group]) =>
-    Array.from({ length: samples }, (_, i) => ({ of: from[which]!, b: group * samples + i })),
-  );
-  const rowOf = ({ of: { rows, rewards }, b }: (typeof answers)[number]): Int32Array => {
-    const length = rows.length / rewards.length;
-    return rows.subarray(b * length, (b + 1) * length);
-  };
-  const full = highest(answers.map((answer) => rowOf(answer).length));
-  const rows = new Int32Array(answers.length * full).fill(stop);
-  answers.forEach((answer, b) => rows.set(rowOf(answer), b * full));
-  const starts = Int32Array.from(answers, ({ of, b }) => of.starts[b]!);
-  const lengths = Int32Array.from(answers, ({ of, b }) => of.lengths[b]!);
-  return {
-    ...laidOut({ rows, full, starts, lengths, stop }),
-    starts,
-    lengths,
-    rewards: Float64Array.from(answers, ({ of, b }) => of.rewards[b]!),
-    truncated: Uint8Array.from(answers, ({ of, b }) => of.truncated[b]!),
-    measured: Object.fromEntries(
-      Object.keys(from[0]!.measured).map((name) => [
-        name,
-        Float64Array.from(answers, ({ of, b }) => of.measured[name]![b]!),
-      ]),
-    ),
-  };
 }
 
 /**

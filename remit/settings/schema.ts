@@ -102,6 +102,11 @@ function optimiser({ steps, rate, warmup, schedule, weightDecay }: OptimiserDefa
 }
 
 const batch = setting(whole({ min: 1, max: 65_536 }), 'rows per step', 'rows');
+const microBatch = setting(
+  whole({ min: 1, max: 65_536 }),
+  'rows at a time, where a batch is larger than memory: gradients add up; all unless set',
+  'rows',
+).optional();
 
 /** In what styles problems are answered. */
 function styles(defaults: { think: number; spread: number }) {
@@ -121,6 +126,7 @@ function corpusPhase(
     .strictObject({
       ...optimiser(defaults),
       batch: batch.default(32),
+      microBatch,
       corpus: z
         .strictObject({
           density: setting(corpusRules.density, 'rows that hold a problem; the rest is chatter').default(
@@ -147,6 +153,7 @@ const midtrain = corpusPhase(
 const sft = z.strictObject({
   ...optimiser({ steps: 80, rate: 2e-3, warmup: 0, schedule: 'linear', weightDecay: 0 }),
   batch: batch.default(32),
+  microBatch,
   demonstrations: z.strictObject(styles({ think: 0.5, spread: 0 })).prefault({}),
 });
 
@@ -157,6 +164,11 @@ const rl = z.strictObject({
   ),
   prompts: setting(rolloutRules.prompts, 'questions per iteration').default(16),
   samples: setting(rolloutRules.samples, 'answers sampled per question').default(8),
+  microBatch: setting(
+    whole({ min: 1, max: 65_536 }),
+    'answers at a time that gradients are taken of; all unless set',
+    'answers',
+  ).optional(),
   temperature: setting(rolloutRules.temperature, 'of the samples').default(1),
   advantage: setting(
     orOwn<AdvantageName, OwnAdvantage>(advantageRule),
@@ -256,7 +268,7 @@ export interface Config extends Omit<Settings, 'model'> {
 }
 
 /** What a phase tells its optimiser. */
-export type OptimiserConfig = Omit<Config['pretrain'], 'batch' | 'corpus'>;
+export type OptimiserConfig = Omit<Config['pretrain'], 'batch' | 'microBatch' | 'corpus'>;
 
 /** A phase that learns from rows of tokens: pre-training, mid-training, fine-tuning. */
 export type PhaseConfig = Omit<Config['pretrain'], 'corpus'>;

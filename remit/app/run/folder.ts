@@ -20,7 +20,8 @@ import {
 import { aTransformer, type Transformer } from '../../../nn/transformer.ts';
 import { checkConfig, type Config } from '../../settings/resolve.ts';
 import { aTokenizer, type Tokenizer } from '../../text/tokenizer.ts';
-import { aRecord, type Answer, type PhaseState, type Run, type StepRecord } from '../../phases/run.ts';
+import { aRecord, type PhaseState, type Run, type StepRecord } from '../../phases/run.ts';
+import type { Answer } from '../../rl/sampling.ts';
 import { readJsonFile } from '../../text/read.ts';
 import { makeFolder, sweep, writeAtomically } from './atomic.ts';
 import { readCheckpoint, writeCheckpoint, type Checkpoint, type Place } from './checkpoint.ts';

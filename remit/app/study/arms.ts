@@ -28,12 +28,14 @@ export interface Variant {
   readonly name: string;
   /** By dotted name. */
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Those of them that pre-training sees; without any, its base model is shared. */
+  readonly base?: Variant;
 }
 
 type OfVariant = { readonly variant?: Variant | undefined };
 
 /** The cell that pre-trains for an arm, and the arm that it is compared with and, at first, guided by. */
-export const baseOf = ({ variant }: OfVariant): string => (variant ? `base@${variant.name}` : 'base');
+export const baseOf = ({ variant }: OfVariant): string => (variant?.base ? `base@${variant.base.name}` : 'base');
 export const vanillaOf = ({ variant }: OfVariant): string => (variant ? `vanilla@${variant.name}` : 'vanilla');
 
 /** The model that an arm looks at: which phase of post-training made it. */

@@ -1,7 +1,7 @@
 // A grid of settings as arms of a study: --grid remit.epsilon=0.1,0.2 --grid remit.scale=1,3 is four of each arm. A
-// setting of remit changes the arm alone, so its points share base model and guide. Any other makes a variant: a base
-// model, a vanilla arm and a guide of its own, and arms are compared with the vanilla one of their variant. Read after:
-// arms.ts. Used by: offer.ts.
+// setting of remit changes the arm alone, so its points share base model and guide. Any other makes a variant: a vanilla
+// arm and a guide of its own, and arms are compared with the vanilla one of their variant; the base model is its own too
+// where pre-training sees the setting. Read after: arms.ts. Used by: offer.ts.
 
 import { ConfigError } from '../../../engine/errors.ts';
 import { resolveConfig, valueAt, type Config } from '../../settings/resolve.ts';
@@ -21,6 +21,8 @@ type Value = readonly [name: string, value: unknown];
 
 /** Of the study, not of its points. */
 const FIXED = /^(seed|device|data\..*|checkpoint\..*|remit\.iterations)$/;
+/** What pre-training does not see. */
+const LATER = /^(midtrain|sft|rl)\./;
 const MOST_POINTS = 1000;
 
 /** The arms of a grid: each of `arms` at each point, and the vanilla arm of each variant. Throws ConfigError. */
@@ -32,8 +34,10 @@ export function gridArms(axes: readonly string[], arms: readonly StudyArm[], con
   for (const point of points) {
     const own = point.filter(([name]) => name.startsWith('remit.'));
     const shared = point.filter(([name]) => !name.startsWith('remit.'));
+    const base = shared.filter(([name]) => !LATER.test(name));
+    const variantOf = (values: readonly Value[]): Variant => ({ name: label(values), settings: Object.fromEntries(values) });
     const variant: Variant | undefined =
-      shared.length === 0 ? undefined : { name: label(shared), settings: Object.fromEntries(shared) };
+      shared.length === 0 ? undefined : { ...variantOf(shared), ...(base.length > 0 && { base: variantOf(base) }) };
     withSettings(config, Object.fromEntries(point)); // refused now, not after hours
     const vanilla: StudyArm = {
       name: vanillaOf({ variant }), about: about('next-token prediction', shared), method: 'vanilla', postTrained: true,

@@ -52,7 +52,7 @@ export function cellsOfSeed(options: StudyOptions, seed: number): Cell[] {
     name: at(armName(arm, t + 1)), seed, work: { arm, turn: t + 1 }, variant: arm.variant,
     needs: [at(baseOf(arm)), ...(guideKind(arm) === 'none' ? [] : [at(guideOf(arm, t + 1))])],
   })));
-  const bases = new Map(arms.map((arm) => [baseOf(arm), arm.variant]));
+  const bases = new Map(arms.map((arm) => [baseOf(arm), arm.variant?.base]));
   const looksAt = [
     at('base'),
     ...guided

@@ -79,7 +79,7 @@ describe('a run', () => {
     );
     for (const stage of ['pretrain', 'midtrain', 'sft', 'remit-sft']) expect(keys(stage)).toEqual([]);
     for (const stage of ['rl', 'remit-rl']) {
-      expect(keys(stage)).toEqual(['reward', 'kl', 'clipFraction', 'entropy', 'length', 'thinkRate']);
+      expect(keys(stage)).toEqual(['reward', 'kl', 'clipFraction', 'entropy', 'length', 'noSignal', 'truncated', 'thinkRate']);
     }
     expect(keys('remit')).toEqual([
       'nextToken', 'gap', 'weightMean', 'weightDeviation', 'weightLowest', 'weightHighest', 'weightsLow', 'weightsHigh',
