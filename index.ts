@@ -18,6 +18,7 @@ export { noGrad } from './engine/runtime.ts';
 export { readSafetensors, writeSafetensors } from './engine/safetensors.ts';
 export { keep, step, type Step } from './engine/step.ts';
 export { backward } from './engine/tape.ts';
+export { ones, randn, zeros } from './engine/make.ts';
 export { tensor, Tensor, variable } from './engine/tensor.ts';
 
 export type { TransformerConfig } from './nn/config.ts';

@@ -34,6 +34,8 @@ export interface Backend {
   ): void;
   /** Copies to the host, as of now: the only verb that waits for a device. */
   read(from: TensorStorage): Promise<HostArray>;
+  /** The same at once, where the host can see the memory. */
+  peek?(from: TensorStorage): HostArray;
   /**
    * What follows belongs to a call of this step, up to endStep(): a backend may reuse what it prepared for the step's
    * last call.

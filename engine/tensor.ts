@@ -10,6 +10,7 @@ import { ShapeError, StepError } from './errors.ts';
 import { fromHost, type Numbers } from './host.ts';
 import { anything, checkArguments, instance, type Rule } from './options.ts';
 import { allocate, backend, currentArena } from './runtime.ts';
+import { showTensor } from './show-tensor.ts';
 import { dtypes, rangeOf, show, sizeOf, type DType, type Range, type Shape, type Spec } from './shape.ts';
 
 /** One op that was run. Ids grow with time, so a node's inputs always have smaller ids. */
@@ -97,6 +98,11 @@ export class Tensor implements Spec {
       throw new ShapeError(`item: ${show(this.shape)}: has ${this.size} elements, item() reads tensors of one`);
     }
     return (await this.read())[0]!;
+  }
+
+  /** What console.log shows in Node. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return showTensor(this);
   }
 
   /** The same values as a constant: no gradient flows through. */

@@ -2,7 +2,7 @@
 // them packed. Source: Vaswani et al., arXiv 1706.03762; grouped heads: arXiv 2305.13245. Read after: linear.ts,
 // engine/ops/attention.ts.
 
-import { attention, attentionCached, type KeyValueCache } from '../engine/ops/attention.ts';
+import { attention, attentionCached, attentionWeights, type KeyValueCache } from '../engine/ops/attention.ts';
 import type { Parameters } from '../engine/parameters.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { Linear } from './linear.ts';
@@ -39,9 +39,13 @@ export class Attention {
     });
   }
 
-  /** residual + attention(x), all of them [B,T,C]; table [context,D]: the rotary angles' cosines and sines. */
-  forward(x: Tensor, table: Tensor, residual: Tensor): Tensor {
+  /**
+   * residual + attention(x), all of them [B,T,C]; table [context,D]: the rotary angles' cosines and sines. `see` is given
+   * what each token looks at, [B,heads,T,T], which is made for it alone.
+   */
+  forward(x: Tensor, table: Tensor, residual: Tensor, see?: (weights: Tensor) => void): Tensor {
     const qkv = this.#qkv.forward(x); // [B,T,(heads+2 kvHeads) D]
+    see?.(attentionWeights(qkv, table, this.#options));
     return this.#out.forward(attention(qkv, table, this.#options), residual);
   }
 

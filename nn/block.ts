@@ -23,9 +23,9 @@ export class Block {
     this.#mlp = new Mlp(parameters, `${name}.mlp`, config);
   }
 
-  /** x [B,T,C] -> [B,T,C]. */
-  forward(x: Tensor, table: Tensor): Tensor {
-    return this.#rest(this.#attention.forward(this.#norm1.forward(x), table, x));
+  /** x [B,T,C] -> [B,T,C]. `see`: as Attention.forward has it. */
+  forward(x: Tensor, table: Tensor, see?: (weights: Tensor) => void): Tensor {
+    return this.#rest(this.#attention.forward(this.#norm1.forward(x), table, x, see));
   }
 
   /** N new tokens at `position`: x [B,N,C] -> [B,N,C]. */

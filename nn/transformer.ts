@@ -8,7 +8,9 @@ import { ConfigError, ShapeError } from '../engine/errors.ts';
 import { add } from '../engine/ops/arithmetic.ts';
 import { rotaryTable, type KeyValueCache } from '../engine/ops/attention.ts';
 import { reshape, slice } from '../engine/ops/shape.ts';
-import { anything, checkArguments, having, instance, list, optional, whole } from '../engine/options.ts';
+import {
+  anything, checkArguments, checkOptions, having, instance, list, optional, whole, type Rules,
+} from '../engine/options.ts';
 import { Parameters } from '../engine/parameters.ts';
 import { backend } from '../engine/runtime.ts';
 import { anRng, type Rng } from '../engine/rng.ts';
@@ -31,6 +33,16 @@ export interface DecodeState {
 const caches = list('a list of caches', having('a cache', { k: aTensor, v: aTensor }));
 const aState = having('what decodeState() made', { caches, batch: whole({ min: 1 }) });
 const decodeArguments = { tokens: aTensor, state: aState, position: whole({ min: 0 }) };
+
+export interface ForwardOptions {
+  /**
+   * Is given what is inside, by name: `embedding` and `layers.0`, `layers.1`, ... [B,T,C], what each token of a layer
+   * looks at, `layers.0.attention` [B,heads,T,T], and `logits`.
+   */
+  readonly capture?: Map<string, Tensor>;
+}
+
+const forwardRules: Rules<ForwardOptions> = { capture: optional(instance<Map<string, Tensor>>('a Map', Map)) };
 
 export class Transformer {
   readonly config: TransformerConfig;
@@ -82,14 +94,22 @@ export class Transformer {
 
   /**
    * tokens [B,T] i32 -> logits [B,T,vocabulary]. Throws ShapeError for another shape, ConfigError when T exceeds the
-   * context.
+   * context. Changes nothing in the result to look inside: see ForwardOptions.
    */
-  forward(tokens: Tensor): Tensor {
-    checkArguments('model.forward', arguments, { tokens: aTensor });
+  forward(tokens: Tensor, options: ForwardOptions = {}): Tensor {
+    checkArguments('model.forward', arguments, { tokens: aTensor, options: anything });
+    const { capture } = checkOptions<ForwardOptions>('model.forward', options, forwardRules);
     const [, T] = matrix(tokens);
-    let x = this.#embed(tokens, 0, T);
-    for (const block of this.#blocks) x = block.forward(x, this.#table);
-    return this.#logits(x);
+    const seen = (name: string, x: Tensor): Tensor => {
+      capture?.set(name, x);
+      return x;
+    };
+    let x = seen('embedding', this.#embed(tokens, 0, T));
+    this.#blocks.forEach((block, i) => {
+      const see = capture && ((weights: Tensor) => void seen(`layers.${i}.attention`, weights));
+      x = seen(`layers.${i}`, block.forward(x, this.#table, see));
+    });
+    return seen('logits', this.#logits(x));
   }
 
   /**

@@ -19,9 +19,10 @@ import { temporaryFolder } from './support/temporary.ts';
 
 const {
   advantages, AdamW, backward, byteTokenizer, characterTokenizer, createDevice, evaluate, exportHuggingFace,
-  defineExperiment, generate, importHuggingFace, keep, midtrain, newModel, noGrad, ops, Parameters, pipeline, pretrain, quietRun,
-  readSafetensors, remitLoss, resolveConfig, rl, rng, rollout, schedule, sft, step, tensor, textCorpus,
-  textLoss, tinyWorldTokenizer, trainTokenizer, Transformer, variable, world, worldOf, worldTask, writeSafetensors,
+  defineExperiment, generate, importHuggingFace, keep, midtrain, newModel, noGrad, ones, ops, Parameters, pipeline,
+  pretrain, quietRun, randn, readSafetensors, remitLoss, resolveConfig, rl, rng, rollout, schedule, sft, step, tensor,
+  textCorpus, textLoss, tinyWorldTokenizer, trainTokenizer, Transformer, variable, world, worldOf, worldTask,
+  writeSafetensors, zeros,
 } = library;
 
 const folder = temporaryFolder();
@@ -106,6 +107,9 @@ const calls: Record<string, readonly RightCall[]> = {
       takes: { values: ['with NaN'] },
     },
   ],
+  zeros: [{ run: zeros, given: () => ({ shape: [2, 3], dtype: 'i32' }), optional: ['dtype'], takes: { shape: ['[]'] } }],
+  ones: [{ run: ones, given: () => ({ shape: [2, 3], dtype: 'i32' }), optional: ['dtype'], takes: { shape: ['[]'] } }],
+  randn: [{ run: randn, given: () => ({ shape: [2, 3], random: seed() }), takes: { shape: ['[]'] } }],
   variable: [
     {
       run: variable,
@@ -180,7 +184,12 @@ const calls: Record<string, readonly RightCall[]> = {
     },
   ],
   'Transformer.forward': [
-    { run: (...given: [never]) => model.forward(...given), given: () => ({ tokens: tensor([1, 2], [1, 2], 'i32') }) },
+    {
+      run: (...given: [never]) => model.forward(...given),
+      given: () => ({ tokens: tensor([1, 2], [1, 2], 'i32'), options: { capture: new Map() } }),
+      optional: ['options', 'capture'],
+      takes: { options: ['{}'] },
+    },
   ],
   'Transformer.decode': [
     {
@@ -458,6 +467,14 @@ const calls: Record<string, readonly RightCall[]> = {
     {
       run: ops.keepLargest,
       given: () => ({ x: x(), targets: tensor([0, 1, 1, 0], [2, 2], 'i32'), options: { keep: 2 } }),
+    },
+  ],
+  'ops.attentionWeights': [
+    {
+      run: ops.attentionWeights,
+      given: () => ({ ...attended(), options: { heads: 2, kvHeads: 1, rotary: true } }),
+      optional: ['rotary'],
+      swaps: true,
     },
   ],
   'ops.attentionInSmallOps': [

@@ -43,6 +43,12 @@ const functions: Readonly<Record<string, () => Omit<Call, 'name'>>> = {
     tensors: 2,
     names: ['qkv', 'table'],
   }),
+  attentionWeights: () => ({
+    f: ops.attentionWeights,
+    args: [ones(1, 2, 6), ones(2, 2), { heads: 1 }],
+    tensors: 2,
+    names: ['qkv', 'table'],
+  }),
   attentionCached: () => ({
     f: (qkv: Tensor, table: Tensor, k: Tensor, v: Tensor, ...attrs: [ops.CachedAttrs]) =>
       ops.attentionCached(qkv, table, { k, v }, ...attrs),

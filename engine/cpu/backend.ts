@@ -116,6 +116,10 @@ export class CpuBackend implements Backend {
   }
 
   async read(from: TensorStorage): Promise<HostArray> {
+    return this.peek(from);
+  }
+
+  peek(from: TensorStorage): HostArray {
     checkOwner(this, from, 'read');
     return (from as CpuStorage).data.slice(); // of shared memory, slice() makes an unshared copy
   }

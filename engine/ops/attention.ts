@@ -103,6 +103,7 @@ export const attention: Op<readonly [qkv: Tensor, table: Tensor], AttentionAttrs
 });
 
 const smallOpsCall = new Call('attentionInSmallOps', { qkv: 'f32', table: 'f32' }, attentionRules);
+const weightsCall = new Call('attentionWeights', { qkv: 'f32', table: 'f32' }, attentionRules);
 
 /**
  * attention() step by step, for reading and for checking the kernels. Query heads that share a key head are stacked as
@@ -111,6 +112,19 @@ const smallOpsCall = new Call('attentionInSmallOps', { qkv: 'f32', table: 'f32' 
  */
 export function attentionInSmallOps(qkv: Tensor, table: Tensor, attrs: AttentionAttrs): Tensor {
   smallOpsCall.check(arguments);
+  return inSmallOps(qkv, table, attrs).mixed;
+}
+
+/**
+ * How much each token looks at each: qkv and table as attention() takes them -> [B,heads,T,T], rows that sum to 1; 0 for
+ * tokens that come later. For looking at a model. Throws ShapeError.
+ */
+export function attentionWeights(qkv: Tensor, table: Tensor, attrs: AttentionAttrs): Tensor {
+  weightsCall.check(arguments);
+  return inSmallOps(qkv, table, attrs).weights;
+}
+
+function inSmallOps(qkv: Tensor, table: Tensor, attrs: AttentionAttrs): { weights: Tensor; mixed: Tensor } {
   const { B, T, H, KV, D, rotary } = attentionSizes('attention', qkv, attrs);
   const group = H / KV;
   const headsOf = (first: number, count: number): Tensor => {
@@ -125,7 +139,10 @@ export function attentionInSmallOps(qkv: Tensor, table: Tensor, attrs: Attention
   const scores = affine(matmul(q, k, { transB: true }), { factor: 1 / Math.sqrt(D) }); // [B,KV,group*T,T]
   const weights = softmax(add(scores, causalMask(group, T)));
   const mixed = reshape(matmul(weights, v), { shape: [B, H, T, D] });
-  return reshape(permute(mixed, { order: [0, 2, 1, 3] }), { shape: [B, T, H * D] });
+  return {
+    weights: reshape(weights, { shape: [B, H, T, T] }),
+    mixed: reshape(permute(mixed, { order: [0, 2, 1, 3] }), { shape: [B, T, H * D] }),
+  };
 }
 
 /** [group*T,T]: 0 where row t of a group may see the column's token, else so low that its weight becomes 0. */

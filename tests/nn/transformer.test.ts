@@ -218,3 +218,33 @@ describe('refused, in one line:', () => {
     expect(model.forward(ids(2, 12, 13)).shape).toEqual([2, 12, 13]);
   });
 });
+
+describe('capture', () => {
+  test.each(shapes)('%s: what is inside, by name, and the same logits to the bit', async (_, config) => {
+    const model = new Transformer(config, rng(3));
+    const tokens = ids(2, 5, config.vocabulary);
+    const plain = await forward(model, tokens);
+    const capture = new Map<string, Tensor>();
+    const logits = await noGrad(() => model.forward(tokens, { capture })).read();
+    expect(Array.from(logits)).toEqual(Array.from(plain));
+    const { width, heads, layers } = config;
+    const names = Array.from({ length: layers }, (_, i) => [`layers.${i}.attention`, `layers.${i}`]).flat();
+    expect([...capture.keys()]).toEqual(['embedding', ...names, 'logits']);
+    expect(Array.from(await capture.get('logits')!.read())).toEqual(Array.from(plain));
+    expect(capture.get('embedding')!.shape).toEqual([2, 5, width]);
+    const weights = capture.get('layers.0.attention')!;
+    expect(weights.shape).toEqual([2, heads, 5, 5]);
+    const values = Array.from(await weights.read());
+    for (let row = 0; row < 2 * heads * 5; row++) {
+      const own = values.slice(5 * row, 5 * row + 5);
+      expect(own.reduce((sum, x) => sum + x, 0)).toBeCloseTo(1, 5);
+      expect(own.slice((row % 5) + 1).every((x) => x === 0)).toBe(true); // what comes later
+    }
+  });
+
+  test('anything but a Map is refused', () => {
+    const model = new Transformer(llama, rng(3));
+    expect(() => model.forward(ids(1, 2, 13), { captures: new Map() } as object)).toThrow('did you mean capture?');
+    expect(() => model.forward(ids(1, 2, 13), { capture: {} as Map<string, Tensor> })).toThrow('must be a Map');
+  });
+});
