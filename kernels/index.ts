@@ -8,6 +8,7 @@ import * as crossEntropy from './cross-entropy/cross-entropy.ts';
 import * as elementwise from './elementwise/elementwise.ts';
 import * as embedding from './embedding/embedding.ts';
 import * as keepLargest from './remit/keep-largest.ts';
+import * as keepLikely from './random/keep-likely.ts';
 import * as matmul from './matmul/matmul.ts';
 import * as norm from './norm/norm.ts';
 import * as optim from './optim/adamw.ts';
@@ -19,8 +20,8 @@ import * as softmax from './softmax/softmax.ts';
 import * as tokenWeights from './remit/token-weights.ts';
 
 export const kernels: readonly Kernel[] = [
-  activation, attention, copy, crossEntropy, elementwise, embedding, keepLargest, matmul, norm, optim, policyLoss,
-  random, reduce, rope, softmax, tokenWeights,
+  activation, attention, copy, crossEntropy, elementwise, embedding, keepLargest, keepLikely, matmul, norm, optim,
+  policyLoss, random, reduce, rope, softmax, tokenWeights,
 ].flatMap(kernelsOf);
 
 export const kernelsWithWasm: readonly Kernel[] = kernels.filter((kernel) => kernel.wasm);

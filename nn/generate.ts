@@ -1,8 +1,10 @@
-// Batched generation with a key-value cache: greedy, by temperature, from the top k; prompts of one length or of several;
-// an optional forced first token and a stop token. Tokens stay on the device until the end: a rollout is read back once.
-// Read after: transformer.ts, kernels/random. Used by: remit/worlds/tiny/evaluate.ts and, for rollouts, remit/rl.
+// Batched generation with a key-value cache: greedy, by temperature, from the top k, by top-p and min-p; prompts of one
+// length or of several; an optional forced first token and a stop token. Tokens stay on the device until the end: a
+// rollout is read back once. Read after: transformer.ts, kernels/random. Used by: remit/worlds/tiny/evaluate.ts and, for
+// rollouts, remit/rl.
 
 import type { HostArray } from '../kernels/kernel.ts';
+import { keepLikelyKernel } from '../kernels/random/keep-likely.ts';
 import { sampleKernel } from '../kernels/random/random.ts';
 import { ConfigError, DivergedError } from '../engine/errors.ts';
 import { lowest } from '../engine/extremes.ts';
@@ -13,7 +15,7 @@ import { slice } from '../engine/ops/shape.ts';
 import { anRng, type Rng } from '../engine/rng.ts';
 import { backend, noGrad } from '../engine/runtime.ts';
 import { step, type Step } from '../engine/step.ts';
-import { tensor, Tensor } from '../engine/tensor.ts';
+import { empty, tensor, Tensor } from '../engine/tensor.ts';
 import { aTransformer, type DecodeState, type Transformer } from './transformer.ts';
 
 export interface GenerateOptions {
@@ -32,6 +34,10 @@ export interface GenerateOptions {
   readonly temperature: number;
   /** Sample among the k likeliest only; 0: among all. */
   readonly topK?: number;
+  /** Sample among the likeliest that together have at least this probability; 1, all, unless given. */
+  readonly topP?: number;
+  /** ... and that are at least so likely as this times the likeliest; 0 unless given. */
+  readonly minP?: number;
   /**
    * Draw among the first so many tokens; all of them unless given. The logits of a padded vocabulary go on after the
    * last token that means something.
@@ -53,6 +59,8 @@ const generateRules: Rules<GenerateOptions> = {
   maxNew: whole({ min: 0 }),
   temperature: real({ from: 0 }),
   topK: optional(whole({ min: 0 })),
+  topP: optional(real({ above: 0, to: 1 })),
+  minP: optional(real({ from: 0, to: 1 })),
   vocabulary: optional(whole({ min: 1 })),
   seed: anRng,
   force: optional(token),
@@ -133,15 +141,16 @@ function decodeStep(model: Transformer, state: DecodeState): Advance {
       position,
       { tokens, next },
       first,
-      { batch: B, temperature: asked, topK = 0, vocabulary = Infinity, seed, force = -1, stop = -1 },
+      { batch: B, temperature: asked, topK = 0, topP = 1, minP = 0, vocabulary = Infinity, seed, force = -1, stop = -1 },
     ) =>
       noGrad(() => {
         const fed = input instanceof Tensor ? input : tensor(input, [B, input.length / B], 'i32');
         const all = model.decode(fed, state, position - fed.shape[1]!); // [B,V]
         const V = Math.min(vocabulary, model.config.vocabulary);
-        const logits = V < model.config.vocabulary ? slice(all, { axis: 1, start: 0, end: V }) : all;
+        const some = V < model.config.vocabulary ? slice(all, { axis: 1, start: 0, end: V }) : all;
         const T = tokens.shape[1]!;
         const temperature = asked < COLDEST ? 0 : asked;
+        const logits = likely(some, { temperature, topP, minP });
         backend().dispatch(
           sampleKernel,
           { logits: logits.storage, tokens: tokens.storage, next: next.storage },
@@ -161,6 +170,24 @@ function decodeStep(model: Transformer, state: DecodeState): Advance {
         );
       }),
   );
+}
+
+interface Likely {
+  readonly temperature: number;
+  readonly topP: number;
+  readonly minP: number;
+}
+
+const NO_LIMIT = 3e38; // single precision ends at 3.4e38
+
+/** logits [B,V]; what is too unlikely to be drawn is -infinity. */
+function likely(logits: Tensor, { temperature, topP, minP }: Likely): Tensor {
+  if (temperature === 0 || (topP === 1 && minP === 0)) return logits;
+  const [B, V] = logits.shape as readonly number[] as readonly [number, number];
+  const out = empty(logits);
+  const gap = Math.min(NO_LIMIT, -temperature * Math.log(minP));
+  backend().dispatch(keepLikelyKernel, { logits: logits.storage, out: out.storage }, { B, V, temperature, topP, gap });
+  return out;
 }
 
 /** What the model has to say about prompts and options. */

@@ -76,7 +76,7 @@ function overFours(f: FunctionBuilder, V: Int, body: (v: Int) => void): void {
 }
 
 /** Floats as integers of the same order: of negative ones all bits but the sign are turned. */
-function order(x: Expr<'v128'>): Expr<'v128'> {
+export function order(x: Expr<'v128'>): Expr<'v128'> {
   return i32x4.xor(x, i32x4.and(i32x4.shiftRightSigned(x, 31), i32x4.of(0x7fffffff)));
 }
 

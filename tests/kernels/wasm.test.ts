@@ -18,6 +18,7 @@ import { kernelsWithWasm } from '../../kernels/index.ts';
 import type { HostArray, Kernel } from '../../kernels/kernel.ts';
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
 import { everyCase } from '../webgpu/cases.ts';
+import { errorOf } from '../support/check-case.ts';
 
 const GUARD = 16;
 const MARK = 12345.5;
@@ -183,16 +184,6 @@ describe('the cases of the GPU programs', () => {
     }
   });
 });
-
-/** The largest difference, relative to the largest right value (or `least`); integers must agree. */
-function errorOf(found: HostArray, right: HostArray, least = 0): number {
-  if (!(right instanceof Float64Array)) return found.every((value, i) => value === right[i]) ? 0 : Infinity;
-  const scale = right.reduce((largest, value) => Math.max(largest, Math.abs(value)), Math.max(least, 1e-30));
-  return right.reduce((largest, value, i) => {
-    const error = Math.abs(found[i]! - value) / scale;
-    return error <= largest ? largest : Number.isNaN(error) ? Infinity : error;
-  }, 0);
-}
 
 const normals = (seed: number, name: string, n: number): Float32Array =>
   Float32Array.from(rng(seed).fold(name).normals(n));

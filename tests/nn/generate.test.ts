@@ -203,17 +203,43 @@ describe('sampling', () => {
     expect([...found.keys()].filter((v) => found[v]! > 0)).toEqual(best.sort((a, b) => a - b));
   });
 
+  test.each([
+    [0.6, 0],
+    [1, 0.3],
+    [0.9, 0.2],
+  ])('by top-p %d and min-p %d draws what is left, and follows its softmax', async (topP, minP) => {
+    const temperature = 1.5;
+    const { counts: found, logits } = await counts({ temperature, topP, minP });
+    const shares = softmax(logits.map((x) => x / temperature));
+    const order = [...shares.keys()].sort((a, b) => shares[b]! - shares[a]!);
+    let mass = 0;
+    const kept = order.filter((v) => {
+      const isInside = mass < topP;
+      mass += shares[v]!;
+      return isInside && shares[v]! >= minP * shares[order[0]!]!;
+    });
+    expect(kept.length).toBeLessThan(V);
+    const total = kept.reduce((sum, v) => sum + shares[v]!, 0);
+    for (const v of order) {
+      const p = kept.includes(v) ? shares[v]! / total : 0;
+      expect(Math.abs(found[v]! - n * p), `token ${v}, p ${p}`).toBeLessThan(4 * Math.sqrt(n * p * (1 - p)) + 1);
+    }
+  });
+
   test('from the top 1, or nearly cold, is greedy', async () => {
     const model = await opinionated(llama);
     const greedy = await rowsOf(model, prompts, { maxNew: 8 });
     expect(await rowsOf(model, prompts, { maxNew: 8, temperature: 1, topK: 1 })).toEqual(greedy);
     expect(await rowsOf(model, prompts, { maxNew: 8, temperature: 1e-4 })).toEqual(greedy);
+    expect(await rowsOf(model, prompts, { maxNew: 8, temperature: 1, topP: 1e-6 })).toEqual(greedy);
+    expect(await rowsOf(model, prompts, { maxNew: 8, temperature: 1, minP: 1 })).toEqual(greedy);
   });
 
   test('from the top of more tokens than there are is from all', async () => {
     const model = await opinionated(llama);
     const all = await rowsOf(model, prompts, { maxNew: 8, temperature: 1 });
     expect(await rowsOf(model, prompts, { maxNew: 8, temperature: 1, topK: 99 })).toEqual(all);
+    expect(await rowsOf(model, prompts, { maxNew: 8, temperature: 1, topP: 1, minP: 0 })).toEqual(all);
   });
 });
 
@@ -239,8 +265,8 @@ describe('refused, in one line:', () => {
     [{ temperature: null }, 'generate: temperature = null: must be a number at least 0'],
     [
       { top_k: 1 },
-      'generate: top_k: no such option: did you mean topK? There are batch, lengths, maxNew, temperature, topK, vocabulary, ' +
-      'seed, force, stop',
+      'generate: top_k: no such option: did you mean topK? There are batch, lengths, maxNew, temperature, topK, topP, minP, ' +
+      'vocabulary, seed, force, stop',
     ],
     [{ seed: 5 }, 'generate: seed = 5: must be an Rng, as rng(seed) makes it'],
     [{ stop: 13 }, 'generate: token 13: the vocabulary has 0..12'],

@@ -93,11 +93,12 @@ async function onGpu(gpu: WebGpuBackend, { kernel, buffers, params }: Case): Pro
 }
 
 /** The largest difference, relative to the largest right value (or `least`); integers must agree. */
-function errorOf(found: HostArray, right: HostArray, least = 0): number {
+export function errorOf(found: HostArray, right: HostArray, least = 0): number {
   if (!(right instanceof Float64Array)) return found.every((value, i) => value === right[i]) ? 0 : Infinity;
-  const scale = right.reduce((largest, value) => Math.max(largest, Math.abs(value)), Math.max(least, 1e-30));
+  const finite = right.filter((value) => Number.isFinite(value)); // what is infinite must be so
+  const scale = finite.reduce((largest, value) => Math.max(largest, Math.abs(value)), Math.max(least, 1e-30));
   return right.reduce((largest, value, i) => {
-    const error = Math.abs(found[i]! - value) / scale;
+    const error = found[i] === value ? 0 : Math.abs(found[i]! - value) / scale;
     return error <= largest ? largest : Number.isNaN(error) ? Infinity : error;
   }, 0);
 }

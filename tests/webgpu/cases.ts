@@ -23,6 +23,7 @@ import type { HostArray, Kernel } from '../../kernels/kernel.ts';
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
 import * as norm from '../../kernels/norm/norm.ts';
 import { adamwKernel, biasCorrectionKernel, gradientNormKernel } from '../../kernels/optim/adamw.ts';
+import { keepLikelyKernel } from '../../kernels/random/keep-likely.ts';
 import { bitsKernel, sampleKernel } from '../../kernels/random/random.ts';
 import { threefry2x32 } from '../../kernels/random/threefry.ts';
 import { keepLargestKernel } from '../../kernels/remit/keep-largest.ts';
@@ -159,6 +160,7 @@ export function everyCase(): readonly Case[] {
   }
   for (const [rows, T] of [[1, 1], [3, 7], [67, 23], [65, 129]] as const) tokenLosses(rows, T);
   optimisers();
+  for (const [B, V] of [[1, 1], [3, 65], [67, 13], [5, 1009]] as const) likely(B, V);
   for (const [B, V, T] of [[1, 1, 1], [1, 65, 3], [67, 13, 5], [17, 1009, 4], [3, 4099, 9]] as const) samples(B, V, T);
   fourAxes([2, 3, 5, 8]); // whose last axis is a multiple of 4
   return kernelCases;
@@ -580,6 +582,15 @@ function samples(B: number, V: number, T: number): void {
         }
       }
     }
+  }
+}
+
+/** Leaving out what is unlikely: top-p, min-p, both, none. */
+function likely(B: number, V: number): void {
+  for (const [temperature, topP, gap] of [[1, 0.9, 3e38], [0.7, 0.5, 3e38], [1.5, 1, 2], [1, 0.8, 1.5], [1, 1, 3e38]] as const) {
+    const logits = normals(B * V, 2);
+    if (V > 3) logits[1] = -Infinity;
+    add(keepLikelyKernel, { logits, out: room(B * V) }, { B, V, temperature, topP, gap }, EXACT);
   }
 }
 

@@ -5,6 +5,7 @@ import { parseArgs, type ParseArgsConfig } from 'node:util';
 import type { DeviceKind } from '../../../engine/device.ts';
 import { ConfigError } from '../../../engine/errors.ts';
 import { didYouMean } from '../../../engine/nearest.ts';
+import { real } from '../../../engine/options.ts';
 
 export type Flags = NonNullable<ParseArgsConfig['options']>;
 
@@ -77,13 +78,12 @@ export function numberFrom(
   command: string,
   args: Arguments,
   flag: string,
-  { min, fallback }: { min: number; fallback: number },
+  { fallback, above, min: from, max: to }: { fallback: number; above?: number; min?: number; max?: number },
 ): number {
-  return number(command, args, flag, {
-    fallback,
-    range: `a number of at least ${min}`,
-    fits: (n) => Number.isFinite(n) && n >= min,
+  const { range, accepts } = real({
+    ...(above !== undefined && { above }), ...(from !== undefined && { from }), ...(to !== undefined && { to }),
   });
+  return number(command, args, flag, { fallback, range, fits: accepts });
 }
 
 interface Check { fallback: number; range: string; fits: (n: number) => boolean }

@@ -14,6 +14,8 @@ Prints the prompt and the model's continuation.
   --tokens <n>            how many tokens to add; as many as the context has room for by default
   --temperature <t>       0: always the likeliest; 1: as the model says (default 0.8)
   --top-k <k>             choose among the k likeliest only; 0: among all (default 0)
+  --top-p <share>         ... that together have this probability (default 1: all)
+  --min-p <share>         ... at least so likely as this times the likeliest (default 0)
   --seed <n>              another seed, another text (default 0)
   --device <name>         auto, cpu or webgpu: what computes; auto is a GPU if there is one, else the CPU (default auto)
   --threads <n>           threads of the CPU; one per core by default; results do not depend on it
@@ -21,7 +23,8 @@ Prints the prompt and the model's continuation.
 
 const flags: Flags = {
   model: { type: 'string' }, prompt: { type: 'string' }, tokens: { type: 'string' },
-  temperature: { type: 'string' }, 'top-k': { type: 'string' }, seed: { type: 'string' }, ...deviceFlag,
+  temperature: { type: 'string' }, 'top-k': { type: 'string' }, 'top-p': { type: 'string' },
+  'min-p': { type: 'string' }, seed: { type: 'string' }, ...deviceFlag,
 };
 
 export async function run(argv: readonly string[]): Promise<number> {
@@ -30,6 +33,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   const prompt = required('sample', args, 'prompt', 'give the text to continue');
   const temperature = numberFrom('sample', args, 'temperature', { min: 0, fallback: 0.8 });
   const topK = wholeNumber('sample', args, 'top-k', { min: 0, max: 1_000_000, fallback: 0 });
+  const topP = numberFrom('sample', args, 'top-p', { above: 0, max: 1, fallback: 1 });
+  const minP = numberFrom('sample', args, 'min-p', { min: 0, max: 1, fallback: 0 });
   const device = chosenDevice('sample', args);
   const seed = wholeNumber('sample', args, 'seed', { min: 0, max: 0xffff_ffff, fallback: 0 });
 
@@ -54,6 +59,8 @@ export async function run(argv: readonly string[]): Promise<number> {
     maxNew,
     temperature,
     topK,
+    topP,
+    minP,
     vocabulary: tokenizer.vocabulary,
     seed: rng(seed).fold('sample'),
   });

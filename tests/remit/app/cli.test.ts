@@ -439,7 +439,7 @@ describe('what is wrong is one line, and an exit code', () => {
     [
       one('sample', '--model', 'x', '--prompt', 'y', '--temperature=-1'),
       2,
-      'sample: --temperature -1: must be a number of at least 0',
+      'sample: --temperature -1: must be a number at least 0',
     ],
     [one('score', '--model', 'x'), 2, 'score: --data is missing: give a JSON file of tokens'],
     [one('score', '--model', 'x', '--data', '/no/such.json'), 2, 'score: /no/such.json: no such file'],
