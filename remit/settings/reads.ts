@@ -124,7 +124,6 @@ function unread(name: string, config: Config, { reader, arms }: Reading): string
 
 function unreadData(name: string, { data }: Config, reader: Reader): string | undefined {
   if (data.world !== undefined) {
-    if (name === 'data.world' && reader === 'study') return 'train and evaluate would: leave it out';
     return name === 'data.world' ? undefined : 'a world made of files says where its text is: leave it out';
   }
   if (reader !== 'text') return 'there is no text: give --data <path>';

@@ -48,6 +48,13 @@ export function keptExperiment({ experiment, arm }: Chosen): KeptExperiment | un
   return experiment && keptOf(experiment, arm?.name);
 }
 
+/** Throws ConfigError where an experiment has what a world of files gives. */
+export function refuseParts(command: string, file: ExperimentFile | undefined, folder: string | undefined): void {
+  const part = (['world', 'task', 'evaluate'] as const).find((name) => file?.experiment[name] !== undefined);
+  if (folder === undefined || part === undefined) return;
+  throw new ConfigError(`${command}: ${file!.path}: has ${part}(), which --world ${folder} gives: leave one of them out`);
+}
+
 /** What the phases take: settings with functions in place of names, and what is learned from. */
 export function forPhases(config: Config, chosen: Chosen): { readonly config: Config; readonly world: World } {
   const experiment: Experiment = chosen.experiment?.experiment ?? {};

@@ -11,6 +11,7 @@ import { allCells, type StudyOptions } from '../study/plan.ts';
 import { openDevice } from './device.ts';
 import { EXIT } from './exit.ts';
 import { inRunFolder } from './session.ts';
+import { worldOfStudy } from './study-world.ts';
 
 // when a study was killed, its cells end after the step in hand, which takes long on a machine that is busy
 const PATIENCE_MS = 60_000;
@@ -31,14 +32,17 @@ export async function oneCell(
   if (folder.isDone(cell)) return EXIT.ok;
   if (endsWithParent) endWith(process.ppid);
   const config = configOf(cell, folder.config);
+  const opened = await worldOfStudy(config);
+  const tokenizer = opened?.world.tokenizer ?? tinyWorldTokenizer;
   const device = await openDevice(config.device);
-  const model = newModel(config, tinyWorldTokenizer.vocabulary);
+  const model = newModel(config, tokenizer.vocabulary);
   return inRunFolder(
     {
       config,
       device,
       model,
-      tokenizer: tinyWorldTokenizer,
+      tokenizer,
+      ...(opened && { data: opened.contents }),
       out: folder.cell(cell),
       name,
       resume: 'in-place',
@@ -49,7 +53,7 @@ export async function oneCell(
     },
     async (run) => {
       folder.count(cell, 'starts');
-      run.report('result', await runCell(cell, config, folder.equip(run, cell.seed), options));
+      run.report('result', await runCell(cell, config, folder.equip(run, cell.seed), { ...options, world: opened?.world }));
       folder.count(cell, 'completions');
     },
   );

@@ -19,6 +19,7 @@ import { EXIT } from './exit.ts';
 import { fitMarkdown } from './markdown.ts';
 import { command } from './program.ts';
 import { oneCell } from './study-cell.ts';
+import { worldOfStudy } from './study-world.ts';
 import { columns, print, say } from './terminal.ts';
 
 const VERBS = ['plan', 'run', 'status', 'collect', 'script'] as const;
@@ -67,7 +68,8 @@ export async function openPlanned(out: string): Promise<Planned> {
   const folder = StudyFolder.open(out);
   const ledger = planOf(out);
   const offer = offerOf(folder.config, await folder.experiment(), ledger.grid);
-  return { folder, ledger, options: optionsOf(ledger, offer) };
+  const opened = await worldOfStudy(folder.config);
+  return { folder, ledger, options: { ...optionsOf(ledger, offer), world: opened?.world } };
 }
 
 export function tellPlan(out: string, { cells, waves }: Ledger): number {

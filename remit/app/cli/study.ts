@@ -24,6 +24,7 @@ import { runCells } from '../study/schedule.ts';
 import { readArguments, wholeNumber, type Arguments, type Flags } from './arguments.ts';
 import { closeDevice, openDevice } from './device.ts';
 import { EXIT } from './exit.ts';
+import { refuseParts } from './experiment.ts';
 import { chooseLog } from './live-log.ts';
 import { fitMarkdown } from './markdown.ts';
 import { command, commandLine, programWords } from './program.ts';
@@ -31,6 +32,7 @@ import { columns, print, say } from './terminal.ts';
 import { readSettings, settingFlags } from './settings.ts';
 import { oneCell } from './study-cell.ts';
 import { checkVerb, collect, openPlanned, runPlanned, tellPlan, tellStatus } from './study-cells.ts';
+import { tellWorld, withPlace, worldOfStudy } from './study-world.ts';
 import { SCHEDULERS, tellScript } from './study-scripts.ts';
 
 export const help = `remit-mini study [plan | run | status | collect | script <scheduler>] [flags]
@@ -50,6 +52,7 @@ status and collect look at all; script prints what a scheduler is given. See doc
 
   --arms <all | a,b,...>       which arms (default all); vanilla is always among them
   --experiment <file>          arms, tasks, texts, schedules of your own: see docs/an-experiment-of-your-own.md; its arms by default
+  --world <folder>             on a world made of files, all of whose parts are there
   --grid <setting>=<v>,<v>     each arm (by default ReMiT, or the experiment's) with each value; may be repeated: every combination
   --seeds <1-8>                which seeds (default 1-8)
   --iterations <n>             turns of the flywheel (default 2)
@@ -90,17 +93,23 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
 
   const planned = readLedger(out);
-  const resolved = readSettings('study', args, storedConfig(out, args));
-  const { config } = resolved;
+  const stored = storedConfig(out, args);
+  const without = readSettings('study', args, stored);
+  const opened = await worldOfStudy(without.config);
+  const asked = opened && { name: opened.world.name, values: opened.settings };
+  const resolved = asked === undefined ? without : readSettings('study', args, stored, asked);
+  const config = withPlace(resolved.config);
   if (config.data.path !== undefined) {
     throw new ConfigError('study: --data: a study is about the tiny world, whose answers can be checked: leave it out');
   }
   const experiment = await readExperiment(out, args);
+  refuseParts('study', experiment, config.data.world);
   const grid = readGrid(args, planned, experiment, config);
   const offer = offerOf(config, experiment, grid);
-  const options = { ...readOptions(args, planned, offer, grid), contrasts: offer.contrasts, experiment };
+  const options = { ...readOptions(args, planned, offer, grid), contrasts: offer.contrasts, experiment, world: opened?.world };
   checkRead(resolved, { reader: 'study', arms: options.arms.map(({ method }) => method) });
   const jobs = wholeNumber('study', args, 'jobs', { min: 1, max: 1024, fallback: availableParallelism() });
+  if (planned === undefined) tellWorld(opened);
   const folder = StudyFolder.claim(out, config, experiment);
   const ledger = extendLedger(out, options, offer, grid);
   if (verb === 'plan') return tellPlan(out, ledger);
@@ -109,7 +118,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const threads = Math.max(1, Math.floor(availableParallelism() / jobs));
   say(`${out}: ${cells.length} runs, ${before} of them done, ${jobs} at a time`);
   const left = cells.filter((one) => !folder.isDone(one));
-  if (left.length > 0) await sayHowLong(left, config, { ...options, jobs, threads });
+  if (left.length > 0 && opened === undefined) await sayHowLong(left, config, { ...options, jobs, threads });
   const started = performance.now();
   const longest = highest(cells.map(({ name }) => name.length));
   const signal = await runCells(cells, {

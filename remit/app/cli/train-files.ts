@@ -20,7 +20,7 @@ import type { RunFolder } from '../run/folder.ts';
 import { openModel } from '../run/model.ts';
 import { phasesOf } from '../run/plan.ts';
 import { openDevice } from './device.ts';
-import { keptExperiment } from './experiment.ts';
+import { keptExperiment, refuseParts } from './experiment.ts';
 import { filesTable } from './files-table.ts';
 import { startFrom } from './init.ts';
 import { command } from './program.ts';
@@ -39,10 +39,7 @@ export async function trainFiles(
   folder: string,
 ): Promise<number> {
   const { world, contents } = await openWorld(folder);
-  for (const part of ['world', 'task', 'evaluate'] as const) {
-    if (experiment?.experiment[part] === undefined) continue;
-    throw new ConfigError(`train: ${experiment.path}: has ${part}(), which --world ${folder} gives: leave one of them out`);
-  }
+  refuseParts('train', experiment, folder);
   const phases = phasesHere(plan, world, resolved.config, arm);
   const leftOut = phasesOf(plan, resolved.config.remit.iterations).filter((phase) => !phases.includes(phase));
   const missing = Object.entries(FILES).filter(([part]) => world[part as keyof typeof FILES] === undefined);

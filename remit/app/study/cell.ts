@@ -12,6 +12,9 @@ import { midtrain } from '../../phases/midtrain.ts';
 import { newModel, pretrain } from '../../phases/pretrain.ts';
 import { postTrain } from '../../phases/pipeline.ts';
 import type { Run, StepRecord } from '../../phases/run.ts';
+import type { World } from '../../phases/world.ts';
+import { evaluateFiles } from '../../worlds/files/evaluate.ts';
+import { partsOf } from '../../worlds/files/world.ts';
 import { settingsOf, worldOfExperiment } from '../../experiment.ts';
 import { guideKind, vanillaOf, baseOf } from './arms.ts';
 import { withSettings } from './grid.ts';
@@ -87,16 +90,15 @@ export async function runCell(
   cell: Cell,
   config: Config,
   folder: CellFolder,
-  { light = false, experiment: file }: Pick<StudyOptions, 'light' | 'experiment'> = {},
+  { light = false, ...elsewhere }: Pick<StudyOptions, 'light' | 'experiment' | 'world'> = {},
 ): Promise<CellResult> {
   const { name, seed, work } = cell;
-  const experiment = file?.experiment ?? {};
+  const experiment = elsewhere.experiment?.experiment ?? {};
   const own = settingsOf(config, experiment);
-  const world = worldOfExperiment(config, experiment);
+  const { world, vocabulary, look } = surroundings(config, elsewhere);
   const stages: { name: string; evaluation: Evaluation }[] = [];
   const test = async (stage: string, model: Transformer): Promise<void> => {
-    const evaluation = await (experiment.evaluate?.(model, config) ?? evaluate(model, { ...config.evaluate, seed }));
-    stages.push({ name: stage, evaluation });
+    stages.push({ name: stage, evaluation: await look(model) });
   };
   if (work === 'base') {
     const every = Math.max(1, Math.floor(config.pretrain.steps / PRETRAIN_SNAPSHOTS));
@@ -105,7 +107,7 @@ export async function runCell(
     };
     await test(
       'pretrain',
-      await pretrain(own, world.pretrain, newModel(config, tinyWorldTokenizer.vocabulary), folder),
+      await pretrain(own, world.pretrain, newModel(config, vocabulary), folder),
     );
     return { name, seed, stages };
   }
@@ -115,12 +117,12 @@ export async function runCell(
   const at = (other: string): string => `seed-${seed}/${other}`;
   const every = Math.max(1, Math.floor(config.midtrain.steps / CURVE_POINTS));
   folder.watch = async (phase, step, model) => {
-    if (light || isElsewhere(file) || phase !== 'midtrain' || step % every !== 0) return;
-    const look = { questions: CURVE_QUESTIONS, split: 'validation', seed } as const;
+    if (light || isElsewhere(elsewhere) || phase !== 'midtrain' || step % every !== 0) return;
+    const few = { questions: CURVE_QUESTIONS, split: 'validation', seed } as const;
     folder.curve.set(step, {
       step,
-      cued: await accuracy(model, 'cued', look),
-      sampled: await accuracy(model, 'sampled', look),
+      cued: await accuracy(model, 'cued', few),
+      sampled: await accuracy(model, 'sampled', few),
     });
     folder.saveCurve();
     if (arm.name === vanillaOf(arm)) await folder.snapshot(phase, step, model);
@@ -139,6 +141,32 @@ export async function runCell(
   const weights = meanWeights(folder.steps('midtrain'));
   const curve = [...folder.curve.values()].sort((a, b) => a.step - b.step);
   return { name, seed, stages, ...(curve.length > 0 && { curve }), ...(weights && { weights }) };
+}
+
+/** What a cell learns from and is tested on. */
+interface Surroundings {
+  readonly world: World;
+  /** Tokens of a new model. */
+  readonly vocabulary: number;
+  readonly look: (model: Transformer) => Promise<Evaluation>;
+}
+
+function surroundings(config: Config, { experiment: file, world }: Pick<StudyOptions, 'experiment' | 'world'>): Surroundings {
+  const { seed } = config;
+  if (world !== undefined) {
+    const parts = partsOf(world, config.model.context, rng(seed).fold('corpus'));
+    return {
+      world: parts as World, // those of a study are all there: remit/app/cli/study-world.ts
+      vocabulary: world.tokenizer.vocabulary,
+      look: async (model) => (await evaluateFiles(model, world, seed))!,
+    };
+  }
+  const experiment = file?.experiment ?? {};
+  return {
+    world: worldOfExperiment(config, experiment),
+    vocabulary: tinyWorldTokenizer.vocabulary,
+    look: (model) => experiment.evaluate?.(model, config) ?? evaluate(model, { ...config.evaluate, seed }),
+  };
 }
 
 function meanWeights(steps: readonly StepRecord[]): CellResult['weights'] | undefined {

@@ -7,6 +7,7 @@ import { baseOf, guideKind, STUDY_ARMS, vanillaOf, type StudyArm, type Variant }
 import type { Contrast } from './protocol.ts';
 import { armsNamed } from './offer.ts';
 import type { ExperimentFile } from '../run/experiment-file.ts';
+import type { FileWorld } from '../../worlds/files/world.ts';
 
 export interface Cell {
   /** Its folder in that of the study: `seed-3/remit.2`. */
@@ -30,6 +31,8 @@ export interface StudyOptions {
   readonly contrasts?: readonly Contrast[];
   /** What somebody put in the place of ours. */
   readonly experiment?: ExperimentFile | undefined;
+  /** A world made of files, in place of the tiny one. */
+  readonly world?: FileWorld | undefined;
 }
 
 /** The name of an arm's turn: remit.2, then remit.2 turn 2 ... */
@@ -65,14 +68,14 @@ export function cellsOfSeed(options: StudyOptions, seed: number): Cell[] {
 }
 
 /** Models are looked at closely where they are those of our recipe, and speak of our world. */
-function isAnalysed({ arms, light = false, experiment }: StudyOptions): boolean {
+function isAnalysed({ arms, light = false, ...elsewhere }: StudyOptions): boolean {
   const isOurs = arms.every(({ variant, name }) => variant === undefined && !name.includes('@'));
-  return !light && isOurs && !isElsewhere(experiment);
+  return !light && isOurs && !isElsewhere(elsewhere);
 }
 
 /** Whether a model cannot be asked the questions of the tiny world. */
-export function isElsewhere(file: ExperimentFile | undefined): boolean {
-  return file?.experiment.world !== undefined || file?.experiment.evaluate !== undefined;
+export function isElsewhere({ experiment: file, world }: Pick<StudyOptions, 'experiment' | 'world'>): boolean {
+  return world !== undefined || file?.experiment.world !== undefined || file?.experiment.evaluate !== undefined;
 }
 
 /** Arms whose models the analysis of a seed looks at. */

@@ -59,6 +59,27 @@ test('a run is verified, also when its world has moved', async () => {
   expect((await inProcess(['runs', scratch])).stdout).toMatch(/whole.*done/);
 });
 
+test('a study: its cells one by one, and a report of their tasks', async () => {
+  const out = at('study');
+  const planned = await inProcess([
+    'study', 'plan', '--world', at('sums'), '--arms', 'remit.2', '--seeds', '1', '--iterations', '1', '--light', ...small,
+    '--out', out,
+  ]);
+  expect(planned).toMatchObject({ code: 0, stdout: expect.stringContaining('3 cells in 3 waves') as string });
+  for (const index of ['0', '1', '2']) {
+    expect(await inProcess(['study', 'run', '--out', out, '--index', index])).toMatchObject({ code: 0 });
+  }
+  const { code, stdout } = await inProcess(['study', 'collect', '--out', out]);
+  expect(code).toBe(0);
+  expect(stdout).toContain('2 + 3 digits');
+  expect(JSON.parse(readFileSync(join(out, 'seed-1/remit.2/config.json'), 'utf8'))).toMatchObject({ model: { context: 48 } });
+});
+
+test('a study needs every part', async () => {
+  const refused = await inProcess(['study', '--world', copy('silent', 'rl.jsonl'), '--out', at('refused')]);
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('has no rl: a study needs every part') as string });
+});
+
 test('each phase alone goes on from a model; evaluate and sample read it', async () => {
   const rlModel = join(at('whole'), 'checkpoints/rl.safetensors');
   for (const phase of ['midtrain', 'sft', 'rl', 'remit']) {
