@@ -5,10 +5,10 @@
 
 import type { Evaluation, Scores } from '../../worlds/tiny/evaluate.ts';
 import type { Analysis, CellResult, CurvePoint } from './cell.ts';
-import { baseOf, vanillaOf } from './arms.ts';
+import { baseOf, guideKind, vanillaOf } from './arms.ts';
 import { armName, type StudyOptions } from './plan.ts';
 import { CONTRASTS, turnContrasts, VIEWS, type Contrast, type Model, type Stage, type View } from './protocol.ts';
-import { median, Tally, type Interval } from './statistics.ts';
+import { Tally, type Interval } from './statistics.ts';
 
 /** A score per view, in points (percent). */
 export type Views = Readonly<Record<View, Interval>>;
@@ -26,14 +26,18 @@ export interface Pair {
   readonly difference: Views;
 }
 
+/**
+ * How much sooner than the vanilla arm one has the value that vanilla ends with, as a ratio: of steps, where the reference
+ * is there already, and of what all steps cost, its post-training included, where it is not. 0 where it never has it.
+ */
 export interface Speed {
   readonly arm: string;
-  /**
-   * Median over seeds of: vanilla's steps / the arm's steps to vanilla's last value; 0 where a seed never got there.
-   */
-  readonly cued: number;
-  readonly sampled: number;
+  readonly there: Readonly<Record<CurveView, Interval>>;
+  readonly paid: Readonly<Record<CurveView, Interval>>;
 }
+
+/** Steps of vanilla mid-training that a reference costs: what post-trains it. */
+export type ReferenceCost = Readonly<Record<'none' | 'sft' | 'rl', number>>;
 
 export interface Summary {
   readonly seeds: readonly number[];
@@ -70,16 +74,21 @@ export interface Summary {
 }
 
 /** bySeed: the results of each seed's cells, in the order of the options' seeds. */
-export function summarise(options: StudyOptions, bySeed: Iterable<readonly CellResult[]>): Summary {
+export function summarise(
+  options: StudyOptions,
+  bySeed: Iterable<readonly CellResult[]>,
+  cost: ReferenceCost,
+): Summary {
   const { seeds, turns } = options;
   const compared = options.arms.flatMap((arm) =>
-    Array.from({ length: arm.turns ? turns : 1 }, (_, turn) => ({ arm: armName(arm, turn + 1), with: vanillaOf(arm) })),
+    Array.from({ length: arm.turns ? turns : 1 }, (_, turn) => ({
+      arm: armName(arm, turn + 1), with: vanillaOf(arm), guide: guideKind(arm),
+    })),
   );
   const arms = compared.map(({ arm }) => arm);
   const bases = [...new Set(options.arms.map(baseOf))];
   const contrasts = [...CONTRASTS, ...turnContrasts(turns), ...(options.contrasts ?? [])];
   const figures = new Figures();
-  const ratios = new Map<string, Record<CurveView, number>[]>();
   let first: Seed | undefined;
   for (const cells of bySeed) {
     const seed = new Seed(cells);
@@ -89,10 +98,9 @@ export function summarise(options: StudyOptions, bySeed: Iterable<readonly CellR
     addTasks(figures.at('task'), seed, compared);
     addCurves(figures.at('curve'), seed, arms);
     addAnalysis(figures.at('analysis'), seed);
-    for (const { arm, with: vanilla } of compared) {
+    addSpeeds(figures.at('speed'), seed, compared, cost);
+    for (const { arm } of compared) {
       for (const [key, value] of Object.entries(seed.weights(arm) ?? {})) figures.at('weights', arm, key).tally.add(value);
-      const speeds = speedUps(seed, arm, vanilla);
-      if (speeds !== undefined) ratios.set(arm, [...(ratios.get(arm) ?? []), speeds]);
     }
   }
   const complete = { figures, count: seeds.length };
@@ -109,13 +117,12 @@ export function summarise(options: StudyOptions, bySeed: Iterable<readonly CellR
       .map(({ title }) => ({ title, found: figures.at('difference', 'pair', title) }))
       .filter(({ found }) => isComplete(found, seeds.length))
       .map(({ title, found }) => ({ title, difference: views(found) })),
-    speeds: [...ratios]
-      .filter(([, found]) => found.length === seeds.length)
-      .map(([arm, found]) => ({
-        arm,
-        cued: median(found.map(({ cued }) => cued)),
-        sampled: median(found.map(({ sampled }) => sampled)),
-      })),
+    speeds: [...figures.at('speed').within]
+      .filter(([, found]) => found.at('there', 'cued').tally.count === seeds.length)
+      .map(([arm, found]) => {
+        const both = (kind: string) => byName(CURVE_VIEWS, (view) => found.at(kind, view).tally.interval);
+        return { arm, there: both('there'), paid: both('paid') };
+      }),
     tasks: taskGains(figures.at('task'), first, compared),
     weights: intervals(figures.at('weights')),
     ...analysed(figures.at('analysis'), first?.analysis),
@@ -169,10 +176,11 @@ interface Complete {
   readonly count: number;
 }
 
-/** An arm, and the vanilla one that it is compared with. */
+/** An arm, the vanilla one that it is compared with, and which model it looks at. */
 interface Compared {
   readonly arm: string;
   readonly with: string;
+  readonly guide: 'none' | 'sft' | 'rl';
 }
 
 type CurveView = 'cued' | 'sampled';
@@ -247,11 +255,24 @@ function addAnalysis(figures: Figures, { analysis }: Seed): void {
 /** Of a model of the analysis, `remit.2 rl`: vanilla's at the same stage. */
 const vanillaModel = (model: string): string => `vanilla ${model.split(' ').at(-1)}`;
 
-/** Undefined for a vanilla arm, and where one of the two has no curve. */
-function speedUps(seed: Seed, arm: string, vanilla: string): Record<CurveView, number> | undefined {
-  const [own, other] = [seed.curve(arm), seed.curve(vanilla)];
-  if (arm.startsWith('vanilla') || own.length === 0 || other.length === 0) return undefined;
-  return { cued: speedUp(own, other, 'cued'), sampled: speedUp(own, other, 'sampled') };
+const WITH_REFERENCE = 4 / 3; // what a step with a reference's forward pass costs, in steps without
+
+/**
+ * In the measure of vanilla itself, which on a noisy curve has its last value before its last step. None for a vanilla
+ * arm, and where one of the two has no curve.
+ */
+function addSpeeds(figures: Figures, seed: Seed, arms: readonly Compared[], cost: ReferenceCost): void {
+  for (const { arm, with: vanilla, guide } of arms) {
+    const [own, other] = [seed.curve(arm), seed.curve(vanilla)];
+    if (arm.startsWith('vanilla') || own.length === 0 || other.length === 0) continue;
+    for (const view of CURVE_VIEWS) {
+      const zero = other.at(-1)!.step / speedUp(other, other, view); // steps that vanilla takes
+      const ratio = speedUp(own, other, view) / speedUp(other, other, view);
+      const steps = (zero / ratio) * (guide === 'none' ? 1 : WITH_REFERENCE) + cost[guide];
+      figures.at(arm, 'there', view).tally.add(ratio);
+      figures.at(arm, 'paid', view).tally.add(ratio === 0 ? 0 : zero / steps);
+    }
+  }
 }
 
 function views(figures: Figures): Views {

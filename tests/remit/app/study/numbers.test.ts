@@ -12,8 +12,10 @@ import { labelled, nearness, passOf, weightsByClass } from '../../../../remit/ap
 import { holm, outcome, verdicts } from '../../../../remit/app/study/claims.ts';
 import { check } from '../../../../remit/app/study/expected.ts';
 import { CLAIMS, EXPECTATIONS, MARGIN, type Expected } from '../../../../remit/app/study/protocol.ts';
-import { interval, median, quantile, tail } from '../../../../remit/app/study/statistics.ts';
-import { speedUp } from '../../../../remit/app/study/summary.ts';
+import { interval, quantile, tail } from '../../../../remit/app/study/statistics.ts';
+import { speedUp, summarise } from '../../../../remit/app/study/summary.ts';
+import { parseArms } from '../../../../remit/app/study/plan.ts';
+import type { CellResult, CurvePoint } from '../../../../remit/app/study/cell.ts';
 
 beforeAll(() => useBackend(new CpuBackend()));
 
@@ -70,8 +72,6 @@ describe('intervals', () => {
     ).filter(({ mean, half }) => Math.abs(mean - 3) <= half).length;
     expect(Math.abs(covered / 4000 - 0.95)).toBeLessThan(4 * Math.sqrt(0.95 * 0.05 / 4000));
   });
-
-  test('medians', () => expect([median([3, 1, 2]), median([4, 1, 2, 3]), median([7])]).toEqual([2, 2.5, 7]));
 });
 
 test('a speed-up is read between the points of a curve', () => {
@@ -82,6 +82,25 @@ test('a speed-up is read between the points of a curve', () => {
   expect(speedUp(curve(0.1, 0.5, 0.6), vanilla, 'sampled')).toBeCloseTo(30 / 17.5, 12);
   expect(speedUp(curve(0.4, 0.5, 0.6), vanilla, 'sampled')).toBe(3);                      // there at the first point
   expect(speedUp(curve(0.1, 0.2, 0.3), vanilla, 'sampled')).toBe(0);                      // never
+});
+
+test('speed-up is in the measure of vanilla against itself, and what the reference cost is counted', () => {
+  const point = (step: number, sampled: number): CurvePoint => ({ step, cued: sampled, sampled });
+  const noisy = [point(10, 0.2), point(20, 0.5), point(30, 0.5)]; // has its last value at step 20
+  const faster = [point(10, 0.5), point(20, 0.6), point(30, 0.6)];
+  const scores = { cued: 0.5, sampled: 0.5, greedy: 0.5, thinkRate: 0, tasks: [] };
+  const cell = (name: string, stage: string, curve?: CurvePoint[]): CellResult => ({
+    name: `seed-1/${name}`, seed: 1, stages: [{ name: stage, evaluation: scores }], ...(curve && { curve }),
+  });
+  const seedOf = (curve: CurvePoint[]) => [
+    cell('base', 'pretrain'), cell('vanilla', 'midtrain', noisy), cell('remit.2', 'midtrain', curve),
+  ];
+  const options = { arms: parseArms('remit.2'), seeds: [1], turns: 1 };
+  const speedOf = (curve: CurvePoint[]) => summarise(options, [seedOf(curve)], { none: 0, sft: 8, rl: 80 }).speeds[0]!;
+  expect(speedOf(noisy).there.sampled.mean).toBe(1);
+  expect(speedOf(faster).there.sampled.mean).toBe(2);
+  expect(speedOf(faster).paid.sampled.mean).toBeCloseTo(20 / (10 * (4 / 3) + 80), 12);
+  expect(speedOf([point(10, 0.1), point(20, 0.2), point(30, 0.3)]).paid.cued.mean).toBe(0);
 });
 
 test('pass@k: one minus the chance that all k drawn samples are wrong', () => {
