@@ -24,9 +24,11 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const folder = temporaryFolder();
 const compiler = join(root, 'node_modules/typescript/bin/tsc');
 
+const EXAMPLES = ['line.ts', 'characters.ts', 'own-op.ts', 'spiral.ts', 'own-arm.ts'];
+
 beforeAll(() => {
   layOut(folder, join(root, 'dist'), root);
-  for (const name of ['softplus.ts', 'own-op.ts', 'spiral.ts', 'own-arm.ts']) {
+  for (const name of ['softplus.ts', ...EXAMPLES]) {
     cpSync(join(root, 'examples', name), join(folder, name));
   }
 });
@@ -41,10 +43,15 @@ function run(cwd: string, ...args: string[]): string {
 
 test('the examples are right to a strict compiler, skipLibCheck off', () => {
   const project = {
-    name: 'examples', lib: 'es2023,dom', types: ['node'], files: ['own-op.ts', 'spiral.ts', 'own-arm.ts'], resolution: 'nodenext',
+    name: 'examples', lib: 'es2023,dom', types: ['node'], files: EXAMPLES, resolution: 'nodenext',
   } as const;
   expect(typeErrors(compiler, folder, project)).toBe('');
 }, 60_000);
+
+test('a line through points, and the characters of a text', () => {
+  expect(run(folder, 'line.ts')).toMatch(/step 0: 7\.27?[^]*y = 3\.0 x - 2\.0\n$/);
+  expect(run(folder, 'characters.ts')).toMatch(/step 120: 0\.\d+ nats a character\nthe .{28}\n$/);
+});
 
 test('an op of somebody\'s own: values, gradient, check', () => {
   expect(run(folder, 'own-op.ts')).toBe('0.313 0.693 2.127\n0.269 0.500 0.881\ntrue\n');

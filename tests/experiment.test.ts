@@ -10,6 +10,7 @@ import { defineExperiment, type Experiment } from '../remit/experiment.ts';
 import { advantages } from '../remit/rl/advantage.ts';
 import { gridArms, withSettings } from '../remit/app/study/grid.ts';
 import { STUDY_ARMS } from '../remit/app/study/arms.ts';
+import { offerOf } from '../remit/app/study/offer.ts';
 import { cellsOfSeed } from '../remit/app/study/plan.ts';
 import { resolveConfig } from '../remit/settings/resolve.ts';
 import { layOut } from './support/consumer.ts';
@@ -203,6 +204,16 @@ test('a grid of remit alone shares base and guide', () => {
     ...['0.1_scale=1', '0.1_scale=3', '0.2_scale=1', '0.2_scale=3'].map((end) => [`remit.5@epsilon=${end}`, undefined]),
   ]);
   expect(arms[2]!.settings).toEqual({ epsilon: 0.1, scale: 3 });
+});
+
+test('variants are compared with the first, and points of remit with nothing but vanilla', () => {
+  const { config } = resolveConfig();
+  const titles = (axes: string[]) =>
+    offerOf(config, undefined, { axes, of: ['vanilla'] }).contrasts.map(({ title }) => title);
+  expect(titles(['rl.advantage=rloo,grpo'])).toEqual(['midtrain', 'rl'].map(
+    (stage) => `vanilla@advantage=grpo over vanilla@advantage=rloo, ${stage}`,
+  ));
+  expect(titles(['remit.epsilon=0.1,0.2'])).toEqual([]);
 });
 
 test('a base model is shared by what differs later only', () => {

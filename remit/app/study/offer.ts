@@ -6,7 +6,7 @@ import { didYouMean } from '../../../engine/nearest.ts';
 import { armsOf } from '../../experiment.ts';
 import type { Config } from '../../settings/resolve.ts';
 import type { ExperimentFile } from '../run/experiment-file.ts';
-import { STUDY_ARMS, type StudyArm } from './arms.ts';
+import { STUDY_ARMS, vanillaOf, type StudyArm } from './arms.ts';
 import { armOfSettings, gridArms, type Grid } from './grid.ts';
 import type { Contrast } from './protocol.ts';
 
@@ -24,7 +24,17 @@ export function offerOf(config: Config, experiment: ExperimentFile | undefined, 
   if (grid === undefined) return { arms: plain, contrasts: contrastsOf(experiment, plain), experiment };
   const multiplied = armsNamed(grid.of, [...plain, armOfSettings(config)]).filter(({ name }) => name !== 'vanilla');
   const arms = gridArms(grid.axes, multiplied, config);
-  return { arms, contrasts: [], experiment };
+  return { arms, contrasts: variantContrasts(arms), experiment };
+}
+
+/** The vanilla arm of each variant over that of the first, which is what a grid without arms is about. */
+function variantContrasts(arms: readonly StudyArm[]): Contrast[] {
+  const [first, ...others] = arms.filter((arm) => arm.name === vanillaOf(arm)).map(({ name }) => name);
+  return others.flatMap((of) =>
+    (['midtrain', 'rl'] as const).map((stage) => ({
+      title: `${of} over ${first}, ${stage}`, of: { arm: of, stage }, less: { arm: first!, stage },
+    })),
+  );
 }
 
 function ownArms({ path, experiment }: ExperimentFile): StudyArm[] {
