@@ -138,13 +138,14 @@ export async function nearness(model: Transformer, reference: Transformer, rows:
 /** Tries per question, and the k of pass@k. */
 const TRIES = 16;
 const KS = [1, 2, 4, 8, 16] as const;
+const QUESTIONS = 20; // of each task
 
 /**
  * pass@k for k = 1, 2, 4, 8, 16: the chance that one of k samples at temperature 1 is right, on 20 test questions of
  * each task.
  */
 export async function passAtK(model: Transformer, seed: number): Promise<Record<string, number>> {
-  const set = evaluationSet('test', 20, 777);
+  const set = evaluationSet('test', QUESTIONS, 777);
   const questions = set.answers.length;
   const right = new Array<number>(questions).fill(0);
   for (let attempt = 0; attempt < TRIES; attempt++) {
@@ -160,6 +161,26 @@ export async function passAtK(model: Transformer, seed: number): Promise<Record<
     });
   }
   return Object.fromEntries(KS.map((k) => [k, right.reduce((total, c) => total + passOf(c, TRIES, k), 0) / questions]));
+}
+
+const HABITS = 200; // questions of each task, to learn from how often each answer is right
+
+/**
+ * The same of somebody who reads which task it is and nothing else, and draws an answer as often as it is right there: the
+ * floor of pass@k, which is high, since answers have one character.
+ */
+export function passByGuessing(): Record<string, number> {
+  const habits = evaluationSet('validation', HABITS, 777);
+  const counts = habits.names.map(() => new Map<string, number>());
+  habits.answers.forEach((answer, q) => {
+    const own = counts[habits.task[q]!]!;
+    own.set(answer, (own.get(answer) ?? 0) + 1);
+  });
+  const { answers, task } = evaluationSet('test', QUESTIONS, 777);
+  const chances = answers.map((answer, q) => (counts[task[q]!]!.get(answer) ?? 0) / HABITS);
+  return Object.fromEntries(
+    KS.map((k) => [k, chances.reduce((total, p) => total + 1 - (1 - p) ** k, 0) / chances.length]),
+  );
 }
 
 /**

@@ -7,6 +7,7 @@ import type { Config } from '../../settings/resolve.ts';
 import { resolveConfig } from '../../settings/resolve.ts';
 import { sweep, writeAtomically } from '../run/atomic.ts';
 import { sha256 } from '../run/checkpoint.ts';
+import { passByGuessing } from './analysis.ts';
 import type { StudyArm } from './arms.ts';
 import type { CellResult } from './cell.ts';
 import { verdicts } from './claims.ts';
@@ -222,15 +223,27 @@ const dynamicsSection: Section = ({ dynamics }) =>
       'same likeliest token.',
   );
 
-const passSection: Section = ({ pass }) =>
-  section('pass@k', {
-    head: ['model', ...Object.keys(Object.values(pass)[0] ?? {}).map((k) => `k = ${k}`)],
-    rows: Object.entries(pass).flatMap(([name, byK]) => {
-      const shares = [name, ...Object.values(byK).map(({ share }) => plain(share))];
-      const differences = Object.values(byK).flatMap(({ difference }) => (difference ? [signed(difference)] : []));
-      return differences.length === 0 ? [shares] : [shares, [`${name}, less vanilla`, ...differences]];
-    }),
+const passSection: Section = ({ pass }) => {
+  const guessing = passByGuessing();
+  const ks = Object.keys(Object.values(pass)[0] ?? {});
+  const rows = Object.entries(pass).flatMap(([name, byK]) => {
+    const above = ks.map((k) => signed({ ...byK[k]!.share, mean: byK[k]!.share.mean - 100 * guessing[k]! }));
+    const less = ks.flatMap((k) => byK[k]!.difference ?? []).map(signed);
+    return [
+      [name, ...ks.map((k) => plain(byK[k]!.share))],
+      [`${name}, above guessing`, ...above],
+      ...(less.length === 0 ? [] : [[`${name}, less vanilla`, ...less]]),
+    ];
   });
+  return section(
+    'pass@k',
+    {
+      head: ['model', ...ks.map((k) => `k = ${k}`)],
+      rows: rows.length === 0 ? [] : [['guessing', ...ks.map((k) => (100 * guessing[k]!).toFixed(1))], ...rows],
+    },
+    'Guessing: who knows the task and not the question, and answers as often as each answer is right there.',
+  );
+};
 
 function checkedSection(checked: readonly Checked[]): string[] {
   return section('Is it where a correct build lands?', {

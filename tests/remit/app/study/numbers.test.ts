@@ -8,7 +8,7 @@ import { useBackend } from '../../../../engine/runtime.ts';
 import { resolveConfig } from '../../../../remit/settings/resolve.ts';
 import { corpus, instance, TASKS } from '../../../../remit/worlds/tiny/index.ts';
 import { newModel } from '../../../../remit/phases/pretrain.ts';
-import { labelled, nearness, passOf, weightsByClass } from '../../../../remit/app/study/analysis.ts';
+import { labelled, nearness, passByGuessing, passOf, weightsByClass } from '../../../../remit/app/study/analysis.ts';
 import { holm, outcome, verdicts } from '../../../../remit/app/study/claims.ts';
 import { check } from '../../../../remit/app/study/expected.ts';
 import { CLAIMS, EXPECTATIONS, MARGIN, type Expected } from '../../../../remit/app/study/protocol.ts';
@@ -101,6 +101,13 @@ test('speed-up is in the measure of vanilla against itself, and what the referen
   expect(speedOf(faster).there.sampled.mean).toBe(2);
   expect(speedOf(faster).paid.sampled.mean).toBeCloseTo(20 / (10 * (4 / 3) + 80), 12);
   expect(speedOf([point(10, 0.1), point(20, 0.2), point(30, 0.3)]).paid.cued.mean).toBe(0);
+});
+
+test('pass@k has a floor: who guesses by the task alone is right in most of 16 tries', () => {
+  const floor = passByGuessing();
+  expect(Object.keys(floor)).toEqual(['1', '2', '4', '8', '16']);
+  expect(floor[1]).toBeCloseTo(0.2, 2);
+  expect(floor[16]).toBeCloseTo(0.918, 2);
 });
 
 test('pass@k: one minus the chance that all k drawn samples are wrong', () => {
