@@ -116,6 +116,7 @@ describe('what is not asked for', () => {
 test('every setting is read by some command', () => {
   const given: Readonly<Record<string, string | number>> = {
     'data.path': 'x.txt', 'data.tokenizer': 'bpe', 'data.vocabulary': 300, 'model.kvHeads': 4, 'model.hidden': 176,
+    'pretrain.microBatch': 8, 'midtrain.microBatch': 8, 'sft.microBatch': 8, 'rl.microBatch': 8, 'rl.ratioClipHigh': 0.28,
   };
   const value = (name: string): string =>
     String(settings.get(name)!.fallback ?? given[name]);
