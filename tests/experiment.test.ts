@@ -115,7 +115,7 @@ describeGpu('... on WebGPU', () => {
     ].join('\n'));
     const models = ['--init', 'run/checkpoints/pretrain.safetensors', '--reference', 'run/checkpoints/rl.safetensors'];
     const losses = ['cpu', 'webgpu'].map((device) => {
-      const args = ['--preset', 'short', '--midtrain.steps', '20', '--experiment', 'gpu.mjs', '--device', device];
+      const args = ['--preset', 'short', '--midtrain.steps', '20', '--midtrain.batch', '8', '--experiment', 'gpu.mjs', '--device', device];
       expect(remitMini('train', 'remit', ...args, ...models, '--out', device).code).toBe(0);
       expect(JSON.parse(read(device, 'evaluation.json'))).toMatchObject({
         stages: [{ evaluation: { cued: 0.5 } }, { evaluation: { cued: 0.5 } }],
@@ -140,7 +140,11 @@ describe('study', () => {
   const studied = [...small, '--device', 'cpu', '--seeds', '1', '--light'];
 
   test.each([
-    ['--experiment', ['--experiment', 'experiment.mjs'], ['seed-1/softplus', 'seed-1/kd.3', 'seed-1/remit.2']],
+    [
+      '--experiment',
+      ['--experiment', 'experiment.mjs', '--arms', 'softplus,remit.2'],
+      ['seed-1/softplus', 'seed-1/remit.2'],
+    ],
     [
       '--grid',
       ['--grid', 'remit.epsilon=0.1,0.5', '--grid', 'model.width=32'],
