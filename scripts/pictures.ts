@@ -20,7 +20,7 @@ export function pictures(): ReadonlyMap<string, string> {
 
 /** What each arm has over vanilla after mid-training, with its interval. */
 function gains(): string {
-  const text = readFileSync(join(root, 'docs/results.md'), 'utf8');
+  const text = readFileSync(join(root, 'docs/results.md'), 'utf8').replaceAll('\r', ''); // of Windows
   const [, after = ''] = text.split('| after mid-training |');
   const [table = ''] = after.split('\n\n');
   const bars = table.split('\n').slice(2).flatMap((row): Bar[] => {

@@ -28,6 +28,11 @@ const small = [
   '--rl.steps', '2', '--evaluate.questions', '2',
 ];
 
+const smallest = [
+  '--preset', 'short', '--pretrain.steps', '1', '--pretrain.warmup', '0', '--midtrain.steps', '1', '--sft.steps', '1',
+  '--rl.steps', '1', '--rl.warmup', '0', '--rl.prompts', '1', '--evaluate.questions', '1',
+];
+
 function remitMini(...args: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { cwd: folder, encoding: 'utf8' });
   return { code: status, stdout, stderr };
@@ -39,6 +44,7 @@ beforeAll(() => {
   cpSync(join(root, 'examples/experiment.mjs'), at('experiment.mjs'));
 });
 
+const models = ['--init', 'run/checkpoints/pretrain.safetensors', '--reference', 'run/checkpoints/rl.safetensors'];
 const metrics = (run: string) =>
   read(run, 'metrics.jsonl').trim().split('\n').map((line) => JSON.parse(line) as Record<string, number | string>);
 
@@ -68,8 +74,8 @@ describe('train --experiment', () => {
   });
 
   test('an arm that is a method of ours', () => {
-    const args = [...small, '--experiment', 'experiment.mjs', '--arm', 'kd.3', '--device', 'cpu', '--out', 'kd'];
-    expect(remitMini('train', ...args).code).toBe(0);
+    const args = ['--midtrain.steps', '2', '--experiment', 'experiment.mjs', '--arm', 'kd.3', '--device', 'cpu', '--out', 'kd'];
+    expect(remitMini('train', 'remit', '--preset', 'short', ...args, ...models).code).toBe(0);
     expect(JSON.parse(read('kd', 'config.json'))).toMatchObject({ remit: { arm: 'kd', distil: 0.3 } });
   });
 
@@ -89,7 +95,7 @@ describe('train --experiment', () => {
     ['has a rate that is none', define('schedules: { pretrain: () => NaN }'), /pretrain\.schedule: at step 0 = NaN: must be/],
   ])('a file that %s: one line', (_, text, message) => {
     writeFileSync(at('file.mjs'), text);
-    const { code, stderr } = remitMini('train', ...small, '--experiment', 'file.mjs', '--device', 'cpu');
+    const { code, stderr } = remitMini('train', ...smallest, '--experiment', 'file.mjs', '--device', 'cpu');
     expect(code).toBe(2);
     const told = stderr.split('\n').filter((line) => line.startsWith('error'));
     expect(told).toHaveLength(1);
@@ -113,7 +119,6 @@ describeGpu('... on WebGPU', () => {
       'import { defineExperiment } from "remit-mini";', 'import mine from "./experiment.mjs";',
       `export default defineExperiment({ ...mine, evaluate: ${evaluate} });`,
     ].join('\n'));
-    const models = ['--init', 'run/checkpoints/pretrain.safetensors', '--reference', 'run/checkpoints/rl.safetensors'];
     const losses = ['cpu', 'webgpu'].map((device) => {
       const args = ['--preset', 'short', '--midtrain.steps', '20', '--midtrain.batch', '8', '--experiment', 'gpu.mjs', '--device', device];
       expect(remitMini('train', 'remit', ...args, ...models, '--out', device).code).toBe(0);

@@ -15,7 +15,7 @@ test('there are those alone', () => {
 });
 
 test.each([...made])('%s: made anew it is the same (else: npm run pictures), and somewhere it is shown', (name, svg) => {
-  expect(readFileSync(join(folder, name), 'utf8')).toBe(svg);
+  expect(readFileSync(join(folder, name), 'utf8').replaceAll('\r', '')).toBe(svg);
   const chapters = readdirSync(join(root, 'docs')).filter((page) => page.endsWith('.md'));
   const pages = ['README.md', ...chapters.map((page) => join('docs', page))];
   const shown = pages.filter((page) => readFileSync(join(root, page), 'utf8').includes(`pictures/${name})`));
