@@ -28,11 +28,6 @@ const small = [
   '--rl.steps', '2', '--evaluate.questions', '2',
 ];
 
-const smallest = [
-  '--preset', 'short', '--pretrain.steps', '1', '--pretrain.warmup', '0', '--midtrain.steps', '1', '--sft.steps', '1',
-  '--rl.steps', '1', '--rl.warmup', '0', '--rl.prompts', '1', '--evaluate.questions', '1',
-];
-
 function remitMini(...args: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { cwd: folder, encoding: 'utf8' });
   return { code: status, stdout, stderr };
@@ -82,20 +77,37 @@ describe('train --experiment', () => {
   const define = (parts: string): string =>
     `import { defineExperiment } from "remit-mini";\nexport default defineExperiment({\n  ${parts},\n});\n`;
 
+  test('a file that cannot be taken: one line that says where', () => {
+    const cases: readonly (readonly [text: string, message: RegExp])[] = [
+      ['const x = 1;', /^experiment: file0\.mjs: exports nothing by default: must be export default defineExperiment/],
+      ['export default { arms: {} };', /^experiment: file1\.mjs: exports something else/],
+      ['export default {\n  arms: [,\n', /^experiment: file2\.mjs:3: Unexpected/],
+      ['import "nowhere";', /^experiment: file3\.mjs: Cannot find package 'nowhere'/],
+      ['\n\nthrow new Error("too early");', /^experiment: file4\.mjs:3: too early/],
+      [define('arm: {}'), /^experiment: file5\.mjs:2: defineExperiment: arm: .*arms/],
+    ];
+    cases.forEach(([text], i) => writeFileSync(at(`file${i}.mjs`), text));
+    writeFileSync(at('open.mjs'), [
+      'import { openExperiment } from "./node_modules/remit-mini/dist/remit/app/run/experiment-file.js";',
+      `for (let i = 0; i < ${cases.length}; i++) {`,
+      '  await openExperiment(`file${i}.mjs`).then(() => console.log("taken"), ({ message }) => console.log(message));',
+      '}',
+    ].join('\n'));
+    const { stdout } = spawnSync(process.execPath, ['open.mjs'], { cwd: folder, encoding: 'utf8' });
+    const told = stdout.trimEnd().split('\n');
+    expect(told).toHaveLength(cases.length);
+    cases.forEach(([, message], i) => expect(told[i]).toMatch(message));
+  });
+
   test.each([
-    ['exports nothing', 'const x = 1;', /^error: experiment: file\.mjs: exports nothing by default: must be export default/],
-    ['is another thing', 'export default { arms: {} };', /exports something else/],
-    ['does not parse', 'export default {\n  arms: [,\n', /^error: experiment: file\.mjs:3: Unexpected/],
-    ['imports what is not there', 'import "nowhere";', /file\.mjs: Cannot find package 'nowhere'/],
-    ['throws', '\n\nthrow new Error("too early");', /file\.mjs:3: too early/],
-    ['has an unknown part', define('arm: {}'), /file\.mjs:2: defineExperiment: arm: .*arms/],
-    ['has an arm that throws', define('arms: { mine() { throw new Error("in vain"); } }'), /file\.mjs:3: in vain/],
-    ['has an arm without a loss', define('arms: { mine: () => 3 }'), /what the loss returned = 3: must be \{ loss \}/],
-    ['has a promise as its world', define('world: async () => ({})'), /what world\(\) returned = a promise: .*must be parts/],
-    ['has a rate that is none', define('schedules: { pretrain: () => NaN }'), /pretrain\.schedule: at step 0 = NaN: must be/],
-  ])('a file that %s: one line', (_, text, message) => {
+    ['remit', 'has an arm that throws', define('arms: { mine() { throw new Error("in vain"); } }'), /file\.mjs:3: in vain/],
+    ['remit', 'has an arm without a loss', define('arms: { mine: () => 3 }'), /the loss returned = 3: must be \{ loss \}/],
+    ['midtrain', 'has a promise as its world', define('world: async () => ({})'), /world\(\) returned = a promise: .*must be/],
+    ['midtrain', 'has a rate that is none', define('schedules: { midtrain: () => NaN }'), /schedule: at step 0 = NaN: must/],
+  ])('train %s with a file that %s: one line', (phase, _, text, message) => {
     writeFileSync(at('file.mjs'), text);
-    const { code, stderr } = remitMini('train', ...smallest, '--experiment', 'file.mjs', '--device', 'cpu');
+    const given = phase === 'remit' ? models : models.slice(0, 2);
+    const { code, stderr } = remitMini('train', phase, '--preset', 'short', '--experiment', 'file.mjs', '--device', 'cpu', ...given);
     expect(code).toBe(2);
     const told = stderr.split('\n').filter((line) => line.startsWith('error'));
     expect(told).toHaveLength(1);
