@@ -14,7 +14,7 @@ import { referenceOf, type Arm, type ArmName, type OwnArm } from './arms.ts';
 import { worldOf, type World } from './phases/world.ts';
 import type { OwnAdvantage } from './rl/advantage.ts';
 import type { Task } from './rl/task.ts';
-import type { Config } from './settings/resolve.ts';
+import { resolveConfig, type Config } from './settings/resolve.ts';
 import type { Evaluation } from './worlds/tiny/evaluate.ts';
 
 const PHASES = ['pretrain', 'midtrain', 'sft', 'rl'] as const;
@@ -89,6 +89,7 @@ function checkArm(name: string, given: Arm | OwnArm): void {
   if ((arm.loss === undefined) === (arm.method === undefined)) {
     throw new ConfigError(`${where}: must have a loss of its own, or a method of ours: one of them`);
   }
+  resolveConfig({ file: { path: where, values: { remit: arm.settings ?? {} } } });
   if (arm.method !== undefined && arm.guide !== undefined) {
     throw new ConfigError(`${where}: guide: ${arm.method} has its own: leave it out`);
   }
@@ -102,7 +103,7 @@ export function armsOf({ arms = {} }: Experiment): ReadonlyMap<string, OwnArm> {
 }
 
 /** What phases take as their settings: functions in place of names. For them alone: a run folder keeps the names. */
-export function settingsOf(config: Config, { schedules = {}, advantage }: Experiment): Config {
+export function ownSettings(config: Config, { schedules = {}, advantage }: Experiment): Config {
   const scheduled = PHASES.map((phase) => [
     phase,
     { ...config[phase], ...(schedules[phase] && { schedule: schedules[phase] }) },

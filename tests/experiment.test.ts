@@ -264,6 +264,8 @@ describe('values in place of names', () => {
     [{ arms: { 'a/b': () => 0 } }, 'arms: a/b: it names a folder'],
     [{ arms: { a: {} } }, 'arms: a: must have a loss of its own, or a method of ours'],
     [{ arms: { a: { method: 'kd', guide: 'sft' } } }, 'arms: a: guide: kd has its own'],
+    [{ arms: { a: { method: 'kd', settings: { distill: 0.3 } } } }, 'no such setting: did you mean remit.distil?'],
+    [{ arms: { a: { method: 'kd', settings: { distil: 3 } } } }, 'remit.distil = 3'],
     [{ schedules: { warmup: () => 0 } }, 'schedules: warmup'],
     [{ contrasts: [{ of: 'a' }] }, 'must be two arms: { of, less }'],
   ])('refuses %j', (experiment, message) => {

@@ -3,25 +3,13 @@
 // makes one row. Read after: sample.wgsl.
 //#include "../lib/index.wgsl"
 //#include "../lib/math.wgsl"
+//#include "../lib/order.wgsl"
 
 struct Params { B: u32, V: u32, temperature: f32, topP: f32, gap: f32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
-
-const SIGN = 0x80000000u;
-const MINUS_INFINITY = 0xff800000u; // as bits
-
-/** Floats as integers of the same order. */
-fn orderOf(x: f32) -> u32 {
-  let bits = bitcast<u32>(x);
-  return select(bits | SIGN, ~bits, bits >= SIGN);
-}
-
-fn floatOf(order: u32) -> f32 {
-  return bitcast<f32>(select(~order, order ^ SIGN, order >= SIGN));
-}
 
 /** The largest number such that the weights of all logits that reach it add up to `mass`. */
 fn heaviest(start: u32, mass: f32) -> f32 {

@@ -4,6 +4,7 @@
 // distribution. A thread makes one row.
 //#include "../lib/index.wgsl"
 //#include "../lib/math.wgsl"
+//#include "../lib/order.wgsl"
 //#include "../lib/threefry.wgsl"
 
 struct Params {
@@ -16,19 +17,6 @@ struct Params {
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read_write> tokens: array<i32>;
 @group(0) @binding(3) var<storage, read_write> next: array<i32>;
-
-const SIGN = 0x80000000u;
-const MINUS_INFINITY = 0xff800000u; // as bits
-
-/** Floats as integers of the same order. */
-fn orderOf(x: f32) -> u32 {
-  let bits = bitcast<u32>(x);
-  return select(bits | SIGN, ~bits, bits >= SIGN);
-}
-
-fn floatOf(order: u32) -> f32 {
-  return bitcast<f32>(select(~order, order ^ SIGN, order >= SIGN));
-}
 
 /**
  * A bound that leaves the k largest of a row, and what equals the last of them: found bit by bit, from the highest

@@ -22,9 +22,9 @@ const OVER_THE_BATCH: readonly ArmName[] = ['shuffled', 'rho'];
 export interface Guide {
   /** Names it in metrics and checkpoints. */
   readonly phase: string;
-  readonly reference?: Transformer;
+  readonly reference?: Transformer | undefined;
   /** In place of the one that config.remit.arm names. */
-  readonly loss?: Arm;
+  readonly loss?: Arm | undefined;
 }
 
 const aGuide = having<Guide>('a guide: { phase, reference, loss }', {

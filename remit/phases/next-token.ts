@@ -87,7 +87,7 @@ interface Part extends Drawn {
 }
 
 /** A batch in parts of at most `size` rows. */
-function partsOf({ rows, mask }: Drawn, batch: number, size: number): Part[] {
+function inParts({ rows, mask }: Drawn, batch: number, size: number): Part[] {
   const length = rows.length / batch;
   return Array.from({ length: Math.ceil(batch / size) }, (_, part): Part => {
     const [from, to] = [part * size, Math.min(batch, (part + 1) * size)];
@@ -119,7 +119,7 @@ export async function nextTokenLoop({
     async body(i, apply) {
       const drawn = checkValue(`${loop.phase}: data.rows(${i}, ${batch})`, rows(i, batch), drawnRule);
       checkLength(drawn, batch);
-      const parts = partsOf(drawn, batch, microBatch);
+      const parts = inParts(drawn, batch, microBatch);
       const tokens = parts.reduce((sum, { count }) => sum + count, 0);
       const seen: Record<string, HostArray[]> = {};
       let [loss, gradNorm] = [0, 0];

@@ -108,8 +108,7 @@ export async function pipelineOfParts(
     const phase = turnName(turn);
     const reference = needs === 'none' ? model : needs === 'sft' ? guide.sft : guide.rl;
     if (reference === undefined) return;
-    const loss = arm?.loss && { loss: arm.loss };
-    const guided = await midtrain(config, world.midtrain, model, run, { phase, reference, ...loss });
+    const guided = await midtrain(config, world.midtrain, model, run, { phase, reference, loss: arm?.loss });
     await onStage(phase, guided);
     guide = await postTrain(config, world, guided, run, { onStage, prefix: `${phase}-` });
   }

@@ -18,7 +18,7 @@ import type { HostArray } from '../../kernels/kernel.ts';
 import { aTransformer, type Transformer } from '../../nn/transformer.ts';
 import { checkConfig, type Config } from '../settings/resolve.ts';
 import { advantages } from '../rl/advantage.ts';
-import { partsOf, sampleAnswers, shown, type Part } from '../rl/sampling.ts';
+import { inParts, sampleAnswers, shown, type Part } from '../rl/sampling.ts';
 import { taskRule, type Task } from '../rl/task.ts';
 import { nextTokens, type NextTokenBatch } from './next-token.ts';
 import { aRun, type Run } from './run.ts';
@@ -99,7 +99,7 @@ export async function rl(given: Config, task: Task, base: Transformer, run: Run,
       const { sampled, silent, drawn } = await sampleAnswers(model, task, { ...config.rl, iteration: i, seed: random.at(i) });
       const gains = advantages(sampled.rewards, samples, advantage, memory);
       if (show > 0 && (i + 1) % show === 0) run.show?.(phase, i + 1, shown(sampled, gains, samples));
-      const parts = partsOf(sampled, gains, microBatch);
+      const parts = inParts(sampled, gains, microBatch);
       const seen: Seen[] = [];
       for (const part of parts) seen.push(await kept(await look(part), parts.length));
       const first = await update(parts, seen, () => apply(0));

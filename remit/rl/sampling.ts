@@ -104,7 +104,7 @@ export interface Part extends Pick<Rollouts, 'rows' | 'mask' | 'lengths'> {
 }
 
 /** `size`: the most answers of a part; all unless given. */
-export function partsOf({ rows, mask, lengths }: Rollouts, gains: Float32Array, size = gains.length): Part[] {
+export function inParts({ rows, mask, lengths }: Rollouts, gains: Float32Array, size = gains.length): Part[] {
   const L = rows.length / gains.length;
   return Array.from({ length: Math.ceil(gains.length / size) }, (_, part) => {
     const [from, to] = [part * size, Math.min(gains.length, (part + 1) * size)];

@@ -4,7 +4,7 @@
 import { ConfigError } from '../../../engine/errors.ts';
 import { didYouMean } from '../../../engine/nearest.ts';
 import type { OwnArm } from '../../arms.ts';
-import { armsOf, settingsOf, worldOfExperiment, type Experiment } from '../../experiment.ts';
+import { armsOf, ownSettings, worldOfExperiment, type Experiment } from '../../experiment.ts';
 import type { World } from '../../phases/world.ts';
 import type { Config, Resolved } from '../../settings/resolve.ts';
 import { readEnvironment } from '../run/environment.ts';
@@ -58,5 +58,5 @@ export function refuseParts(command: string, file: ExperimentFile | undefined, f
 /** What the phases take: settings with functions in place of names, and what is learned from. */
 export function forPhases(config: Config, chosen: Chosen): { readonly config: Config; readonly world: World } {
   const experiment: Experiment = chosen.experiment?.experiment ?? {};
-  return { config: settingsOf(config, experiment), world: worldOfExperiment(config, experiment) };
+  return { config: ownSettings(config, experiment), world: worldOfExperiment(config, experiment) };
 }

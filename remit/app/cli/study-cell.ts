@@ -11,7 +11,6 @@ import { allCells, type StudyOptions } from '../study/plan.ts';
 import { openDevice } from './device.ts';
 import { EXIT } from './exit.ts';
 import { inRunFolder } from './session.ts';
-import { worldOfStudy } from './study-world.ts';
 
 // when a study was killed, its cells end after the step in hand, which takes long on a machine that is busy
 const PATIENCE_MS = 60_000;
@@ -32,7 +31,7 @@ export async function oneCell(
   if (folder.isDone(cell)) return EXIT.ok;
   if (endsWithParent) endWith(process.ppid);
   const config = configOf(cell, folder.config);
-  const opened = await worldOfStudy(config);
+  const { world: opened } = options;
   const tokenizer = opened?.world.tokenizer ?? tinyWorldTokenizer;
   const device = await openDevice(config.device);
   const model = newModel(config, tokenizer.vocabulary);
@@ -53,7 +52,7 @@ export async function oneCell(
     },
     async (run) => {
       folder.count(cell, 'starts');
-      run.report('result', await runCell(cell, config, folder.equip(run, cell.seed), { ...options, world: opened?.world }));
+      run.report('result', await runCell(cell, config, folder.equip(run, cell.seed), options));
       folder.count(cell, 'completions');
     },
   );

@@ -68,8 +68,9 @@ export async function openPlanned(out: string): Promise<Planned> {
   const folder = StudyFolder.open(out);
   const ledger = planOf(out);
   const offer = offerOf(folder.config, await folder.experiment(), ledger.grid);
-  const opened = await worldOfStudy(folder.config);
-  return { folder, ledger, options: { ...optionsOf(ledger, offer), world: opened?.world } };
+  const world = await worldOfStudy(folder.config);
+  folder.checkWorld(world);
+  return { folder, ledger, options: { ...optionsOf(ledger, offer), world } };
 }
 
 export function tellPlan(out: string, { cells, waves }: Ledger): number {

@@ -106,11 +106,11 @@ export async function run(argv: readonly string[]): Promise<number> {
   refuseParts('study', experiment, config.data.world);
   const grid = readGrid(args, planned, experiment, config);
   const offer = offerOf(config, experiment, grid);
-  const options = { ...readOptions(args, planned, offer, grid), contrasts: offer.contrasts, experiment, world: opened?.world };
+  const options = { ...readOptions(args, planned, offer, grid), contrasts: offer.contrasts, experiment, world: opened };
   checkRead(resolved, { reader: 'study', arms: options.arms.map(({ method }) => method) });
   const jobs = wholeNumber('study', args, 'jobs', { min: 1, max: 1024, fallback: availableParallelism() });
   if (planned === undefined) tellWorld(opened);
-  const folder = StudyFolder.claim(out, config, experiment);
+  const folder = StudyFolder.claim(out, config, { experiment, world: opened });
   const ledger = extendLedger(out, options, offer, grid);
   if (verb === 'plan') return tellPlan(out, ledger);
   const cells = allCells(options);

@@ -6,7 +6,7 @@ import { ConfigError } from '../../../engine/errors.ts';
 import { rng } from '../../../engine/rng.ts';
 import type { Transformer } from '../../../nn/transformer.ts';
 import type { OwnArm } from '../../arms.ts';
-import { settingsOf } from '../../experiment.ts';
+import { ownSettings } from '../../experiment.ts';
 import type { Config } from '../../settings/resolve.ts';
 import { midtrain } from '../../phases/midtrain.ts';
 import { pipelineOfParts, stagesOf } from '../../phases/pipeline.ts';
@@ -54,7 +54,7 @@ export async function trainFiles(
       `train: model.context = ${config.model.context}: rows of ${world.name} need ${world.context}`,
     );
   }
-  const own = settingsOf(config, experiment?.experiment ?? {});
+  const own = ownSettings(config, experiment?.experiment ?? {});
   const guide = reference === undefined ? undefined : openModel(reference);
   if (guide !== undefined) checkFits(`train: --reference ${reference}`, guide.model, guide.tokenizer, world);
 
@@ -106,10 +106,8 @@ export async function trainFiles(
       case 'midtrain': return midtrain(own, parts.midtrain!, start, run);
       case 'sft': return sft(own, parts.demonstrations!, start, run);
       case 'rl': return rl(own, parts.questions!, start, run);
-      case 'remit': {
-        const loss = arm?.loss && { loss: arm.loss };
-        return midtrain(own, parts.midtrain!, start, run, { phase, reference: guide!.model, ...loss });
-      }
+      case 'remit':
+        return midtrain(own, parts.midtrain!, start, run, { phase, reference: guide!.model, loss: arm?.loss });
       default: return phase satisfies never;
     }
   }

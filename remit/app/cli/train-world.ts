@@ -91,7 +91,7 @@ export async function trainWorld({
         case 'rl':
           return rl(own, world.questions, start, run);
         case 'remit':
-          return midtrain(own, world.midtrain, start, run, { phase, reference: guide!.model, ...(arm?.loss && { loss: arm.loss }) });
+          return midtrain(own, world.midtrain, start, run, { phase, reference: guide!.model, loss: arm?.loss });
         default:
           return phase satisfies never;
       }

@@ -15,7 +15,7 @@ import type { Run, StepRecord } from '../../phases/run.ts';
 import type { World } from '../../phases/world.ts';
 import { evaluateFiles } from '../../worlds/files/evaluate.ts';
 import { partsOf } from '../../worlds/files/world.ts';
-import { settingsOf, worldOfExperiment } from '../../experiment.ts';
+import { ownSettings, worldOfExperiment } from '../../experiment.ts';
 import { guideKind, vanillaOf, baseOf } from './arms.ts';
 import { withSettings } from './grid.ts';
 import { nearness, passAtK, weightsByClass, type ClassWeights, type Nearness } from './analysis.ts';
@@ -85,7 +85,7 @@ export function phasesOfCell({ work }: Cell): string[] {
   return work === 'analysis' ? [] : ['midtrain', 'sft', 'rl'];
 }
 
-/** Does a cell's work. `light`: without a learning curve. */
+/** Does a cell's work. `light`, or elsewhere than in the tiny world: without a learning curve. */
 export async function runCell(
   cell: Cell,
   config: Config,
@@ -94,8 +94,9 @@ export async function runCell(
 ): Promise<CellResult> {
   const { name, seed, work } = cell;
   const experiment = elsewhere.experiment?.experiment ?? {};
-  const own = settingsOf(config, experiment);
+  const own = ownSettings(config, experiment);
   const { world, vocabulary, look } = surroundings(config, elsewhere);
+  const unseen = light || isElsewhere(elsewhere); // no curve, and no snapshots, which are for the analysis
   const stages: { name: string; evaluation: Evaluation }[] = [];
   const test = async (stage: string, model: Transformer): Promise<void> => {
     stages.push({ name: stage, evaluation: await look(model) });
@@ -103,7 +104,7 @@ export async function runCell(
   if (work === 'base') {
     const every = Math.max(1, Math.floor(config.pretrain.steps / PRETRAIN_SNAPSHOTS));
     folder.watch = async (phase, step, model) => {
-      if (!light && step % every === 0) await folder.snapshot(phase, step, model);
+      if (!unseen && step % every === 0) await folder.snapshot(phase, step, model);
     };
     await test(
       'pretrain',
@@ -117,7 +118,7 @@ export async function runCell(
   const at = (other: string): string => `seed-${seed}/${other}`;
   const every = Math.max(1, Math.floor(config.midtrain.steps / CURVE_POINTS));
   folder.watch = async (phase, step, model) => {
-    if (light || isElsewhere(elsewhere) || phase !== 'midtrain' || step % every !== 0) return;
+    if (unseen || phase !== 'midtrain' || step % every !== 0) return;
     const few = { questions: CURVE_QUESTIONS, split: 'validation', seed } as const;
     folder.curve.set(step, {
       step,
@@ -129,13 +130,8 @@ export async function runCell(
   };
   const looksAt = guideKind(arm);
   const reference = looksAt === 'none' ? undefined : folder.open(at(guideOf(arm, turn)), looksAt);
-  const guide = {
-    phase: 'midtrain',
-    ...(reference && { reference }),
-    ...(arm.loss && { loss: arm.loss }),
-  };
   const base = folder.open(at(baseOf(arm)), 'pretrain');
-  const model = await midtrain(own, world.midtrain, base, folder, guide);
+  const model = await midtrain(own, world.midtrain, base, folder, { phase: 'midtrain', reference, loss: arm.loss });
   await test('midtrain', model);
   if (arm.postTrained) await postTrain(own, world, model, folder, { onStage: test });
   const weights = meanWeights(folder.steps('midtrain'));
@@ -151,9 +147,10 @@ interface Surroundings {
   readonly look: (model: Transformer) => Promise<Evaluation>;
 }
 
-function surroundings(config: Config, { experiment: file, world }: Pick<StudyOptions, 'experiment' | 'world'>): Surroundings {
+function surroundings(config: Config, { experiment: file, world: read }: Pick<StudyOptions, 'experiment' | 'world'>): Surroundings {
   const { seed } = config;
-  if (world !== undefined) {
+  if (read !== undefined) {
+    const { world } = read;
     const parts = partsOf(world, config.model.context, rng(seed).fold('corpus'));
     return {
       world: parts as World, // those of a study are all there: remit/app/cli/study-world.ts

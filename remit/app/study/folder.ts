@@ -12,16 +12,21 @@ import { differingSettings, resolveConfig, type Config } from '../../settings/re
 import { tinyWorldTokenizer } from '../../worlds/tiny/tokenizer.ts';
 import type { StepRecord } from '../../phases/run.ts';
 import { isNobodys, makeFolder, sweep, writeAtomically } from '../run/atomic.ts';
-import { writeCheckpoint } from '../run/checkpoint.ts';
+import { sha256, writeCheckpoint } from '../run/checkpoint.ts';
 import { withNamesOfToday } from '../run/evaluation.ts';
 import { checkSameExperiment, keptOf, openExperiment, type ExperimentFile, type KeptExperiment } from '../run/experiment-file.ts';
 import type { RunFolder } from '../run/folder.ts';
 import { openModel } from '../run/model.ts';
 import { readJsonFile } from '../../text/read.ts';
 import type { CellFolder, CellResult, CurvePoint } from './cell.ts';
-import type { Cell } from './plan.ts';
+import type { ReadWorld } from '../../worlds/files/read.ts';
+import type { Cell, StudyOptions } from './plan.ts';
 
 const EXPERIMENT = 'experiment.json';
+const WORLD = 'world.json'; // the hash of a world of files
+
+/** What stands in the place of ours. */
+type Elsewhere = Pick<StudyOptions, 'experiment' | 'world'>;
 
 export interface Attempts {
   readonly starts: number;
@@ -42,12 +47,13 @@ export class StudyFolder {
    * Makes the folder, or goes on with it. Throws ConfigError when it holds something else, or a study with another
    * configuration.
    */
-  static claim(path: string, config: Config, experiment?: ExperimentFile): StudyFolder {
+  static claim(path: string, config: Config, { experiment, world }: Elsewhere = {}): StudyFolder {
     const file = join(path, 'study.json');
     const kept = experiment && keptOf(experiment);
     if (existsSync(file)) {
       const there = StudyFolder.open(path);
       checkSameExperiment(path, there.#kept, kept);
+      there.checkWorld(world);
       const differing = differingSettings(there.config, config).filter(({ name }) => name !== 'seed');
       if (differing.length === 0) {
         sweep(path);
@@ -66,6 +72,7 @@ export class StudyFolder {
     mkdirSync(path, { recursive: true });
     sweep(path);
     if (kept !== undefined) writeAtomically(join(path, EXPERIMENT), `${JSON.stringify(kept, null, 2)}\n`);
+    if (world !== undefined) writeAtomically(join(path, WORLD), `${JSON.stringify({ sha256: sha256(world.contents) })}\n`);
     writeAtomically(file, `${JSON.stringify(config, null, 2)}\n`);
     return new StudyFolder(path, config);
   }
@@ -84,6 +91,18 @@ export class StudyFolder {
     const experiment = await openExperiment(kept.path);
     checkSameExperiment(this.path, kept, keptOf(experiment));
     return experiment;
+  }
+
+  /** Throws ConfigError when the files of its world are not those that it began with: its cells would not compare. */
+  checkWorld(world: ReadWorld | undefined): void {
+    const file = join(this.path, WORLD);
+    if (!existsSync(file) || world === undefined) return;
+    const { sha256: before } = readJsonFile('study', file) as { readonly sha256?: unknown };
+    if (before === sha256(world.contents)) return;
+    throw new ConfigError(
+      `study: ${this.path}: the files of ${this.config.data.world} were changed since it began: bring them back, or ` +
+      'choose another --out',
+    );
   }
 
   get #kept(): KeptExperiment | undefined {

@@ -7,7 +7,7 @@ import { baseOf, guideKind, STUDY_ARMS, vanillaOf, type StudyArm, type Variant }
 import type { Contrast } from './protocol.ts';
 import { armsNamed } from './offer.ts';
 import type { ExperimentFile } from '../run/experiment-file.ts';
-import type { FileWorld } from '../../worlds/files/world.ts';
+import type { ReadWorld } from '../../worlds/files/read.ts';
 
 export interface Cell {
   /** Its folder in that of the study: `seed-3/remit.2`. */
@@ -32,7 +32,7 @@ export interface StudyOptions {
   /** What somebody put in the place of ours. */
   readonly experiment?: ExperimentFile | undefined;
   /** A world made of files, in place of the tiny one. */
-  readonly world?: FileWorld | undefined;
+  readonly world?: ReadWorld | undefined;
 }
 
 /** The name of an arm's turn: remit.2, then remit.2 turn 2 ... */

@@ -75,6 +75,20 @@ test('a study: its cells one by one, and a report of their tasks', async () => {
   expect(JSON.parse(readFileSync(join(out, 'seed-1/remit.2/config.json'), 'utf8'))).toMatchObject({ model: { context: 48 } });
 });
 
+test('a study with curves asked for has none here; and it goes on with the same files alone', async () => {
+  const world = copy('changing');
+  const out = at('whole-study');
+  const given = ['study', '--world', world, '--arms', 'remit.2', '--seeds', '1', '--iterations', '1', ...small, '--out', out];
+  expect(await inProcess(['study', 'plan', ...given.slice(1)])).toMatchObject({ code: 0 });
+  expect(await inProcess(['study', 'run', '--out', out, '--index', '0'])).toMatchObject({ code: 0 });
+  writeFileSync(join(world, 'rl.jsonl'), readFileSync(join(world, 'rl.jsonl'), 'utf8').split('\n').slice(1).join('\n'));
+  for (const words of [['run', '--index', '1'], ['collect']]) {
+    const { code, stderr } = await inProcess(['study', ...words, '--out', out]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/the files of .*changing were changed since it began: bring them back/);
+  }
+});
+
 test('each phase alone goes on from a model; evaluate and sample read it', async () => {
   const rlModel = join(at('whole'), 'checkpoints/rl.safetensors');
   for (const phase of ['midtrain', 'sft', 'rl', 'remit']) {
