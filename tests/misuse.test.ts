@@ -451,6 +451,14 @@ const calls: Record<string, readonly RightCall[]> = {
   ],
   'AdamW.readSkipped': [{ run: () => new AdamW(allocated()).readSkipped(), given: () => ({}), forMap: true }],
   'ops.atLeast': [{ run: ops.atLeast, given: () => ({ a: x(), b: x() }), swaps: true }],
+  'ops.mean': [
+    {
+      run: ops.mean,
+      given: () => ({ x: x(), options: { axis: 1 } }),
+      optional: ['options', 'axis'],
+      takes: { axis: ['-1'] },
+    },
+  ],
   'ops.sumTo': [{ run: ops.sumTo, given: () => ({ x: x(), shape: [1, 2] }) }],
   'ops.rotaryTable': [
     { run: ops.rotaryTable, given: () => ({ context: 4, D: 2, base: 100 }), swaps: true, takes: { base: positive } },
@@ -587,31 +595,26 @@ const calls: Record<string, readonly RightCall[]> = {
     ]),
   ),
   'Tensor.matmul': [{ run: (...given: [never]) => x().matmul(...given), given: () => ({ other: x() }) }],
-  'Tensor.reshape': [
-    {
-      run: (...given: number[]) => x().reshape(...given),
-      given: () => ({ first: 4, second: 1 }),
-      swaps: true,
-      takes: { first: ['-1'], second: ['-1'] },
-      ends: ['second'],
-    },
-  ],
-  'Tensor.sum': [
-    {
-      run: (...given: [never]) => x().sum(...given),
-      given: () => ({ axis: 1 }),
-      optional: ['axis'],
-      takes: { axis: ['-1'] },
-    },
-  ],
-  'Tensor.mean': [
-    {
-      run: (...given: [never]) => x().mean(...given),
-      given: () => ({ axis: 1 }),
-      optional: ['axis'],
-      takes: { axis: ['-1'] },
-    },
-  ],
+  'Tensor.reshape': [{ run: (...given: [never]) => x().reshape(...given), given: () => ({ to: { shape: [4, 1] } }) }],
+  ...Object.fromEntries(
+    (['sum', 'mean', 'max'] as const).map((name) => [
+      `Tensor.${name}`,
+      [
+        {
+          run: (...given: [never]) => x()[name](...given),
+          given: () => ({ along: { axis: 1 } }),
+          optional: ['along', 'axis'],
+          takes: { axis: ['-1'] },
+        },
+      ],
+    ]),
+  ),
+  ...Object.fromEntries(
+    (['exp', 'log', 'sqrt', 'square', 'tanh', 'relu', 'sigmoid'] as const).map((name) => [
+      `Tensor.${name}`,
+      [{ run: () => x()[name](), given: () => ({}), forMap: true }],
+    ]),
+  ),
   'gradients.of': [
     {
       run: (...given: [never]) => backward(variable([1]).sum()).of(...given),

@@ -74,6 +74,7 @@ const functions: Readonly<Record<string, () => Omit<Call, 'name'>>> = {
     tensors: 0,
     names: [],
   }),
+  mean: () => ({ f: ops.mean, args: [ones(2, 3), { axis: 1 }], tensors: 1, names: ['x'] }),
   sumTo: () => ({ f: ops.sumTo, args: [ones(2, 3), [3]], tensors: 1, names: ['x'] }),
 };
 

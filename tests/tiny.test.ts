@@ -16,8 +16,8 @@ test('tensors add, multiply and reduce', async () => {
   expect(await x.add(1).mul(tensor([10, 0, -1])).read()).toEqual(Float32Array.of(20, 0, -4, 50, 0, -7));
   expect(await x.matmul(tensor([1, 0, 0, 1, 1, 1], [3, 2])).read()).toEqual(Float32Array.of(4, 5, 10, 11));
   expect(await x.mean().item()).toBe(3.5);
-  expect(await x.sum(0).read()).toEqual(Float32Array.of(5, 7, 9));
-  expect(x.reshape(3, -1).shape).toEqual([3, 2]);
+  expect(await x.sum({ axis: 0 }).read()).toEqual(Float32Array.of(5, 7, 9));
+  expect(x.reshape({ shape: [3, -1] }).shape).toEqual([3, 2]);
 });
 
 test('what does not fit is said in one line', () => {

@@ -9,6 +9,7 @@ export * from './attention.ts';
 export * from './cross-entropy.ts';
 export * from './embedding.ts';
 export * from './matmul.ts';
+export * from './mean.ts';
 export * from './norm.ts';
 export * from './policy-loss.ts';
 export * from './reduce.ts';

@@ -12,12 +12,13 @@ import {
 import { empty, type Tensor } from '../tensor.ts';
 import { reshape } from './shape.ts';
 
-interface Along {
+/** What a sum, mean or maximum is taken over. */
+export interface Along {
   /** The axis to reduce (negative: from the end); absent: all elements, giving a scalar. */
   readonly axis?: number;
 }
 
-const along: Rules<Along> = { axis: optional(integer) };
+export const along: Rules<Along> = { axis: optional(integer) };
 
 /** Sum along an axis, or of everything. [2,3] along 0 -> [3]. */
 export const sum: Op<readonly [x: Tensor], Along> = defineOp({

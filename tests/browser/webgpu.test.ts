@@ -44,8 +44,8 @@ describe('tensors', () => {
     const x = tensor([1, 2, 3, 4, 5, 6], [2, 3]);
     expect(await x.add(1).mul(tensor([10, 0, -1])).read()).toEqual(Float32Array.of(20, 0, -4, 50, 0, -7));
     expect(await x.matmul(tensor([1, 0, 0, 1, 1, 1], [3, 2])).read()).toEqual(Float32Array.of(4, 5, 10, 11));
-    expect(await x.sum(0).read()).toEqual(Float32Array.of(5, 7, 9));
-    expect(await ops.permute(x.reshape(3, 2), { order: [1, 0] }).read()).toEqual(Float32Array.of(1, 3, 5, 2, 4, 6));
+    expect(await x.sum({ axis: 0 }).read()).toEqual(Float32Array.of(5, 7, 9));
+    expect(await ops.permute(x.reshape({ shape: [3, 2] }), { order: [1, 0] }).read()).toEqual(Float32Array.of(1, 3, 5, 2, 4, 6));
   });
 
   test('a warm step makes no buffer, no bind group and no pipeline, and submits once', async () => {

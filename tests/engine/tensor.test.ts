@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { CpuBackend } from '../../engine/cpu/backend.ts';
 import { createDevice } from '../../engine/device.ts';
 import { DeviceError, RemitError, ShapeError } from '../../engine/errors.ts';
+import * as ops from '../../engine/ops/index.ts';
 import { backend, useBackend } from '../../engine/runtime.ts';
 import { backward } from '../../engine/tape.ts';
 import { empty, Tensor, tensor, variable } from '../../engine/tensor.ts';
@@ -85,9 +86,16 @@ describe('with a device', () => {
     expect(await values(x.add(1).sub(3).mul(4).div(2))).toEqual([-2, 0, 2, 4]);
     expect(await values(x.neg())).toEqual([-1, -2, -3, -4]);
     expect(await values(x.matmul(x))).toEqual([7, 10, 15, 22]);
-    expect(x.reshape(4, -1).shape).toEqual([4, 1]);
+    expect(x.reshape({ shape: [4, -1] }).shape).toEqual([4, 1]);
     expect([await x.sum().item(), await x.mean().item()]).toEqual([10, 2.5]);
-    expect([await values(x.sum(0)), await values(x.mean(-1))]).toEqual([[4, 6], [1.5, 3.5]]);
+    expect([await values(x.sum({ axis: 0 })), await values(x.mean({ axis: -1 }))]).toEqual([[4, 6], [1.5, 3.5]]);
+    expect([await x.max().item(), await values(x.max({ axis: 0 }))]).toEqual([4, [3, 4]]);
+  });
+
+  test.each(['exp', 'log', 'sqrt', 'square', 'tanh', 'relu', 'sigmoid'] as const)('%s, a method and an op', async (f) => {
+    const x = tensor([1, -2, 3], [3]).mul(f === 'log' || f === 'sqrt' ? tensor([1, -1, 1]) : 1);
+    expect(await values(x[f]())).toEqual(await values(ops[f](x)));
+    expect(() => (x[f] as (...given: unknown[]) => Tensor)({}, 1)).toThrow(f);
   });
 
   test('stopGradient has the values and lets no gradient through', async () => {

@@ -1,0 +1,15 @@
+// The mean, along one axis or of everything: a sum times a number.
+
+import { Call } from '../op.ts';
+import type { Tensor } from '../tensor.ts';
+import { affine } from './arithmetic.ts';
+import { along, sum, type Along } from './reduce.ts';
+
+const call = new Call('mean', { x: 'f32' }, along);
+
+/** Mean along an axis, or of everything. [2,3] along 0 -> [3]. */
+export function mean(x: Tensor, options: Along = {}): Tensor {
+  call.check(arguments);
+  const total = sum(x, options);
+  return affine(total, { factor: total.size / x.size });
+}
