@@ -25,7 +25,9 @@ export type { TransformerConfig } from './nn/config.ts';
 export { generate, type GenerateOptions } from './nn/generate.ts';
 export { Transformer } from './nn/transformer.ts';
 
-export { AdamW } from './optim/adamw.ts';
+export { AdamW, type AdamWOptions } from './optim/adamw.ts';
+export { Muon, type MuonOptions } from './optim/muon.ts';
+export type { Optimiser, OptimiserSettings, OwnOptimiser } from './optim/optimiser.ts';
 export { schedule, type OwnSchedule, type Schedule, type ScheduleOptions } from './optim/schedule.ts';
 
 export type { Arm, ArmLoss, OwnArm, Seen } from './remit/arms.ts';

@@ -14,7 +14,8 @@ import { backend } from './runtime.ts';
 import { checkShape, sameShape, show, sizeOf, type Shape } from './shape.ts';
 import { Tensor } from './tensor.ts';
 
-const ALIGNMENT = 64; // elements: 256 bytes, the offset that WebGPU bindings need
+/** Of a parameter's place. */
+export const ALIGNMENT = 64; // elements: 256 bytes, the offset that WebGPU bindings need
 
 /** Values from the host: a tensor of a checkpoint. */
 export interface HostTensor {
@@ -34,6 +35,8 @@ export interface Part {
 export interface Parameter {
   readonly shape: Shape;
   readonly parts: readonly Part[];
+  /** Where it lies in the flat buffers, in elements. */
+  readonly offset: number;
   /** Values, with the gradient slot attached. */
   readonly tensor: Tensor;
 }
@@ -82,6 +85,11 @@ export class Parameters {
   /** Number of parameters, without gaps. */
   get count(): number {
     return this.#slots.reduce((total, slot) => total + sizeOf(slot.shape), 0);
+  }
+
+  /** What was declared, in the order of memory once that is allocated. */
+  get declared(): readonly Parameter[] {
+    return this.#slots.toSorted((a, b) => a.offset - b.offset);
   }
 
   get flat(): FlatBuffers {

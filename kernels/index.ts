@@ -3,6 +3,7 @@
 import type { Kernel } from './kernel.ts';
 import * as activation from './activation/activation.ts';
 import * as attention from './attention/attention.ts';
+import * as blend from './optim/blend.ts';
 import * as copy from './copy/copy.ts';
 import * as crossEntropy from './cross-entropy/cross-entropy.ts';
 import * as elementwise from './elementwise/elementwise.ts';
@@ -20,8 +21,8 @@ import * as softmax from './softmax/softmax.ts';
 import * as tokenWeights from './remit/token-weights.ts';
 
 export const kernels: readonly Kernel[] = [
-  activation, attention, copy, crossEntropy, elementwise, embedding, keepLargest, keepLikely, matmul, norm, optim,
-  policyLoss, random, reduce, rope, softmax, tokenWeights,
+  activation, attention, blend, copy, crossEntropy, elementwise, embedding, keepLargest, keepLikely, matmul, norm,
+  optim, policyLoss, random, reduce, rope, softmax, tokenWeights,
 ].flatMap(kernelsOf);
 
 export const kernelsWithWasm: readonly Kernel[] = kernels.filter((kernel) => kernel.wasm);

@@ -12,6 +12,7 @@ import { Parameters } from '../engine/parameters.ts';
 import { backend } from '../engine/runtime.ts';
 import { empty, Tensor } from '../engine/tensor.ts';
 import { reshape, slice } from '../engine/ops/shape.ts';
+import type { Optimiser } from './optimiser.ts';
 
 export interface AdamWOptions {
   readonly beta1: number;
@@ -39,14 +40,28 @@ export const rateRules = { peak: real({ above: 0, to: 1 }), atStep: real({ from:
 
 const updateArguments = { step: whole({ min: 0 }), rate: rateRules.atStep };
 
-export class AdamW {
+/** A stretch of the flat buffers, in elements; the first `decayed` of it are matrices. */
+export interface Stretch {
+  readonly offset: number;
+  readonly size: number;
+  readonly decayed: number;
+}
+
+/** One update, as the device sees it: its rate, the clip coefficient (norm[1]) and the bias correction. */
+export interface Update {
+  readonly rate: number;
+  readonly norm: Tensor;
+  readonly correction: Tensor;
+}
+
+export class AdamW implements Optimiser {
   readonly options: AdamWOptions;
   /**
    * Running means of the gradients and of their squares, laid out like the parameters: Parameters.toHost() and load()
    * take them out and bring them back.
    */
   readonly moments: { readonly m: TensorStorage; readonly v: TensorStorage };
-  readonly #parameters: Parameters;
+  protected readonly parameters: Parameters;
   /** How many updates were left out, [1]: on the device, which alone knows in time. */
   readonly #skipped: TensorStorage;
 
@@ -57,7 +72,7 @@ export class AdamW {
       options: anything,
     });
     this.options = checkOptions<Partial<AdamWOptions>>('AdamW', options, adamwRules) as AdamWOptions;
-    this.#parameters = parameters;
+    this.parameters = parameters;
     const { size } = parameters.flat;
     this.moments = { m: backend().alloc(size, 'f32'), v: backend().alloc(size, 'f32') };
     for (const moment of Object.values(this.moments)) {
@@ -86,8 +101,8 @@ export class AdamW {
    */
   update(step: number, rate: number): Tensor {
     checkArguments('AdamW.update', arguments, updateArguments);
-    const { values, gradients, size: n, decayed: nDecay } = this.#parameters.flat;
-    const { beta1, beta2, epsilon, weightDecay, clip } = this.options;
+    const { gradients, size: n } = this.parameters.flat;
+    const { beta1, beta2, clip } = this.options;
     const norm = empty({ shape: [2], dtype: 'f32' });
     backend().dispatch(gradientNormKernel, { x: gradients, norm: norm.storage }, { n, limit: clip });
     const updates = step + 1;
@@ -105,22 +120,35 @@ export class AdamW {
         decay2: Math.min(80, -Math.log(beta2)),
       },
     );
+    this.apply({ rate, norm, correction });
+    return reshape(slice(norm, { axis: 0, start: 0, end: 1 }), { shape: [] });
+  }
+
+  /** Updates all parameters. */
+  protected apply(update: Update): void {
+    const { size, decayed } = this.parameters.flat;
+    this.applyTo({ offset: 0, size, decayed }, update);
+  }
+
+  /** Updates a stretch of them, and its moments. */
+  protected applyTo({ offset, size: n, decayed: nDecay }: Stretch, { rate, norm, correction }: Update): void {
+    const { beta1, beta2, epsilon, weightDecay } = this.options;
+    const { values, gradients, size } = this.parameters.flat;
+    const view = (storage: TensorStorage): TensorStorage =>
+      n === size ? storage : backend().view(storage, offset, n);
+    const [m, v] = [view(this.moments.m), view(this.moments.v)];
     backend().dispatch(
       adamwKernel,
-      { values, ...this.moments, gradients, norm: norm.storage, correction: correction.storage },
       {
-        n,
-        nDecay,
-        rate,
-        beta1,
-        beta2,
-        rest1: 1 - beta1,
-        rest2: 1 - beta2,
-        epsilon,
-        weightDecay,
+        values: view(values),
+        m,
+        v,
+        gradients: view(gradients),
+        norm: norm.storage,
+        correction: correction.storage,
       },
+      { n, nDecay, rate, beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2, epsilon, weightDecay },
     );
-    return reshape(slice(norm, { axis: 0, start: 0, end: 1 }), { shape: [] });
   }
 
   /** Gives the moments' memory back. */

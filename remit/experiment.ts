@@ -9,6 +9,7 @@ import {
 } from '../engine/options.ts';
 import { rng, type Rng } from '../engine/rng.ts';
 import type { Transformer } from '../nn/transformer.ts';
+import type { OwnOptimiser } from '../optim/optimiser.ts';
 import type { OwnSchedule } from '../optim/schedule.ts';
 import { referenceOf, type Arm, type ArmName, type OwnArm } from './arms.ts';
 import { worldOf, type World } from './phases/world.ts';
@@ -32,6 +33,7 @@ export interface Experiment {
   /** The questions and rewards of reinforcement learning. */
   readonly task?: (random: Rng, config: Config) => Task;
   readonly schedules?: Readonly<Partial<Record<(typeof PHASES)[number], OwnSchedule>>>;
+  readonly optimisers?: Readonly<Partial<Record<(typeof PHASES)[number], OwnOptimiser>>>;
   readonly advantage?: OwnAdvantage;
   /** How a model is tested, in place of the tiny world's held-out questions. */
   readonly evaluate?: (model: Transformer, config: Config) => Promise<Evaluation>;
@@ -57,12 +59,14 @@ const rules: Rules<Experiment> = {
   world: optional(callable<NonNullable<Experiment['world']>>()),
   task: optional(callable<NonNullable<Experiment['task']>>()),
   schedules: optional(such<NonNullable<Experiment['schedules']>>('schedules by phase', isOptions)),
+  optimisers: optional(such<NonNullable<Experiment['optimisers']>>('optimisers by phase', isOptions)),
   advantage: optional(callable<OwnAdvantage>()),
   evaluate: optional(callable<NonNullable<Experiment['evaluate']>>()),
   contrasts: optional(list('a list of contrasts', aContrast)) as Rules<Experiment>['contrasts'],
 };
-const schedulesRules = Object.fromEntries(PHASES.map((phase) => [phase, optional(callable())])) as unknown as Rules<
-  NonNullable<Experiment['schedules']>
+/** A function for any phase. */
+const byPhase = Object.fromEntries(PHASES.map((phase) => [phase, optional(callable())])) as unknown as Rules<
+  Partial<Record<(typeof PHASES)[number], never>>
 >;
 
 const defined = new WeakSet<object>();
@@ -71,7 +75,9 @@ const defined = new WeakSet<object>();
 export function defineExperiment(experiment: Experiment): Experiment {
   checkArguments('defineExperiment', arguments, { experiment: such('an experiment: { arms, task, ... }', isOptions) });
   checkOptions('defineExperiment', experiment, rules);
-  checkOptions('defineExperiment: schedules', experiment.schedules ?? {}, schedulesRules);
+  for (const part of ['schedules', 'optimisers'] as const) {
+    checkOptions<object>(`defineExperiment: ${part}`, experiment[part] ?? {}, byPhase);
+  }
   for (const [name, arm] of Object.entries(experiment.arms ?? {})) checkArm(name, arm);
   defined.add(experiment);
   return experiment;
@@ -103,10 +109,14 @@ export function armsOf({ arms = {} }: Experiment): ReadonlyMap<string, OwnArm> {
 }
 
 /** What phases take as their settings: functions in place of names. For them alone: a run folder keeps the names. */
-export function ownSettings(config: Config, { schedules = {}, advantage }: Experiment): Config {
+export function ownSettings(config: Config, { schedules = {}, optimisers = {}, advantage }: Experiment): Config {
   const scheduled = PHASES.map((phase) => [
     phase,
-    { ...config[phase], ...(schedules[phase] && { schedule: schedules[phase] }) },
+    {
+      ...config[phase],
+      ...(schedules[phase] && { schedule: schedules[phase] }),
+      ...(optimisers[phase] && { optimiser: optimisers[phase] }),
+    },
   ]);
   const own = { ...config, ...Object.fromEntries(scheduled) } as Config;
   return { ...own, rl: { ...own.rl, ...(advantage && { advantage }) } };

@@ -104,6 +104,7 @@ describe('train --experiment', () => {
     ['remit', 'has an arm without a loss', define('arms: { mine: () => 3 }'), /the loss returned = 3: must be \{ loss \}/],
     ['midtrain', 'has a promise as its world', define('world: async () => ({})'), /world\(\) returned = a promise: .*must be/],
     ['midtrain', 'has a rate that is none', define('schedules: { midtrain: () => NaN }'), /schedule: at step 0 = NaN: must/],
+    ['midtrain', 'has an optimiser that is none', define('optimisers: { midtrain: () => ({}) }'), /optimiser.*must be/],
   ])('train %s with a file that %s: one line', (phase, _, text, message) => {
     writeFileSync(at('file.mjs'), text);
     const given = phase === 'remit' ? models : models.slice(0, 2);
@@ -267,6 +268,7 @@ describe('values in place of names', () => {
     [{ arms: { a: { method: 'kd', settings: { distill: 0.3 } } } }, 'no such setting: did you mean remit.distil?'],
     [{ arms: { a: { method: 'kd', settings: { distil: 3 } } } }, 'remit.distil = 3'],
     [{ schedules: { warmup: () => 0 } }, 'schedules: warmup'],
+    [{ optimisers: { midtrain: 'muon' } }, 'optimisers: midtrain'],
     [{ contrasts: [{ of: 'a' }] }, 'must be two arms: { of, less }'],
   ])('refuses %j', (experiment, message) => {
     expect(() => defineExperiment(experiment as Experiment)).toThrow(message);

@@ -19,7 +19,7 @@ import { temporaryFolder } from './support/temporary.ts';
 
 const {
   advantages, AdamW, backward, byteTokenizer, characterTokenizer, createDevice, evaluate, exportHuggingFace,
-  defineExperiment, generate, importHuggingFace, keep, midtrain, newModel, noGrad, ones, ops, Parameters, pipeline,
+  defineExperiment, generate, importHuggingFace, keep, midtrain, Muon, newModel, noGrad, ones, ops, Parameters, pipeline,
   pretrain, quietRun, randn, readSafetensors, remitLoss, resolveConfig, rl, rng, rollout, schedule, sft, step, tensor,
   textCorpus, textLoss, tinyWorldTokenizer, trainTokenizer, Transformer, variable, world, worldOf, worldTask,
   writeSafetensors, zeros,
@@ -167,6 +167,18 @@ const calls: Record<string, readonly RightCall[]> = {
       optional: ['options', 'beta1', 'beta2', 'epsilon', 'weightDecay', 'clip'],
       takes: { weightDecay: ['1.5'], clip: ['1.5'] },
       after: (made) => (made as InstanceType<typeof AdamW>).free(),
+    },
+  ],
+  Muon: [
+    {
+      run: (...given: [never, never]) => new Muon(...given),
+      given: () => ({
+        parameters: model.parameters,
+        options: { beta1: 0.9, beta2: 0.9, epsilon: 1e-8, weightDecay: 0, clip: 1, momentum: 0.9, takes: () => true },
+      }),
+      optional: ['options', 'beta1', 'beta2', 'epsilon', 'weightDecay', 'clip', 'momentum', 'takes'],
+      takes: { weightDecay: ['1.5'], clip: ['1.5'] },
+      after: (made) => (made as InstanceType<typeof Muon>).free(),
     },
   ],
   'AdamW.update': [
@@ -793,8 +805,13 @@ function methodsOf({ prototype }: { prototype?: object }): string[] {
   return all.filter(([name, { value }]) => name !== 'constructor' && typeof value === 'function').map(([name]) => name);
 }
 
+/** For subclasses alone. */
+const protectedOnes = new Set(['AdamW.apply', 'AdamW.applyTo', 'Muon.apply']);
+
 const others = { plot: { ...plot }, engine: { checkGradients }, kernels: { wgsl } };
-const exported = [...callables(library), ...callables(inNode), ...callables(others)].filter((name) => !isError(name));
+const exported = [...callables(library), ...callables(inNode), ...callables(others)].filter(
+  (name) => !isError(name) && !protectedOnes.has(name),
+);
 
 function isError(name: string): boolean {
   const value = { ...library, ...inNode }[name as never] as { prototype?: unknown } | undefined;

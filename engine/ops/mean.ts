@@ -1,11 +1,12 @@
 // The mean, along one axis or of everything: a sum times a number.
 
 import { Call } from '../op.ts';
+import { integer, optional } from '../options.ts';
 import type { Tensor } from '../tensor.ts';
 import { affine } from './arithmetic.ts';
-import { along, sum, type Along } from './reduce.ts';
+import { sum, type Along } from './reduce.ts';
 
-const call = new Call('mean', { x: 'f32' }, along);
+const call = new Call<Along>('mean', { x: 'f32' }, { axis: optional(integer) });
 
 /** Mean along an axis, or of everything. [2,3] along 0 -> [3]. */
 export function mean(x: Tensor, options: Along = {}): Tensor {

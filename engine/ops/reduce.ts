@@ -18,7 +18,7 @@ export interface Along {
   readonly axis?: number;
 }
 
-export const along: Rules<Along> = { axis: optional(integer) };
+const along: Rules<Along> = { axis: optional(integer) };
 
 /** Sum along an axis, or of everything. [2,3] along 0 -> [3]. */
 export const sum: Op<readonly [x: Tensor], Along> = defineOp({

@@ -3,7 +3,7 @@
 
 import { callable, having, optional, such, text, toggle, whole } from '../../engine/options.ts';
 import type { Transformer } from '../../nn/transformer.ts';
-import type { AdamW } from '../../optim/adamw.ts';
+import type { Optimiser } from '../../optim/optimiser.ts';
 import type { Answer } from '../rl/sampling.ts';
 
 /** One training step, as written to metrics.jsonl. It holds no clock, so that equal runs write equal bytes. */
@@ -43,7 +43,7 @@ export interface PhaseState {
   readonly phase: string;
   readonly steps: number;
   readonly model: Transformer;
-  readonly optimiser: AdamW;
+  readonly optimiser: Optimiser;
   /** Steps that are done. */
   step: number;
   /** Target tokens so far. */

@@ -9,6 +9,8 @@ import { backend } from '../../engine/runtime.ts';
 import type { Tensor } from '../../engine/tensor.ts';
 import type { Transformer } from '../../nn/transformer.ts';
 import { AdamW, rateRules } from '../../optim/adamw.ts';
+import { Muon } from '../../optim/muon.ts';
+import { anOptimiser, type Optimiser } from '../../optim/optimiser.ts';
 import { schedule, type Schedule } from '../../optim/schedule.ts';
 import type { OptimiserConfig } from '../settings/resolve.ts';
 import type { PhaseState, Run } from './run.ts';
@@ -63,8 +65,7 @@ export async function trainLoop({
 }: TrainLoop): Promise<void> {
   const { steps } = settings;
   const rate = rateOf(settings, section);
-  const { beta1, beta2, weightDecay, clip } = settings;
-  const optimiser = new AdamW(model.parameters, { beta1, beta2, weightDecay, clip });
+  const optimiser = optimiserOf(settings, model);
   const state: PhaseState = { phase, steps, model, optimiser, step: 0, tokens: 0, memory };
   try {
     if (await run.restore?.(state)) return;
@@ -105,6 +106,13 @@ export async function trainLoop({
   } finally {
     optimiser.free();
   }
+}
+
+function optimiserOf({ optimiser: kind, ...settings }: OptimiserConfig, { parameters }: Transformer): Optimiser {
+  const { beta1, beta2, weightDecay, clip } = settings;
+  const options = { beta1, beta2, weightDecay, clip };
+  if (typeof kind === 'function') return checkValue('optimiser', kind(parameters, options), anOptimiser);
+  return kind === 'muon' ? new Muon(parameters, options) : new AdamW(parameters, options);
 }
 
 function rateOf(settings: OptimiserConfig, section: string): Schedule {

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { choice, orOwn, real, text, toggle, whole, type Rule } from '../../engine/options.ts';
 import { modelRules } from '../../nn/config.ts';
 import { adamwDefaults, adamwRules, rateRules } from '../../optim/adamw.ts';
+import type { OwnOptimiser } from '../../optim/optimiser.ts';
 import { scheduleRules, type OwnSchedule, type ScheduleOptions } from '../../optim/schedule.ts';
 import { SMALLEST_VOCABULARY } from '../text/bpe-train.ts';
 import { corpusRules, styleRules } from '../worlds/tiny/documents.ts';
@@ -89,6 +90,10 @@ function optimiser({ steps, rate, warmup, schedule, weightDecay }: OptimiserDefa
       orOwn<ScheduleOptions['kind'], OwnSchedule>(scheduleRules.kind),
       'the rate after warm-up; wsd: constant, then down to the floor',
     ).default(schedule),
+    optimiser: setting(
+      orOwn<'adamw' | 'muon', OwnOptimiser>(choice('adamw', 'muon')),
+      'muon: for the matrices inside of the model, and AdamW for the rest',
+    ).default('adamw'),
     floor: setting(share, 'where a falling schedule ends, as a share of the peak').default(0),
     weightDecay: setting(adamwRules.weightDecay, 'decoupled weight decay of matrices').default(weightDecay),
     clip: setting(adamwRules.clip, 'largest global gradient norm; 0: no limit').default(adamwDefaults.clip),

@@ -22,6 +22,7 @@ import { embeddingBackwardKernel, embeddingKernel } from '../../kernels/embeddin
 import type { HostArray, Kernel } from '../../kernels/kernel.ts';
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
 import * as norm from '../../kernels/norm/norm.ts';
+import { blendKernel } from '../../kernels/optim/blend.ts';
 import { adamwKernel, biasCorrectionKernel, gradientNormKernel } from '../../kernels/optim/adamw.ts';
 import { keepLikelyKernel } from '../../kernels/random/keep-likely.ts';
 import { bitsKernel, sampleKernel } from '../../kernels/random/random.ts';
@@ -491,6 +492,11 @@ function matmuls(batch: number, M: number, N: number, K: number): void {
 function optimisers(): void {
   for (const n of [1, 7, 255, 256, 257, 4097, 200_003]) {
     for (const limit of [0, 0.5, 1e6]) add(gradientNormKernel, { x: normals(n), norm: room(2) }, { n, limit }, ROUNDED);
+  }
+  for (const n of [1, 4, 67, 1025]) {
+    for (const scale of [0.7, 0, NaN]) {
+      add(blendKernel, { y: normals(n), x: normals(n), scale: Float32Array.of(scale) }, { n, keep: 0.95, share: -0.3 }, ROUNDED);
+    }
   }
   const settings = { beta1: 0.9, beta2: 0.999, rest1: 1 - 0.9, rest2: 1 - 0.999, epsilon: 1e-8, weightDecay: 0.1 };
   for (const [n, nDecay] of [[1, 0], [1, 1], [67, 65], [1009, 500]] as const) {

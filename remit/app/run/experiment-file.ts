@@ -124,10 +124,12 @@ function guarded(experiment: Experiment, path: string, file: string): Experiment
     name,
     { ...arm, ...(arm.loss && { loss: guard(arm.loss) }) },
   ]);
-  const schedules = Object.entries(experiment.schedules ?? {}).map(([phase, own]) => [phase, guard(own)]);
+  const guarded = (functions: object = {}): object =>
+    Object.fromEntries(Object.entries(functions).map(([phase, own]) => [phase, guard(own)]));
   return {
     ...(Object.fromEntries(functions) as Experiment),
     arms: Object.fromEntries(arms) as NonNullable<Experiment['arms']>,
-    schedules: Object.fromEntries(schedules) as NonNullable<Experiment['schedules']>,
+    schedules: guarded(experiment.schedules),
+    optimisers: guarded(experiment.optimisers),
   };
 }
