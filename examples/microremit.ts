@@ -10,15 +10,12 @@ const [WIDTH, HIDDEN, LENGTH] = [8, 16, 3]; // a row has four tokens: three to r
 
 // --- The tape: every number that is made goes onto it, with what it was made of and how fast it changes with each.
 
-export class Value {
-  grad = 0;
-  constructor(
-    public data: number,
-    readonly from: readonly Value[] = [],
-    readonly slopes: readonly number[] = [],
-  ) {
-    tape.push(this);
-  }
+export interface Value { data: number; grad: number; readonly from: readonly Value[]; readonly slopes: readonly number[] }
+
+export function put(data: number, from: readonly Value[] = [], slopes: readonly number[] = []): Value {
+  const value = { data, grad: 0, from, slopes };
+  tape.push(value);
+  return value;
 }
 
 let tape: Value[] = [];
@@ -34,14 +31,14 @@ export function backward(loss: Value): void {
 
 const numbers = (values: readonly Value[]): number[] => values.map(({ data }) => data);
 const total = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
-const add = (...values: Value[]): Value => new Value(total(numbers(values)), values, values.map(() => 1));
-const scaled = (x: Value, factor: number): Value => new Value(factor * x.data, [x], [factor]);
-const ratio = (a: Value, b: Value): Value => new Value(a.data / b.data, [a, b], [1 / b.data, -a.data / b.data ** 2]);
-const tanh = (x: Value): Value => new Value(Math.tanh(x.data), [x], [1 - Math.tanh(x.data) ** 2]);
-const exp = (x: Value): Value => new Value(Math.exp(x.data), [x], [Math.exp(x.data)]);
-const log = (x: Value): Value => new Value(Math.log(x.data), [x], [1 / x.data]);
+const add = (...values: Value[]): Value => put(total(numbers(values)), values, values.map(() => 1));
+const scaled = (x: Value, factor: number): Value => put(factor * x.data, [x], [factor]);
+const ratio = (a: Value, b: Value): Value => put(a.data / b.data, [a, b], [1 / b.data, -a.data / b.data ** 2]);
+const tanh = (x: Value): Value => put(Math.tanh(x.data), [x], [1 - Math.tanh(x.data) ** 2]);
+const exp = (x: Value): Value => put(Math.exp(x.data), [x], [Math.exp(x.data)]);
+const log = (x: Value): Value => put(Math.log(x.data), [x], [1 / x.data]);
 const dot = (a: readonly Value[], b: readonly Value[]): Value =>
-  new Value(total(a.map(({ data }, i) => data * b[i]!.data)), [...a, ...b], [...numbers(b), ...numbers(a)]);
+  put(total(a.map(({ data }, i) => data * b[i]!.data)), [...a, ...b], [...numbers(b), ...numbers(a)]);
 
 // --- Chance, from a seed: the same numbers at every run.
 
@@ -64,7 +61,7 @@ type Matrix = Value[][];
 export type Model = Record<'embed' | 'place' | 'query' | 'key' | 'value' | 'out' | 'up' | 'down' | 'head', Matrix>;
 
 const matrix = (rows: number, columns: number): Matrix =>
-  Array.from({ length: rows }, () => Array.from({ length: columns }, () => new Value(random() - 0.5)));
+  Array.from({ length: rows }, () => Array.from({ length: columns }, () => put(random() - 0.5)));
 const apply = (weights: Matrix, x: readonly Value[]): Value[] => weights.map((row) => dot(row, x));
 const plus = (x: readonly Value[], y: readonly Value[]): Value[] => x.map((value, i) => add(value, y[i]!));
 

@@ -120,18 +120,18 @@ export class AdamW implements Optimiser {
         decay2: Math.min(80, -Math.log(beta2)),
       },
     );
-    this.apply({ rate, norm, correction });
+    this.move({ rate, norm, correction });
     return reshape(slice(norm, { axis: 0, start: 0, end: 1 }), { shape: [] });
   }
 
   /** Updates all parameters. */
-  protected apply(update: Update): void {
+  protected move(update: Update): void {
     const { size, decayed } = this.parameters.flat;
-    this.applyTo({ offset: 0, size, decayed }, update);
+    this.moveStretch({ offset: 0, size, decayed }, update);
   }
 
   /** Updates a stretch of them, and its moments. */
-  protected applyTo({ offset, size: n, decayed: nDecay }: Stretch, { rate, norm, correction }: Update): void {
+  protected moveStretch({ offset, size: n, decayed: nDecay }: Stretch, { rate, norm, correction }: Update): void {
     const { beta1, beta2, epsilon, weightDecay } = this.options;
     const { values, gradients, size } = this.parameters.flat;
     const view = (storage: TensorStorage): TensorStorage =>

@@ -57,8 +57,8 @@ export class Muon extends AdamW {
     this.#rest = gaps(this.#matrices, parameters.flat);
   }
 
-  protected override apply(update: Update): void {
-    for (const stretch of this.#rest) this.applyTo(stretch, update);
+  protected override move(update: Update): void {
+    for (const stretch of this.#rest) this.moveStretch(stretch, update);
     const clip = slice(update.norm, { axis: 0, start: 1, end: 2 });
     const isFinite = div(clip, clip); // 1, or no number
     const keep = 1 - update.rate * this.options.weightDecay;

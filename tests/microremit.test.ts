@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { backward as backwardHere, logProb, tokenWeights, Value, weightedLoss } from '../examples/microremit.ts';
+import { backward as backwardHere, logProb, put, tokenWeights, weightedLoss } from '../examples/microremit.ts';
 import { CpuBackend } from '../engine/cpu/backend.ts';
 import { rng } from '../engine/rng.ts';
 import { useBackend } from '../engine/runtime.ts';
@@ -28,7 +28,7 @@ test.each([1, 2, 3, 4, 5])('weights, loss and gradient are the engine\'s (%i)', 
   const reference = [...random.fold('reference').normals(6, 1)].map((x) => -Math.abs(x));
   const targets = [0, 4, 2, 2, 1, 3];
 
-  const values = logits.map((row) => row.map((x) => new Value(x)));
+  const values = logits.map((row) => row.map((x) => put(x)));
   const own = values.map((row, t) => logProb(row, targets[t]!));
   const weights = tokenWeights(own.map(({ data }) => data), reference, 0.7);
   const loss = weightedLoss(own, weights);

@@ -806,7 +806,7 @@ function methodsOf({ prototype }: { prototype?: object }): string[] {
 }
 
 /** For subclasses alone. */
-const protectedOnes = new Set(['AdamW.apply', 'AdamW.applyTo', 'Muon.apply']);
+const protectedOnes = new Set(['AdamW.move', 'AdamW.moveStretch', 'Muon.move']);
 
 const others = { plot: { ...plot }, engine: { checkGradients }, kernels: { wgsl } };
 const exported = [...callables(library), ...callables(inNode), ...callables(others)].filter(
