@@ -36,9 +36,10 @@ const belowInRemit: Readonly<Record<string, readonly string[]>> = {
   'app/report': ['app/plot', 'app/run', 'phases', 'settings', 'text'],
   'app/run': ['app/interop', 'experiment.ts', 'phases', 'settings', 'text'],
   'app/study': ['app/plot', 'app/run', 'arms.ts', 'experiment.ts', 'phases', 'settings', 'text', 'worlds'],
+  'app/view': ['app/plot', 'app/report', 'app/run', 'settings', 'text'],
   'app/cli': [
-    'arms.ts', 'experiment.ts', 'weights.ts', 'app/interop', 'app/plot', 'app/report', 'app/run', 'app/study', 'phases', 'settings', 'text',
-    'worlds',
+    'arms.ts', 'experiment.ts', 'weights.ts', 'app/interop', 'app/plot', 'app/report', 'app/run', 'app/study', 'app/view', 'phases',
+    'settings', 'text', 'worlds',
   ],
   cli: ['app/cli'],
 };

@@ -39,6 +39,7 @@ const commands: Readonly<Record<string, Entry>> = {
   evaluate: { about: 'test a trained model on held-out questions', load: () => import('./evaluate.ts') },
   sample: { about: 'let a model continue a prompt', load: () => import('./sample.ts') },
   score: { about: 'loss and log-probabilities of given tokens, as JSON', load: () => import('./score.ts') },
+  view: { about: 'runs and studies in the browser, live', load: () => import('./view.ts') },
   report: { about: 'a run or a study as one page of HTML', load: () => import('./report.ts') },
   weights: { about: 'which tokens of a text ReMiT would learn from', load: () => import('./weights.ts') },
   tokenize: { about: 'show a text as tokens', load: () => import('./tokenize.ts') },

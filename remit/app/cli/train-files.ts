@@ -98,6 +98,7 @@ export async function trainFiles(
     if (heldOutSeen > 0) say(`of the questions, ${heldOutSeen} are in the training data: their scores mean less`);
     const prompt = world.eval?.[0]?.prompt ?? world.rl?.[0]?.prompt ?? world.sft?.[0]?.prompt;
     if (prompt !== undefined) say(`next: ${command('sample', '--model', run.path, '--prompt', prompt)}`);
+    say(`see it: ${command('view', run.path)}`);
   });
 
   function onePhase(phase: Exclude<Plan, 'everything'>, parts: Parts, run: RunFolder): Promise<Transformer> {

@@ -102,6 +102,7 @@ export async function trainText(
     print(`validation: ${before.perToken.toFixed(3)} -> ${bitsText(after, tokenizer)}`);
     if (best!.step < steps) say(`the model of step ${best!.step} did better: checkpoints/pretrain.best.safetensors`);
     say(`next: ${command('sample', '--model', folder.path, '--prompt', '...')}`);
+    say(`see it: ${command('view', folder.path)}`);
   });
 }
 

@@ -78,6 +78,7 @@ export async function trainWorld({
     function tell(scores: string): void {
       print(`${scores}\n\n${answersTable(answers, config.evaluate.split)}`);
       say(`next: ${command('sample', '--model', folder.path, '--prompt', QUESTION)}`);
+      say(`see it: ${command('view', folder.path)}`);
     }
 
     function onePhase(phase: Exclude<Plan, 'everything' | 'text'>, run: RunFolder): Promise<Transformer> {
