@@ -15,6 +15,8 @@ import { referenceOf, type Arm, type ArmName, type OwnArm } from './arms.ts';
 import { worldOf, type World } from './phases/world.ts';
 import type { OwnAdvantage } from './rl/advantage.ts';
 import type { Task } from './rl/task.ts';
+import { aTokenizer, type Tokenizer } from './text/tokenizer.ts';
+import { tinyWorldTokenizer } from './worlds/tiny/tokenizer.ts';
 import { resolveConfig, type Config } from './settings/resolve.ts';
 import type { Evaluation } from './worlds/tiny/evaluate.ts';
 
@@ -28,6 +30,8 @@ export interface OwnContrast {
 
 export interface Experiment {
   readonly arms?: Readonly<Record<string, Arm | OwnArm>>;
+  /** Other tokens than the tiny world's characters: then world() gives all parts, and evaluate() asks. */
+  readonly tokenizer?: Tokenizer;
   /** What is learned from, in place of the tiny world's rows: any part of it. Rows are tokens of its tokenizer. */
   readonly world?: (config: Config, random: Rng) => Partial<World>;
   /** The questions and rewards of reinforcement learning. */
@@ -56,6 +60,7 @@ const aContrast = such<OwnContrast>(
 );
 const rules: Rules<Experiment> = {
   arms: optional(such<NonNullable<Experiment['arms']>>('arms by name', isOptions)),
+  tokenizer: optional(aTokenizer),
   world: optional(callable<NonNullable<Experiment['world']>>()),
   task: optional(callable<NonNullable<Experiment['task']>>()),
   schedules: optional(such<NonNullable<Experiment['schedules']>>('schedules by phase', isOptions)),
@@ -79,6 +84,12 @@ export function defineExperiment(experiment: Experiment): Experiment {
     checkOptions<object>(`defineExperiment: ${part}`, experiment[part] ?? {}, byPhase);
   }
   for (const [name, arm] of Object.entries(experiment.arms ?? {})) checkArm(name, arm);
+  const { tokenizer, world, evaluate } = experiment;
+  if (tokenizer !== undefined && (world === undefined || evaluate === undefined)) {
+    throw new ConfigError(
+      'defineExperiment: tokenizer: the tiny world has tokens of its own: give world() and evaluate(), too',
+    );
+  }
   defined.add(experiment);
   return experiment;
 }
@@ -99,6 +110,10 @@ function checkArm(name: string, given: Arm | OwnArm): void {
   if (arm.method !== undefined && arm.guide !== undefined) {
     throw new ConfigError(`${where}: guide: ${arm.method} has its own: leave it out`);
   }
+}
+
+export function tokenizerOf({ tokenizer = tinyWorldTokenizer }: Experiment): Tokenizer {
+  return tokenizer;
 }
 
 /** The arms of an experiment by name; a function alone is a loss. */
@@ -125,8 +140,14 @@ export function ownSettings(config: Config, { schedules = {}, optimisers = {}, a
 const aTree = such<Partial<World>>('parts of a world: { pretrain, midtrain, demonstrations, questions }', isOptions);
 
 /** What the phases learn from: the tiny world's, but for what the experiment has. Random numbers follow from the seed. */
-export function worldOfExperiment(config: Config, { world, task }: Experiment): World {
+export function worldOfExperiment(config: Config, { tokenizer, world, task }: Experiment): World {
   const random = rng(config.seed).fold('experiment');
-  const parts = world && checkValue('experiment: what world() returned', world(config, random.fold('world')), aTree);
-  return { ...worldOf(config), ...parts, ...(task && { questions: task(random.fold('task'), config) }) };
+  const given = world && checkValue('experiment: what world() returned', world(config, random.fold('world')), aTree);
+  const parts = { ...given, ...(task && { questions: task(random.fold('task'), config) }) };
+  if (tokenizer === undefined) return { ...worldOf(config), ...parts };
+  const missing = (['pretrain', 'midtrain', 'demonstrations', 'questions'] as const).find((part) => !(part in parts));
+  if (missing === undefined) return parts as World;
+  throw new ConfigError(
+    `experiment: what world() returned: has no ${missing}: with a tokenizer of its own it must have all parts`,
+  );
 }

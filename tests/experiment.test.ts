@@ -13,6 +13,7 @@ import { STUDY_ARMS } from '../remit/app/study/arms.ts';
 import { offerOf } from '../remit/app/study/offer.ts';
 import { cellsOfSeed } from '../remit/app/study/plan.ts';
 import { resolveConfig } from '../remit/settings/resolve.ts';
+import { characterTokenizer } from '../remit/text/tokenizer.ts';
 import { layOut } from './support/consumer.ts';
 import { inProcess } from './support/command-line.ts';
 import { describeGpu } from './support/gpu.ts';
@@ -252,6 +253,68 @@ test('a base model is shared by what differs later only', () => {
   expect(later.map(({ name }) => name)).toEqual([
     'seed-1/base', 'seed-1/vanilla@advantage=rloo', 'seed-1/vanilla@advantage=grpo',
   ]);
+});
+
+/** Rows like "ab=a.": two letters, and the first of them again. */
+const letters = `import { characterTokenizer, defineExperiment, ops, tensor, noGrad } from 'remit-mini';
+const tokenizer = characterTokenizer('abc=.');
+const text = (n) => 'abc'[n % 3] + 'abc'[Math.floor(n / 3) % 3] + '=' + 'abc'[n % 3] + '.';
+const numbered = (step, batch) => Array.from({ length: batch }, (_, i) => step * batch + i);
+const rows = { rows: (step, batch) => Int32Array.from(numbered(step, batch).flatMap((n) => [...tokenizer.encode(text(n))])) };
+const demonstrations = {
+  rows: (step, batch) => ({ rows: rows.rows(step, batch), mask: Float32Array.from(numbered(step, batch).flatMap(() => [0, 0, 1, 1])) }),
+};
+const questions = {
+  maxNew: 2, stop: 4,
+  question: (n) => ({ prompt: tokenizer.encode(text(n).slice(0, 3)), reward: (row) => (row[3] === row[0] ? 1 : 0) }),
+};
+/** How likely the right letter is, over all nine questions. */
+async function evaluate(model) {
+  const all = Int32Array.from(numbered(0, 9).flatMap((n) => [...tokenizer.encode(text(n).slice(0, 3))]));
+  const probabilities = await noGrad(() => ops.softmax(model.forward(tensor(all, [9, 3], 'i32')))).read();
+  const right = numbered(0, 9).reduce((total, n) => total + probabilities[(n * 3 + 2) * 5 + (n % 3)] / 9, 0);
+  const scores = { cued: right, sampled: right, greedy: right, thinkRate: 0 };
+  return { ...scores, tasks: [{ name: 'copy', group: 'letters', ...scores }] };
+}
+export default defineExperiment({
+  tokenizer, evaluate, world: () => ({ pretrain: rows, midtrain: rows, demonstrations, questions }),
+  arms: { mild: { method: 'remit', settings: { epsilon: 0.1 } } },
+});
+`;
+
+describe('a tokenizer of its own', () => {
+  const shape = ['--pretrain.steps', '40', '--model.width', '16', '--model.layers', '1', '--model.heads', '2'];
+
+  test('its models have its vocabulary and are tested its way; verified, refused elsewhere, studied', () => {
+    writeFileSync(at('letters.mjs'), letters);
+    const trained = remitMini('train', ...small, ...shape, '--experiment', 'letters.mjs', '--device', 'cpu', '--out', 'letters');
+    expect([trained.code, trained.code === 0 ? '' : trained.stderr]).toEqual([0, '']);
+    expect(trained.stderr).toContain('--prompt ...');
+    const { stages } = JSON.parse(read('letters', 'evaluation.json')) as { stages: { evaluation: { cued: number } }[] };
+    expect(stages[0]!.evaluation.cued).toBeGreaterThan(0.5); // by chance .2
+    expect(remitMini('sample', '--model', 'letters', '--prompt', 'ab=', '--tokens', '2').stdout).toMatch(/^ab=[abc=.]{1,2}/);
+    expect(remitMini('verify', 'letters', '--whole')).toMatchObject({ code: 0 });
+    const asked = remitMini('evaluate', '--model', 'letters', '--experiment', 'letters.mjs', '--json');
+    expect(JSON.parse(asked.stdout)).toMatchObject({ tasks: [{ name: 'copy' }] });
+    expect(remitMini('evaluate', '--model', 'letters').stderr).toContain('the tiny world needs its own');
+    const refused = remitMini('train', 'midtrain', '--preset', 'short', '--init', 'letters/checkpoints/pretrain.safetensors');
+    expect(refused.stderr).toMatch(/its tokenizer is another .*: the tiny world needs its own/);
+    const mine = ['--experiment', 'letters.mjs', '--init', 'run/checkpoints/pretrain.safetensors'];
+    expect(remitMini('train', 'midtrain', '--preset', 'short', ...mine).stderr).toMatch(/its tokenizer is another .*: the experiment's is needed/);
+    const study = remitMini('study', ...small, ...shape, '--experiment', 'letters.mjs', '--seeds', '1', '--iterations', '1', '--out', 'spelled');
+    expect([study.code, study.code === 0 ? '' : study.stderr]).toEqual([0, '']);
+    expect(read('spelled', 'report.md')).toContain('**mild**');
+  }, 120_000);
+
+  test('is given with all that speaks its tokens', () => {
+    writeFileSync(at('parts.mjs'), letters.replace('demonstrations, questions }', 'questions }'));
+    expect(remitMini('train', ...small, ...shape, '--experiment', 'parts.mjs', '--out', 'parts').stderr).toMatch(
+      /world\(\) returned: has no demonstrations: with a tokenizer of its own it must have all parts/,
+    );
+    const tokenizer = characterTokenizer('ab');
+    expect(() => defineExperiment({ tokenizer })).toThrow('give world() and evaluate(), too');
+    expect(() => defineExperiment({ tokenizer: 'bytes' as never })).toThrow('tokenizer = "bytes": must be a tokenizer');
+  });
 });
 
 describe('values in place of names', () => {

@@ -1,6 +1,8 @@
 // `remit-mini evaluate`: tests a trained model on held-out questions of the tiny world. Read next:
 // remit/worlds/tiny/evaluate.ts.
 
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { DeviceKind } from '../../../engine/device.ts';
 import { ConfigError } from '../../../engine/errors.ts';
 import { chosenDevice, deviceFlag, readArguments, required, wholeNumber, type Arguments, type Flags } from './arguments.ts';
@@ -10,10 +12,11 @@ import { print } from './terminal.ts';
 export const help = `remit-mini evaluate --model <path> [flags]
 
 Tests a model of the tiny world on questions that no training row holds, and prints the scores per task; with --world,
-on the questions of a world of your own.
+on the questions of a world of your own; with --experiment, as that file does.
 
   --model <path>               a run folder, a checkpoint, or a Hugging Face folder
   --world <folder>             a world made of files: the questions are those of its eval.jsonl
+  --experiment <file>          a file of your own that has evaluate(); it is told the settings of the run, or as they come
   --questions <n>              per task, 1 to 200 (default 200)
   --split <test | validation>  which questions (default test)
   --seed <n>                   seeds the samples; the questions are always the same (default 0)
@@ -25,6 +28,7 @@ on the questions of a world of your own.
 const flags: Flags = {
   model: { type: 'string' },
   world: { type: 'string' },
+  experiment: { type: 'string' },
   questions: { type: 'string' },
   split: { type: 'string' },
   seed: { type: 'string' },
@@ -44,6 +48,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
 
   const folder = args.text('world');
+  const file = args.text('experiment');
+  if (file !== undefined) return evaluateExperiment(args, { file, path, device });
   if (folder !== undefined) return evaluateWorld(args, { folder, path, device, seed });
 
   const [{ evaluate }, { evaluationTable }, { loadModel }, { checkWorldModel }] = await Promise.all([
@@ -57,6 +63,34 @@ export async function run(argv: readonly string[]): Promise<number> {
       ? JSON.stringify({ source, questions, split, seed, ...evaluation }, null, 2)
       : evaluationTable([{ name: split, evaluation }]),
   );
+  return EXIT.ok;
+}
+
+/** Tests as the file of an experiment does. */
+async function evaluateExperiment(
+  args: Arguments,
+  { file, path, device }: { file: string; path: string; device: DeviceKind },
+): Promise<number> {
+  const extra = ['world', 'questions', 'split', 'seed'].find((flag) => args.has(flag));
+  if (extra !== undefined) {
+    throw new ConfigError(`evaluate: --experiment --${extra}: the file says what is asked: leave --${extra} out`);
+  }
+  const [{ openExperiment }, { evaluationTable }, { loadModel }, { checkWorldModel }, { tokenizerOf }, { resolveConfig }, { readJsonFile }] =
+    await Promise.all([
+      import('../run/experiment-file.ts'), import('./table.ts'), import('./load-model.ts'), import('./world-model.ts'),
+      import('../../experiment.ts'), import('../../settings/resolve.ts'), import('../../text/read.ts'),
+    ]);
+  const { experiment } = await openExperiment(file);
+  if (experiment.evaluate === undefined) {
+    throw new ConfigError(`evaluate: --experiment ${file}: has no evaluate(): leave it out`);
+  }
+  const { model, tokenizer, source } = await loadModel(path, device);
+  checkWorldModel(`evaluate: ${source}`, model, tokenizer, tokenizerOf(experiment));
+  const own = join(path, 'config.json');
+  const isRun = existsSync(join(path, 'env.json')) && existsSync(own);
+  const { config } = resolveConfig(isRun ? { file: { path: own, values: readJsonFile('evaluate', own) } } : {});
+  const evaluation = await experiment.evaluate(model, config);
+  print(args.has('json') ? JSON.stringify({ source, ...evaluation }, null, 2) : evaluationTable([{ name: 'test', evaluation }]));
   return EXIT.ok;
 }
 

@@ -3,7 +3,7 @@
 
 import { ConfigError } from '../../../engine/errors.ts';
 import { newModel } from '../../phases/pretrain.ts';
-import { tinyWorldTokenizer } from '../../worlds/tiny/tokenizer.ts';
+import { tokenizerOf } from '../../experiment.ts';
 import { keptOf } from '../run/experiment-file.ts';
 import { configOf, phasesOfCell, runCell } from '../study/cell.ts';
 import type { StudyFolder } from '../study/folder.ts';
@@ -32,7 +32,7 @@ export async function oneCell(
   if (endsWithParent) endWith(process.ppid);
   const config = configOf(cell, folder.config);
   const { world: opened } = options;
-  const tokenizer = opened?.world.tokenizer ?? tinyWorldTokenizer;
+  const tokenizer = opened?.world.tokenizer ?? tokenizerOf(options.experiment?.experiment ?? {});
   const device = await openDevice(config.device);
   const model = newModel(config, tokenizer.vocabulary);
   return inRunFolder(

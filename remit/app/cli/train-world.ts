@@ -3,8 +3,9 @@
 
 import { ConfigError } from '../../../engine/errors.ts';
 import type { Transformer } from '../../../nn/transformer.ts';
-import { tinyWorldTokenizer } from '../../worlds/tiny/tokenizer.ts';
+import { tokenizerOf } from '../../experiment.ts';
 import { evaluate } from '../../worlds/tiny/evaluate.ts';
+import type { Tokenizer } from '../../text/tokenizer.ts';
 import { midtrain } from '../../phases/midtrain.ts';
 import { pretrain } from '../../phases/pretrain.ts';
 import { pipeline } from '../../phases/pipeline.ts';
@@ -34,9 +35,10 @@ export async function trainWorld({
   resolved, plan, init, reference, out, resume, check, device: chosen, experiment, arm,
 }: TrainOptions): Promise<number> {
   const device = await openDevice(chosen ?? resolved.config.device);
-  const { model: start, tokenizer, config, source } = startFrom(init, resolved, tinyWorldTokenizer);
-  if (init !== undefined) checkWorldModel(`train: --init ${init}`, start, tokenizer);
-  const guide = reference === undefined ? undefined : openReference(reference, start);
+  const needed = tokenizerOf(experiment?.experiment ?? {});
+  const { model: start, tokenizer, config, source } = startFrom(init, resolved, needed);
+  if (init !== undefined) checkWorldModel(`train: --init ${init}`, start, tokenizer, needed);
+  const guide = reference === undefined ? undefined : openReference(reference, start, needed);
 
   const session = {
     config,
@@ -56,12 +58,13 @@ export async function trainWorld({
   return inRunFolder(session, async (folder) => {
     const { config: own, world } = forPhases(config, { experiment, arm });
     const evaluated = experiment?.experiment.evaluate ?? ((model) => evaluate(model, { ...config.evaluate, seed: config.seed }));
+    const isTinyWorld = experiment?.experiment.tokenizer === undefined;
     const stages: Stage[] = [];
     const answers: Answers[] = [];
     const before = storedStages(folder.path);
     const test = async (name: string, model: Transformer): Promise<void> => {
       stages.push({ name, evaluation: await evaluated(model, config) });
-      if (check === undefined) answers.push(await ask(name, model, config.evaluate));
+      if (check === undefined && isTinyWorld) answers.push(await ask(name, model, config.evaluate));
       // of a run that was further: not lost on the way there
       const rest = before.filter((stage) => stages.every((own) => own.name !== stage.name));
       folder.report('evaluation', { version: EVALUATION_VERSION, ...config.evaluate, stages: [...stages, ...rest] });
@@ -76,8 +79,8 @@ export async function trainWorld({
     if (check === undefined) tell(evaluationTable(stages));
 
     function tell(scores: string): void {
-      print(`${scores}\n\n${answersTable(answers, config.evaluate.split)}`);
-      say(`next: ${command('sample', '--model', folder.path, '--prompt', QUESTION)}`);
+      print(isTinyWorld ? `${scores}\n\n${answersTable(answers, config.evaluate.split)}` : scores);
+      say(`next: ${command('sample', '--model', folder.path, '--prompt', isTinyWorld ? QUESTION : '...')}`);
       say(`see it: ${command('view', folder.path)}`);
     }
 
@@ -101,9 +104,13 @@ export async function trainWorld({
 }
 
 /** Throws ConfigError when the model at `path` does not speak of the same tokens as `start`. */
-function openReference(path: string, start: Transformer): { readonly model: Transformer; readonly source: string } {
+function openReference(
+  path: string,
+  start: Transformer,
+  needed: Tokenizer,
+): { readonly model: Transformer; readonly source: string } {
   const { model, tokenizer, source } = openModel(path);
-  checkWorldModel(`train: --reference ${path}`, model, tokenizer);
+  checkWorldModel(`train: --reference ${path}`, model, tokenizer, needed);
   const [theirs, ours] = [model.config.vocabulary, start.config.vocabulary];
   if (theirs !== ours) {
     throw new ConfigError(

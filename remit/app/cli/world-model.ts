@@ -8,16 +8,22 @@ import { ROW } from '../../worlds/tiny/index.ts';
 
 /**
  * Throws ConfigError, beginning with `where`, unless the model reads and writes the tiny world's characters and holds
- * one of its rows.
+ * one of its rows; or speaks the tokens of an experiment, `needed`.
  */
-export function checkWorldModel(where: string, model: Transformer, tokenizer: Tokenizer | undefined): void {
+export function checkWorldModel(
+  where: string,
+  model: Transformer,
+  tokenizer: Tokenizer | undefined,
+  needed = tinyWorldTokenizer,
+): void {
   const { context } = model.config;
-  if (JSON.stringify(tokenizer) !== JSON.stringify(tinyWorldTokenizer)) {
+  const isTinyWorld = needed === tinyWorldTokenizer;
+  if (JSON.stringify(tokenizer) !== JSON.stringify(needed)) {
     const given = tokenizer === undefined ? 'unknown' : `another (${tokenizer.name})`;
-    const needed = `its own ${tinyWorldTokenizer.vocabulary} characters`;
-    throw new ConfigError(`${where}: its tokenizer is ${given}: the tiny world needs ${needed}`);
+    const who = isTinyWorld ? `the tiny world needs its own ${needed.vocabulary} characters` : "the experiment's is needed";
+    throw new ConfigError(`${where}: its tokenizer is ${given}: ${who}`);
   }
-  if (context < ROW) {
+  if (isTinyWorld && context < ROW) {
     throw new ConfigError(`${where}: its context is ${context} tokens: rows of the tiny world have ${ROW}`);
   }
 }

@@ -6,7 +6,6 @@ import { rng } from '../../../engine/rng.ts';
 import type { Transformer } from '../../../nn/transformer.ts';
 import type { Config } from '../../settings/resolve.ts';
 import { corpus } from '../../worlds/tiny/index.ts';
-import { tinyWorldTokenizer } from '../../worlds/tiny/tokenizer.ts';
 import { accuracy, evaluate, type Evaluation } from '../../worlds/tiny/evaluate.ts';
 import { midtrain } from '../../phases/midtrain.ts';
 import { newModel, pretrain } from '../../phases/pretrain.ts';
@@ -15,7 +14,7 @@ import type { Run, StepRecord } from '../../phases/run.ts';
 import type { World } from '../../phases/world.ts';
 import { evaluateFiles } from '../../worlds/files/evaluate.ts';
 import { partsOf } from '../../worlds/files/world.ts';
-import { ownSettings, worldOfExperiment } from '../../experiment.ts';
+import { ownSettings, tokenizerOf, worldOfExperiment } from '../../experiment.ts';
 import { guideKind, vanillaOf, baseOf } from './arms.ts';
 import { withSettings } from './grid.ts';
 import { nearness, passAtK, weightsByClass, type ClassWeights, type Nearness } from './analysis.ts';
@@ -161,7 +160,7 @@ function surroundings(config: Config, { experiment: file, world: read }: Pick<St
   const experiment = file?.experiment ?? {};
   return {
     world: worldOfExperiment(config, experiment),
-    vocabulary: tinyWorldTokenizer.vocabulary,
+    vocabulary: tokenizerOf(experiment).vocabulary,
     look: (model) => experiment.evaluate?.(model, config) ?? evaluate(model, { ...config.evaluate, seed }),
   };
 }
