@@ -75,14 +75,15 @@ function survives<T>(read: () => T): T | undefined {
 }
 
 describe('a small checkpoint, exhaustively', () => {
+  const every = runs > 1000 ? 1 : 9; // bits: one of each byte, and each of them by turns, but in the soak
   test.each([
-    ['the result of a phase', result],
-    ['a phase on its way', state],
+    ['the result of a phase', result, 1],
+    ['a phase on its way', state, every],
   ])(
     '%s: every flipped bit and every cut is refused',
-    (_, path) => {
+    (_, path, stride) => {
       const file = files.get(path)!;
-      for (let bit = 0; bit < 8 * file.length; bit++) {
+      for (let bit = 0; bit < 8 * file.length; bit += stride) {
         const byte = bit >> 3;
         const before = file[byte]!;
         file[byte] = before ^ (1 << (bit & 7));
@@ -96,7 +97,7 @@ describe('a small checkpoint, exhaustively', () => {
         }
       }
       expect(parseCheckpoint(file, path).place.phase).toBe('rl'); // as it was before all this
-      told(`${8 * file.length} bits and ${file.length} cuts`);
+      told(`${Math.ceil((8 * file.length) / stride)} bits and ${file.length} cuts`);
     },
     120_000,
   );
