@@ -34,6 +34,7 @@ describe('what comes out', () => {
       rate: 2e-3,
       warmup: 0,
       schedule: 'linear',
+      optimiser: 'adamw',
       floor: 0,
       weightDecay: 0,
       clip: 1,
@@ -44,8 +45,8 @@ describe('what comes out', () => {
       demonstrations: { think: 0.5, spread: 0, waffle: 0.3 },
     });
     expect(config.rl).toEqual({
-      steps: 100, rate: 6e-4, warmup: 5, schedule: 'constant', floor: 0, weightDecay: 0, clip: 1, beta1: 0.9,
-      beta2: 0.95, diverged: 'stop', prompts: 16, samples: 8, temperature: 1, advantage: 'rloo', updates: 1,
+      steps: 100, rate: 6e-4, warmup: 5, schedule: 'constant', optimiser: 'adamw', floor: 0, weightDecay: 0, clip: 1,
+      beta1: 0.9, beta2: 0.95, diverged: 'stop', prompts: 16, samples: 8, temperature: 1, advantage: 'rloo', updates: 1,
       ratioClip: 0.2, klWeight: 0.02, divisor: 'tokens', resample: 0, maskTruncated: false, show: 0,
     });
     expect(config.remit).toEqual({
