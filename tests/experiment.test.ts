@@ -300,8 +300,10 @@ describe('a tokenizer of its own', () => {
     const refused = remitMini('train', 'midtrain', '--preset', 'short', '--init', 'letters/checkpoints/pretrain.safetensors');
     expect(refused.stderr).toMatch(/its tokenizer is another .*: the tiny world needs its own/);
     const mine = ['--experiment', 'letters.mjs', '--init', 'run/checkpoints/pretrain.safetensors'];
-    expect(remitMini('train', 'midtrain', '--preset', 'short', ...mine).stderr).toMatch(/its tokenizer is another .*: the experiment's is needed/);
-    const study = remitMini('study', ...small, ...shape, '--experiment', 'letters.mjs', '--seeds', '1', '--iterations', '1', '--out', 'spelled');
+    const { stderr } = remitMini('train', 'midtrain', '--preset', 'short', ...mine);
+    expect(stderr).toMatch(/its tokenizer is another .*: the experiment's is needed/);
+    const once = ['--seeds', '1', '--iterations', '1', '--out', 'spelled'];
+    const study = remitMini('study', ...small, ...shape, '--experiment', 'letters.mjs', ...once);
     expect([study.code, study.code === 0 ? '' : study.stderr]).toEqual([0, '']);
     expect(read('spelled', 'report.md')).toContain('**mild**');
   }, 120_000);

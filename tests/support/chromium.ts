@@ -3,7 +3,7 @@
 // vitest.config.ts.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -41,7 +41,7 @@ export function findChromium(): Chromium | string {
     const env = {
       ...(process.env as Record<string, string>),
       LD_LIBRARY_PATH: libraries,
-      FONTCONFIG_PATH: join(folder, 'fonts'),
+      FONTCONFIG_FILE: fontsOf(folder),
     };
     return { executablePath: join(folder, 'chromium'), args: ARGS, env };
   } catch (error) {
@@ -49,6 +49,14 @@ export function findChromium(): Chromium | string {
     if (process.env.REMIT_REQUIRE_WEBGPU === '1') throw new Error(`REMIT_REQUIRE_WEBGPU=1, but ${reason}`);
     return reason;
   }
+}
+
+/** Names the fonts that come along: that of the package looks elsewhere, and without any a form ends the page. */
+function fontsOf(folder: string): string {
+  const path = join(folder, 'fonts/here.conf');
+  const fonts = join(folder, 'fonts/fonts');
+  writeFileSync(path, `<fontconfig><dir>${fonts}</dir><cachedir>${join(folder, 'fonts/cache')}</cachedir></fontconfig>\n`);
+  return path;
 }
 
 /**

@@ -74,6 +74,7 @@ const SIZES = {
   centre: 1,
   value: 0.3,
   factor: 0.7,
+  share: 0.3,
   offset: -0.2,
   low: -0.5,
   high: 0.6,
@@ -104,7 +105,7 @@ const OTHER_SIZES: Readonly<Record<string, readonly Readonly<Record<string, numb
 
 // below that
 const INTEGERS: Readonly<Record<string, number>> = { targets: SIZES.V, ids: SIZES.N, tokens: SIZES.V, next: SIZES.V };
-const POSITIVE = new Set(['v', 'rstd', 'norm', 'weights']);
+const POSITIVE = new Set(['v', 'rstd', 'norm', 'scale', 'weights']);
 const POSITIVE_KERNELS = new Set(['sqrt', 'sqrtBackward', 'log', 'logBackward']);
 
 /** A kernel's program, wide and narrow, on the same memory. */

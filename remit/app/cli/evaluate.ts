@@ -75,11 +75,12 @@ async function evaluateExperiment(
   if (extra !== undefined) {
     throw new ConfigError(`evaluate: --experiment --${extra}: the file says what is asked: leave --${extra} out`);
   }
-  const [{ openExperiment }, { evaluationTable }, { loadModel }, { checkWorldModel }, { tokenizerOf }, { resolveConfig }, { readJsonFile }] =
-    await Promise.all([
-      import('../run/experiment-file.ts'), import('./table.ts'), import('./load-model.ts'), import('./world-model.ts'),
-      import('../../experiment.ts'), import('../../settings/resolve.ts'), import('../../text/read.ts'),
-    ]);
+  const [{ openExperiment }, { evaluationTable }, { loadModel }, { checkWorldModel }] = await Promise.all([
+    import('../run/experiment-file.ts'), import('./table.ts'), import('./load-model.ts'), import('./world-model.ts'),
+  ]);
+  const [{ tokenizerOf }, { resolveConfig }, { readJsonFile }] = await Promise.all([
+    import('../../experiment.ts'), import('../../settings/resolve.ts'), import('../../text/read.ts'),
+  ]);
   const { experiment } = await openExperiment(file);
   if (experiment.evaluate === undefined) {
     throw new ConfigError(`evaluate: --experiment ${file}: has no evaluate(): leave it out`);
@@ -90,7 +91,11 @@ async function evaluateExperiment(
   const isRun = existsSync(join(path, 'env.json')) && existsSync(own);
   const { config } = resolveConfig(isRun ? { file: { path: own, values: readJsonFile('evaluate', own) } } : {});
   const evaluation = await experiment.evaluate(model, config);
-  print(args.has('json') ? JSON.stringify({ source, ...evaluation }, null, 2) : evaluationTable([{ name: 'test', evaluation }]));
+  print(
+    args.has('json')
+      ? JSON.stringify({ source, ...evaluation }, null, 2)
+      : evaluationTable([{ name: 'test', evaluation }]),
+  );
   return EXIT.ok;
 }
 

@@ -2,21 +2,17 @@
 // say of it, and its weight. Read next: remit/weights.ts, which says what a weight is.
 
 import { writeFileSync } from 'node:fs';
-import { logProb } from '../../../engine/ops/cross-entropy.ts';
-import { tokenWeights, type TokenWeightsOptions } from '../../../engine/ops/token-weights.ts';
+import type { TokenWeightsOptions } from '../../../engine/ops/token-weights.ts';
 import { ConfigError } from '../../../engine/errors.ts';
-import { noGrad } from '../../../engine/runtime.ts';
-import { step } from '../../../engine/step.ts';
-import type { Transformer } from '../../../nn/transformer.ts';
-import { nextTokens } from '../../phases/next-token.ts';
 import { readRows } from '../../text/files.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
 import { remitRules } from '../../weights.ts';
 import { standalone } from '../plot/style.ts';
 import { stackedCharts } from '../plot/stack.ts';
-import { tokenRow } from '../plot/tokens.ts';
+import { weightsChart } from '../report/weights-chart.ts';
 import { openModel } from '../run/model.ts';
 import { reason } from '../run/reason.ts';
+import { cut, weigh, type Row } from '../run/weigh.ts';
 import { chosenDevice, deviceFlag, numberFrom, readArguments, required, type Arguments } from './arguments.ts';
 import { EXIT } from './exit.ts';
 import { loadModel, tokenizerOf } from './load-model.ts';
@@ -45,21 +41,6 @@ const flags = {
   field: { type: 'string' }, out: { type: 'string' }, plot: { type: 'string' }, epsilon: { type: 'string' },
   scale: { type: 'string' }, raw: { type: 'boolean' }, ...deviceFlag,
 } as const;
-
-/** A token but the first of a row. Logarithms are natural. */
-interface Weighed {
-  readonly id: number;
-  readonly text: string;
-  readonly model: number;
-  readonly reference: number;
-  readonly gap: number;
-  readonly weight: number;
-}
-
-interface Row {
-  readonly text: string;
-  readonly tokens: readonly Weighed[];
-}
 
 const MOST_DRAWN = 50;
 
@@ -112,45 +93,6 @@ function checkSame(ours: Tokenizer, theirs: Tokenizer, path: string): void {
   throw new ConfigError(`weights: --reference ${path}: its tokenizer is another: a token of one is none of the other`);
 }
 
-/** Parts of at most `most` tokens, each beginning with the last of the one before; those with something to predict. */
-function cut(tokens: readonly number[], most: number): number[][] {
-  const parts: number[][] = [];
-  for (let from = 0; from + 1 < tokens.length; from += most - 1) parts.push(tokens.slice(from, from + most));
-  return parts;
-}
-
-async function weigh(
-  model: Transformer,
-  guide: Transformer,
-  tokenizer: Tokenizer,
-  parts: readonly (readonly number[])[],
-  options: TokenWeightsOptions,
-): Promise<Row[]> {
-  const look = step((row: Int32Array) =>
-    noGrad(() => {
-      const { inputs, targets } = nextTokens(row, 1);
-      const [ours, theirs] = [logProb(model.forward(inputs), targets), logProb(guide.forward(inputs), targets)];
-      return { ours, theirs, weights: tokenWeights(theirs, ours, targets, options) };
-    }),
-  );
-  const rows: Row[] = [];
-  for (const part of parts) {
-    const found = await look(Int32Array.from(part));
-    const [ours, theirs, weights] = [await found.ours.read(), await found.theirs.read(), await found.weights.read()];
-    const tokens = part.slice(1).map((id, t): Weighed => ({
-      id,
-      text: tokenizer.decode([id]),
-      model: ours[t]!,
-      reference: theirs[t]!,
-      gap: theirs[t]! - ours[t]!,
-      weight: weights[t]!,
-    }));
-    rows.push({ text: tokenizer.decode(part), tokens });
-  }
-  look.free();
-  return rows;
-}
-
 function write(flag: string, path: string, contents: string): void {
   try {
     writeFileSync(path, contents);
@@ -160,19 +102,7 @@ function write(flag: string, path: string, contents: string): void {
 }
 
 function drawn(rows: readonly Row[], { epsilon }: Required<TokenWeightsOptions>): string {
-  const charts = rows.slice(0, MOST_DRAWN).map(({ text, tokens }, i) =>
-    tokenRow({
-      title: `row ${i + 1}: ${JSON.stringify(text).slice(0, 60)}`,
-      reach: epsilon,
-      width: 640,
-      tokens: tokens.map(({ text, weight, gap }) => ({
-        text,
-        value: weight,
-        about: `weight ${weight.toFixed(3)}, gap ${gap.toFixed(3)}`,
-      })),
-    }),
-  );
-  return standalone(stackedCharts(charts));
+  return standalone(stackedCharts(rows.slice(0, MOST_DRAWN).map((row, i) => weightsChart(`row ${i + 1}`, row, epsilon))));
 }
 
 function tableOf({ text, tokens }: Row): string[] {

@@ -47,6 +47,8 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.2rem .8rem .2rem 0;text-align:right;font-weight:400;border-bottom:1px solid var(--plot-grid);white-space:nowrap}
 th:first-child,td:first-child{text-align:left}
 tr:first-child th{color:var(--plot-faint)}
+label{display:block;margin:.5rem 0}
+input,select,button{font:inherit;max-width:100%;box-sizing:border-box}
 code,pre{font:14px ui-monospace,monospace}
 pre{overflow-x:auto}
 @media print{body{padding:0;font-size:12px}section{break-inside:avoid-page}}

@@ -10,6 +10,7 @@ import { studyReport } from '../report/study.ts';
 import { differingSettings, resolveConfig, type Config } from '../../settings/resolve.ts';
 import { readJsonFile } from '../../text/read.ts';
 import type { Entry } from './library.ts';
+import { weightsSection } from './weights.ts';
 
 const COMPARED = 6; // runs whose curves are drawn over each other: more are a tangle
 
@@ -28,10 +29,12 @@ export function indexPage(entries: readonly Entry[]): string {
   return page('Runs', list(own), ...compared(runs.slice(0, COMPARED)), ...studies);
 }
 
-export function entryPage(entry: Entry): string {
+export async function entryPage(entry: Entry, asked: URLSearchParams): Promise<string> {
   const { kind, path, name } = entry;
   const report = kind === 'study' ? studyReport(path, `Study ${name}`) : runReport(path, `Run ${name}`);
-  return report.replace('<main>', `<main>\n${HOME}`);
+  const weights = await weightsSection(entry, asked);
+  const more = weights.map(({ html }) => html).join('\n');
+  return report.replace('<main>', `<main>\n${HOME}`).replace('</main>', () => `${more}\n</main>`);
 }
 
 /** What could not be shown, and why, in words. */

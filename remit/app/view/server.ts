@@ -16,11 +16,11 @@ export interface Viewer {
 /** Names that a browser on this machine, or at the near end of a tunnel, asks with: others are somebody else's page. */
 const OURS = /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/;
 
-/** In the page. A picture that did not change keeps its place; a tab in the background asks for nothing. */
+/** In the page. A tab in the background asks for nothing, and a form that somebody fills in, or its answer, stays. */
 const LIVE = `
 let tag = '';
 setInterval(async () => {
-  if (document.hidden) return;
+  if (document.hidden || location.search !== '' || document.activeElement?.closest('form')) return;
   const answer = await fetch(location.href, { headers: { 'If-None-Match': tag } }).catch(() => undefined);
   if (answer?.status !== 200) return;
   const isNews = tag !== '';
@@ -34,7 +34,7 @@ const HEADERS = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy':
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; base-uri 'none'; " +
-    "form-action 'none'; frame-ancestors 'none'",
+    "form-action 'self'; frame-ancestors 'none'",
   'Cross-Origin-Resource-Policy': 'same-origin',
   'Referrer-Policy': 'no-referrer',
   'X-Content-Type-Options': 'nosniff',
@@ -42,7 +42,7 @@ const HEADERS = {
 
 /** Serves on the loopback address alone; port 0 is any that is free. Rejects when the port is taken. */
 export async function serve(folders: readonly string[], port = 0): Promise<Viewer> {
-  const server = createServer((request, response) => answer(folders, request, response));
+  const server = createServer((request, response) => void answer(folders, request, response));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', resolve);
@@ -64,19 +64,22 @@ interface Answer {
   readonly body: string;
 }
 
-function answer(folders: readonly string[], request: IncomingMessage, response: ServerResponse): void {
-  const { status, type, body } = answerTo(folders, request);
+async function answer(folders: readonly string[], request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { status, type, body } = await answerTo(folders, request);
   const tag = `"${createHash('sha256').update(body).digest('hex').slice(0, 32)}"`;
   const isKnown = status === 200 && request.headers['if-none-match'] === tag;
   response.writeHead(isKnown ? 304 : status, { ...HEADERS, ETag: tag, 'Content-Type': `${type}; charset=utf-8` });
   response.end(isKnown || request.method === 'HEAD' ? undefined : body);
 }
 
-function answerTo(folders: readonly string[], { method = '', url = '/', headers }: IncomingMessage): Answer {
+async function answerTo(
+  folders: readonly string[],
+  { method = '', url = '/', headers }: IncomingMessage,
+): Promise<Answer> {
   const plain = (status: number, body: string): Answer => ({ status, type: 'text/plain', body: `${body}\n` });
   if (!OURS.test(headers.host ?? '')) return plain(403, 'asked for by another name than localhost: refused');
   if (method !== 'GET' && method !== 'HEAD') return plain(405, `${method}: there is nothing to change here`);
-  const path = url.split('?')[0]!;
+  const [path = '', query = ''] = url.split('?');
   if (path === '/live.js') return { status: 200, type: 'text/javascript', body: LIVE };
   const html = (status: number, body: string): Answer => ({ status, type: 'text/html', body: withScript(body) });
   try {
@@ -85,7 +88,7 @@ function answerTo(folders: readonly string[], { method = '', url = '/', headers 
     const name = decoded(path.slice(1));
     const entry = entries.find((one) => one.name === name);
     if (entry === undefined) return html(404, sorryPage('Not here', `${name}: no such run or study in the folders that were given`));
-    return html(200, entryPage(entry));
+    return html(200, await entryPage(entry, new URLSearchParams(query)));
   } catch (error) {
     const why = error instanceof RemitError || (error as { code?: unknown }).code !== undefined ? (error as Error).message : String(error);
     return html(200, sorryPage('Not yet', why)); // it may come while one waits

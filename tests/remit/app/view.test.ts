@@ -71,6 +71,29 @@ describe('view', () => {
     expect((await get('/runs/study')).body).toContain('the study has no report yet');
   });
 
+  test('a row is weighed as remit-mini weights does; what was asked is in the address', async () => {
+    expect((await get('/runs/one')).body).toMatch(/<form>[^]*name="text"[^]*<option selected>rl<\/option><option>sft/);
+    const row = '^S1+1-1-4-4?[2>';
+    const checkpoint = (phase: string): string => at('runs/one/checkpoints', `${phase}.safetensors`);
+    const models = ['--model', checkpoint('pretrain'), '--reference', checkpoint('sft')];
+    const asked = ['--text', row, '--epsilon', '0.4', '--out', at('weighed.jsonl')];
+    expect(await inProcess(['weights', ...models, ...asked])).toMatchObject({ code: 0 });
+    const { tokens } = JSON.parse(readFileSync(at('weighed.jsonl'), 'utf8')) as { tokens: { text: string; weight: number }[] };
+    const { body } = await get(`/runs/one?text=${encodeURIComponent(row)}&by=sft&epsilon=0.4`);
+    const cells = [...body.matchAll(/<th scope="row">&quot;(.+?)&quot;<\/th>.*?<td>([\d.]+)<\/td><\/tr>/g)];
+    expect(cells.map(([, , weight]) => weight)).toEqual(tokens.map(({ weight }) => weight.toFixed(3)));
+    expect(new Set(cells.map(([, , weight]) => weight)).size).toBeGreaterThan(3);
+  });
+
+  test.each([
+    ['text=', 'nothing to predict'], ['text=%5ES1&epsilon=7', 'epsilon = 7: must be'],
+    ['text=%C3%BC%3Cb%3E', '"ü"'], ['text=%5ES1&by=nobody', 'row 1'],
+  ])('asked %s, it says so', async (query, words) => {
+    const { status, body } = await get(`/runs/one?${query}`);
+    expect([status, body.includes(words.replaceAll('"', '&quot;'))]).toEqual([200, true]);
+    expect(body).not.toContain('<b>');
+  });
+
   test('tells whether a page has changed', async () => {
     const { tag } = await get('/runs/one');
     expect(await get('/runs/one', { 'If-None-Match': tag })).toMatchObject({ status: 304, body: '' });
