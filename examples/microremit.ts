@@ -24,7 +24,7 @@ let tape: Value[] = [];
 export function backward(loss: Value): void {
   loss.grad = 1;
   for (const { grad, from, slopes } of tape.reverse()) {
-    if (grad !== 0) from.forEach((value, i) => (value.grad += grad * slopes[i]!));
+    for (let i = 0; i < from.length && grad !== 0; i++) from[i]!.grad += grad * slopes[i]!;
   }
   tape = [];
 }
@@ -38,7 +38,7 @@ const tanh = (x: Value): Value => put(Math.tanh(x.data), [x], [1 - Math.tanh(x.d
 const exp = (x: Value): Value => put(Math.exp(x.data), [x], [Math.exp(x.data)]);
 const log = (x: Value): Value => put(Math.log(x.data), [x], [1 / x.data]);
 const dot = (a: readonly Value[], b: readonly Value[]): Value =>
-  put(total(a.map(({ data }, i) => data * b[i]!.data)), [...a, ...b], [...numbers(b), ...numbers(a)]);
+  put(a.reduce((sum, { data }, i) => sum + data * b[i]!.data, 0), a.concat(b), numbers(b).concat(numbers(a)));
 
 // --- Chance, from a seed: the same numbers at every run.
 

@@ -14,7 +14,7 @@ test(
   'a run that is killed, or whose disk fails, is taken up again and ends with the same bytes',
   { timeout: 300_000 },
   async () => {
-    const faults = await injectFaults({ run, command: ['train', ...short], scratch, stride: 97 });
+    const faults = await injectFaults({ run, command: ['train', ...short], scratch, stride: 139 });
     console.log(`faults: ${KINDS.map((kind) => `${faults[kind]} ${kind}`).join(', ')}: 0 lost runs`);
     for (const kind of KINDS) expect(faults[kind]).toBeGreaterThan(1);
   },
@@ -25,7 +25,7 @@ test(
   { timeout: 300_000 },
   async () => {
     await together(
-      [1, 2, 4, 7, 11, 16, 20, 24], // calls that write, among them those that make folders
+      [1, 2, 7, 16, 24], // calls that write, among them those that make folders
       async (call) => {
         const out = join(scratch, `gone-${call}`);
         const { code, stderr } = await run(
