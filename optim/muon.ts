@@ -110,8 +110,9 @@ export function orthogonal(matrix: Tensor): Tensor {
 function gaps(taken: readonly Parameter[], { size, decayed }: Parameters['flat']): Stretch[] {
   const ends = taken.map(({ offset, tensor }) => offset + Math.ceil(tensor.size / ALIGNMENT) * ALIGNMENT);
   const starts = [0, ...ends];
-  return [...taken.map(({ offset }) => offset), size]
-    .map((end, i) => ({ offset: starts[i]!, size: end - starts[i]!, decayed: decayed - starts[i]! }))
-    .filter((stretch) => stretch.size > 0)
-    .map((stretch) => ({ ...stretch, decayed: Math.min(stretch.size, Math.max(0, stretch.decayed)) }));
+  const stretch = (end: number, i: number): Stretch => {
+    const offset = starts[i]!;
+    return { offset, size: end - offset, decayed: Math.max(0, Math.min(end, decayed) - offset) };
+  };
+  return [...taken.map(({ offset }) => offset), size].map(stretch).filter((one) => one.size > 0);
 }

@@ -37,6 +37,7 @@ export interface Experiment {
   /** The questions and rewards of reinforcement learning. */
   readonly task?: (random: Rng, config: Config) => Task;
   readonly schedules?: Readonly<Partial<Record<(typeof PHASES)[number], OwnSchedule>>>;
+  /** By phase, in place of AdamW: Muon with options of its own, or anything that updates the parameters. */
   readonly optimisers?: Readonly<Partial<Record<(typeof PHASES)[number], OwnOptimiser>>>;
   readonly advantage?: OwnAdvantage;
   /** How a model is tested, in place of the tiny world's held-out questions. */

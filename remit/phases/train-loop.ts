@@ -65,7 +65,7 @@ export async function trainLoop({
 }: TrainLoop): Promise<void> {
   const { steps } = settings;
   const rate = rateOf(settings, section);
-  const optimiser = optimiserOf(settings, model);
+  const optimiser = optimiserOf(settings, section, model);
   const state: PhaseState = { phase, steps, model, optimiser, step: 0, tokens: 0, memory };
   try {
     if (await run.restore?.(state)) return;
@@ -108,10 +108,10 @@ export async function trainLoop({
   }
 }
 
-function optimiserOf({ optimiser: kind, ...settings }: OptimiserConfig, { parameters }: Transformer): Optimiser {
-  const { beta1, beta2, weightDecay, clip } = settings;
+function optimiserOf(settings: OptimiserConfig, section: string, { parameters }: Transformer): Optimiser {
+  const { optimiser: kind, beta1, beta2, weightDecay, clip } = settings;
   const options = { beta1, beta2, weightDecay, clip };
-  if (typeof kind === 'function') return checkValue('optimiser', kind(parameters, options), anOptimiser);
+  if (typeof kind === 'function') return checkValue(`${section}.optimiser`, kind(parameters, options), anOptimiser);
   return kind === 'muon' ? new Muon(parameters, options) : new AdamW(parameters, options);
 }
 

@@ -3,6 +3,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { ConfigError } from '../../../engine/errors.ts';
+import { page } from '../report/page.ts';
 import { runReport } from '../report/run.ts';
 import { studyReport } from '../report/study.ts';
 import { reason } from '../run/reason.ts';
@@ -35,8 +36,8 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 function pageOf(folder: string): string {
   const name = basename(resolve(folder));
-  if (existsSync(join(folder, 'study.json'))) return studyReport(folder, `Study ${name}`);
-  if (existsSync(join(folder, 'config.json'))) return runReport(folder, `Run ${name}`);
+  if (existsSync(join(folder, 'study.json'))) return page(`Study ${name}`, ...studyReport(folder));
+  if (existsSync(join(folder, 'config.json'))) return page(`Run ${name}`, ...runReport(folder));
   throw new ConfigError(
     `report: ${folder}: ${existsSync(folder) ? 'is neither a run nor a study' : 'no such folder'}: see remit-mini runs`,
   );

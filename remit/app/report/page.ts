@@ -21,10 +21,15 @@ export function gallery(pictures: readonly string[]): Html {
   return { html: `<div class="gallery">${pictures.map((picture) => svg(picture).html).join('')}</div>` };
 }
 
+/** What stands in a table: words, or what is HTML already, such as a link. */
+export type Cell = string | Html;
+
 /** The first column names the row; the others are numbers, unless they are not. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): Html {
-  const cell = (words: string, scope: 'col' | 'row' | undefined): string =>
-    scope === undefined ? `<td>${escape(words)}</td>` : `<th scope="${scope}">${escape(words)}</th>`;
+export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): Html {
+  const cell = (content: Cell, scope: 'col' | 'row' | undefined): string => {
+    const html = typeof content === 'string' ? escape(content) : content.html;
+    return scope === undefined ? `<td>${html}</td>` : `<th scope="${scope}">${html}</th>`;
+  };
   const titles = head.map((words) => cell(words, 'col')).join('');
   const body = rows.map((row) => `<tr>${row.map((words, i) => cell(words, i === 0 ? 'row' : undefined)).join('')}</tr>`);
   return { html: `<div class="wide"><table>\n<tr>${titles}</tr>\n${body.join('\n')}\n</table></div>` };

@@ -9,22 +9,21 @@ import { barChart } from '../plot/bars.ts';
 import { lineChart, type Line } from '../plot/lines.ts';
 import { readEnvironment } from '../run/environment.ts';
 import { storedStages, type StoredStage } from '../run/evaluation.ts';
-import { block, gallery, page, paragraph, section, table, text, type Html } from './page.ts';
+import { block, gallery, paragraph, section, table, text, type Html } from './page.ts';
 import { curve, phasesOfRun } from './records.ts';
 
-/** One HTML file. Throws what reading the run's config.json throws. */
-export function runReport(run: string, title: string): string {
+/** The parts of its page. Throws what reading the run's config.json throws. */
+export function runReport(run: string): Html[] {
   const file = join(run, 'config.json');
   const { config } = resolveConfig({ file: { path: file, values: readJsonFile('report', file) } });
   const phases = phasesOfRun(run);
   const stages = storedStages(run);
-  return page(
-    title,
+  return [
     paragraph(text(about(run, config, phases))),
     ...(stages.length > 0 ? [scores(stages)] : textScores(run)),
     curves(phases),
     settings(config),
-  );
+  ];
 }
 
 function about(run: string, { seed }: Config, phases: ReadonlyMap<string, readonly StepRecord[]>): string {

@@ -5,10 +5,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../../engine/errors.ts';
 import { escape } from '../plot/svg.ts';
-import { gallery, page, section, table, type Html } from './page.ts';
+import { gallery, section, table, type Html } from './page.ts';
 
-/** One HTML file. Throws ConfigError for a study that has no report yet. */
-export function studyReport(study: string, title: string): string {
+/** The parts of its page. Throws ConfigError for a study that has no report yet. */
+export function studyReport(study: string): Html[] {
   const path = join(study, 'report.md');
   if (!existsSync(path)) {
     throw new ConfigError(`report: ${study}: the study has no report yet: go on with it, study --out ${study}`);
@@ -18,7 +18,7 @@ export function studyReport(study: string, title: string): string {
     const end = part.indexOf('\n');
     return section(part.slice(0, end), ...blocks(study, part.slice(end)));
   });
-  return page(title, ...blocks(study, head.replace(/^# .*\n/, '')), ...sections);
+  return [...blocks(study, head.replace(/^# .*\n/, '')), ...sections];
 }
 
 function blocks(study: string, markdown: string): Html[] {

@@ -3,6 +3,7 @@
 
 import { join } from 'node:path';
 import { lineChart } from '../plot/lines.ts';
+import { escape } from '../plot/svg.ts';
 import { gallery, page, paragraph, section, table, text, type Html } from '../report/page.ts';
 import { curve, phasesOfRun } from '../report/records.ts';
 import { runReport } from '../report/run.ts';
@@ -14,9 +15,12 @@ import { weightsSection } from './weights.ts';
 
 const COMPARED = 6; // runs whose curves are drawn over each other: more are a tangle
 
-const HOME = '<nav><a href="/">All runs</a></nav>';
+const HOME: Html = { html: '<nav><a href="/">All runs</a></nav>' };
 
-const addressOf = ({ name }: Entry): string => `/${name.split('/').map(encodeURIComponent).join('/')}`;
+function linkTo({ name }: Entry): Html {
+  const address = name.split('/').map(encodeURIComponent).join('/');
+  return { html: `<a href="/${address}">${escape(name)}</a>` };
+}
 
 export function indexPage(entries: readonly Entry[]): string {
   if (entries.length === 0) return page('Runs', paragraph(text('Nothing was trained here yet: remit-mini train')));
@@ -31,15 +35,13 @@ export function indexPage(entries: readonly Entry[]): string {
 
 export async function entryPage(entry: Entry, asked: URLSearchParams): Promise<string> {
   const { kind, path, name } = entry;
-  const report = kind === 'study' ? studyReport(path, `Study ${name}`) : runReport(path, `Run ${name}`);
-  const weights = await weightsSection(entry, asked);
-  const more = weights.map(({ html }) => html).join('\n');
-  return report.replace('<main>', `<main>\n${HOME}`).replace('</main>', () => `${more}\n</main>`);
+  if (kind === 'study') return page(`Study ${name}`, HOME, ...studyReport(path));
+  return page(`Run ${name}`, HOME, ...runReport(path), ...await weightsSection(entry, asked));
 }
 
 /** What could not be shown, and why, in words. */
 export function sorryPage(title: string, words: string): string {
-  return page(title, paragraph(text(words)), { html: HOME });
+  return page(title, paragraph(text(words)), HOME);
 }
 
 function list(entries: readonly Entry[]): Html {
@@ -47,16 +49,10 @@ function list(entries: readonly Entry[]): Html {
   const rows = entries.map((entry) => {
     const { kind, stage, seed, steps, ofSteps, scores, bits, loss, state } = entry;
     const done = kind === 'study' ? `${steps} runs` : `${steps}${ofSteps === undefined ? '' : `/${ofSteps}`}`;
-    return [entry.name, stage, String(seed ?? ''), done, percent(scores?.cued), percent(scores?.sampled),
-      (bits ?? loss)?.toFixed(3) ?? '', state];
+    const result = (bits ?? loss)?.toFixed(3) ?? '';
+    return [linkTo(entry), stage, String(seed ?? ''), done, percent(scores?.cued), percent(scores?.sampled), result, state];
   });
-  const { html } = table(['', 'stage', 'seed', 'steps', 'cued', 'sampled', 'loss', 'state'], rows);
-  let at = 0;
-  const linked = html.replaceAll(
-    /(<th scope="row">)(.*?)(<\/th>)/g,
-    (_, open: string, name: string, close: string) => `${open}<a href="${addressOf(entries[at++]!)}">${name}</a>${close}`,
-  );
-  return { html: linked };
+  return table(['', 'stage', 'seed', 'steps', 'cued', 'sampled', 'loss', 'state'], rows);
 }
 
 const DRAWN = [

@@ -24,7 +24,7 @@ export async function weightsSection(entry: Entry, asked: URLSearchParams): Prom
   const guides = GUIDES.filter((phase) => existsSync(checkpoint(entry, phase)));
   if (entry.kind !== 'run' || guides.length === 0 || !existsSync(checkpoint(entry, 'pretrain'))) return [];
   const words = asked.get('text');
-  const guide = guides.find((phase) => phase === asked.get('by')) ?? guides[0]!;
+  const guide = asked.get('by') ?? guides[0]!;
   const epsilon = Number(asked.get('epsilon') ?? remitRules.epsilon.fallback);
   const options = guides.map((phase) => `<option${phase === guide ? ' selected' : ''}>${phase}</option>`).join('');
   const form =
@@ -34,7 +34,7 @@ export async function weightsSection(entry: Entry, asked: URLSearchParams): Prom
   const about = paragraph(text(
     'The pre-trained model reads a row; the guide says which tokens are worth more (orange) or less (blue) than 1 to it.',
   ));
-  const answer = words === null ? [] : await answerTo(entry, { words, guide, epsilon });
+  const answer = words === null ? [] : await answerTo(entry, { words, guide, epsilon }, guides);
   return [section('Which tokens would ReMiT learn from?', about, { html: form }, ...answer)];
 }
 
@@ -44,8 +44,13 @@ interface Question {
   readonly epsilon: number;
 }
 
-async function answerTo(entry: Entry, { words, guide, epsilon }: Question): Promise<Html[]> {
+async function answerTo(
+  entry: Entry,
+  { words, guide, epsilon }: Question,
+  guides: readonly string[],
+): Promise<Html[]> {
   try {
+    if (!guides.includes(guide)) throw new ConfigError(`by = ${guide}: must be ${guides.join(' or ')}`);
     if (!remitRules.epsilon.accepts(epsilon)) throw new ConfigError(`epsilon = ${epsilon}: must be ${remitRules.epsilon.range}`);
     const rows = await inTurn(() => weighed(entry, { words, guide, epsilon }));
     return rows.flatMap((row, i) => [svg(weightsChart(`row ${i + 1}`, row, epsilon)), tableOf(row)]);

@@ -87,7 +87,7 @@ describe('view', () => {
 
   test.each([
     ['text=', 'nothing to predict'], ['text=%5ES1&epsilon=7', 'epsilon = 7: must be'],
-    ['text=%C3%BC%3Cb%3E', '"ü"'], ['text=%5ES1&by=nobody', 'row 1'],
+    ['text=%C3%BC%3Cb%3E', '"ü"'], ['text=%5ES1&by=nobody', 'by = nobody: must be rl or sft or midtrain'],
   ])('asked %s, it says so', async (query, words) => {
     const { status, body } = await get(`/runs/one?${query}`);
     expect([status, body.includes(words.replaceAll('"', '&quot;'))]).toEqual([200, true]);
