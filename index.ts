@@ -42,11 +42,14 @@ export * as world from './remit/worlds/tiny/index.ts';
 export { exportHuggingFace, importHuggingFace } from './remit/app/interop/huggingface.ts';
 export { evaluate, type Evaluation } from './remit/worlds/tiny/evaluate.ts';
 export { worldTask } from './remit/worlds/tiny/reward.ts';
+export {
+  packCheckpoint, settingsHash, unpackCheckpoint, weightsHash, type Checkpoint, type Place,
+} from './remit/phases/checkpoint.ts';
 export { midtrain } from './remit/phases/midtrain.ts';
 export { newModel, pretrain } from './remit/phases/pretrain.ts';
 export { pipeline } from './remit/phases/pipeline.ts';
 export { rl } from './remit/phases/rl.ts';
-export { quietRun, type Run, type StepRecord } from './remit/phases/run.ts';
+export { quietRun, type PhaseState, type Run, type StepRecord } from './remit/phases/run.ts';
 export { sft } from './remit/phases/sft.ts';
 export { textLoss } from './remit/phases/text-loss.ts';
 export { worldOf, type World } from './remit/phases/world.ts';

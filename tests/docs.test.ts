@@ -18,7 +18,7 @@ const scratch = temporaryFolder();
 let snippets = 0;
 
 const ignored = new Set(['node_modules', 'dist', 'runs', '.git']);
-const sourceFolders = ['kernels', 'engine', 'nn', 'optim', 'remit', 'bench', 'scripts'];
+const sourceFolders = ['kernels', 'engine', 'nn', 'optim', 'remit', 'bench', 'scripts', 'site'];
 
 /** Files below a folder whose names end in `end`, as paths from the top of the repository. */
 function filesBelow(folder: string, end: string): string[] {

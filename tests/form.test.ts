@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '..');
-const folders = ['engine', 'kernels', 'nn', 'optim', 'remit', 'bench', 'tests', 'scripts'];
+const folders = ['engine', 'kernels', 'nn', 'optim', 'remit', 'bench', 'site', 'tests', 'scripts'];
 const made = ['kernels/generated.ts', 'kernels/generated-sources.ts']; // by scripts/embed-wgsl.mjs
 
 const files = folders.flatMap((folder) =>

@@ -3,7 +3,7 @@
 // support/mistakes.ts. An export without a call fails, so that the next function is covered without anyone
 // remembering. Where a change is right after all, its call says so.
 
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ConfigError } from '../engine/errors.ts';
@@ -20,8 +20,9 @@ import { temporaryFolder } from './support/temporary.ts';
 const {
   advantages, AdamW, backward, byteTokenizer, characterTokenizer, createDevice, evaluate, exportHuggingFace,
   defineExperiment, generate, importHuggingFace, keep, midtrain, Muon, newModel, noGrad, ones, ops, Parameters, pipeline,
-  pretrain, quietRun, randn, readSafetensors, remitLoss, resolveConfig, rl, rng, rollout, schedule, sft, step, tensor,
-  textCorpus, textLoss, tinyWorldTokenizer, trainTokenizer, Transformer, variable, world, worldOf, worldTask,
+  packCheckpoint, pretrain, quietRun, randn, readSafetensors, remitLoss, resolveConfig, rl, rng, rollout, schedule,
+  settingsHash, sft, step, tensor, textCorpus, textLoss, tinyWorldTokenizer, trainTokenizer, Transformer, unpackCheckpoint,
+  variable, weightsHash, world, worldOf, worldTask,
   writeSafetensors, zeros,
 } = library;
 
@@ -385,12 +386,15 @@ const calls: Record<string, readonly RightCall[]> = {
       run: world.instance,
       given: () => ({ task: world.TASKS[0], stream: seed().stream(), split: 'train' }),
       open: ['task'],
-      takes: { name: ['*'], group: ['*'], tag: ['*'] },
-      optional: ['name', 'group', 'tag'],
+      takes: { name: ['*'], group: ['*'] },
+      optional: ['name', 'group'],
     },
   ],
   'world.splitOf': [
     { run: world.splitOf, given: () => ({ question: 'S1+1+1+1+1' }), takes: { question: ['itx'] }, forMap: true },
+  ],
+  'world.solve': [
+    { run: world.solve, given: () => ({ question: 'S1+1+1+1+1', tasks: world.TASKS }), optional: ['tasks'], open: ['tasks'] },
   ],
   'world.trainQuestion': [{ run: world.trainQuestion, given: () => ({ stream: seed().stream() }), forMap: true }],
   'world.verdict': [
@@ -652,6 +656,13 @@ const nodeCalls: Record<string, readonly RightCall[]> = {
   writeFolder: [{ run: inNode.writeFolder, given: () => ({ out: path('out'), files: new Map([['a.txt', 'text']]) }),
     takes: { out: ['itx'] } }],
   readCheckpoint: [{ run: inNode.readCheckpoint, given: () => ({ path: stored }) }],
+  packCheckpoint: [{ run: packCheckpoint,
+    given: () => ({ model, tokenizer: tinyWorldTokenizer, place: { ...place, loss: 1 } }),
+    optional: ['loss'], open: ['tokenizer'], takes: { phase: ['itx'], configHash: ['itx'], loss: anyReal, name: ['itx'] } }],
+  unpackCheckpoint: [{ run: unpackCheckpoint, given: () => ({ bytes: Uint8Array.from(readFileSync(stored)), name: 'a' }), open: ['bytes'],
+    takes: { name: ['itx'] } }],
+  weightsHash: [{ run: weightsHash, given: () => ({ model }) }],
+  settingsHash: [{ run: settingsHash, optional: unset, given: () => ({ config }) }],
   writeCheckpoint: [{ run: inNode.writeCheckpoint,
     given: () => ({ path: path('a.safetensors'), model, tokenizer: tinyWorldTokenizer, place: { ...place, loss: 1 } }),
     optional: ['loss'], open: ['tokenizer'],

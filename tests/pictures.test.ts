@@ -1,4 +1,5 @@
-// The pictures of the README and the chapters are what their script makes, and each is shown somewhere.
+// The pictures of the README and the chapters are what their script makes, and each is shown somewhere; so are those of
+// the page, which are taken by hand.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -10,16 +11,24 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const folder = join(root, 'docs/pictures');
 const made = pictures();
 
-test('there are those alone', () => {
-  expect(readdirSync(folder).sort()).toEqual([...made.keys()].sort());
+/** The pages that show a picture. */
+function shownIn(name: string): string[] {
+  const chapters = readdirSync(join(root, 'docs')).filter((page) => page.endsWith('.md'));
+  const pages = ['README.md', ...chapters.map((page) => join('docs', page))];
+  return pages.filter((page) => readFileSync(join(root, page), 'utf8').includes(`pictures/${name})`));
+}
+
+test('there are those alone, and some of the page, each shown somewhere', () => {
+  const there = readdirSync(folder).sort();
+  expect(there.filter((name) => name.endsWith('.svg'))).toEqual([...made.keys()].sort());
+  const taken = there.filter((name) => !name.endsWith('.svg'));
+  expect(taken).toEqual(['page-remit.png', 'page-train.png']);
+  expect(taken.filter((name) => shownIn(name).length === 0)).toEqual([]);
 });
 
 test.each([...made])('%s: made anew it is the same (else: npm run pictures), and somewhere it is shown', (name, svg) => {
   expect(readFileSync(join(folder, name), 'utf8').replaceAll('\r', '')).toBe(svg);
-  const chapters = readdirSync(join(root, 'docs')).filter((page) => page.endsWith('.md'));
-  const pages = ['README.md', ...chapters.map((page) => join('docs', page))];
-  const shown = pages.filter((page) => readFileSync(join(root, page), 'utf8').includes(`pictures/${name})`));
-  expect(shown).not.toEqual([]);
+  expect(shownIn(name)).not.toEqual([]);
 });
 
 test('the gains are read from the table of results, with their intervals', () => {

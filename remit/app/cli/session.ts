@@ -7,10 +7,10 @@ import type { Backend } from '../../../engine/backend.ts';
 import { CpuBackend } from '../../../engine/cpu/backend.ts';
 import { bitsOf } from '../../../engine/cpu/wasm/program-width.ts';
 import { DivergedError } from '../../../engine/errors.ts';
-import { backend } from '../../../engine/runtime.ts';
 import type { Transformer } from '../../../nn/transformer.ts';
 import type { Config } from '../../settings/resolve.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
+import { weightsHash } from '../../phases/checkpoint.ts';
 import type { StepRecord } from '../../phases/run.ts';
 import { onUnflushed } from '../run/atomic.ts';
 import { sha256 } from '../run/checkpoint.ts';
@@ -67,8 +67,8 @@ export async function inRunFolder(session: Session, body: (folder: RunFolder) =>
   };
   onUnflushed(notice);
   const hashes = {
-    start: await hashOf(model),
-    ...(reference && { reference: await hashOf(reference) }),
+    start: await weightsHash(model),
+    ...(reference && { reference: await weightsHash(reference) }),
     ...(data !== undefined && { data: sha256(data), dataLength: data.length }),
   };
   const signals = listen(notice, (path) => (check === undefined ? goOn(path) : 'nothing was changed'));
@@ -114,11 +114,6 @@ export async function inRunFolder(session: Session, body: (folder: RunFolder) =>
     live?.close();
     folder?.close();
   }
-}
-
-async function hashOf({ parameters }: Transformer): Promise<string> {
-  const { buffer, byteOffset, byteLength } = await backend().read(parameters.flat.values);
-  return sha256(new Uint8Array(buffer, byteOffset, byteLength));
 }
 
 interface Signals {

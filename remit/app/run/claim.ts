@@ -7,6 +7,7 @@ import { ConfigError } from '../../../engine/errors.ts';
 import { checkArguments, choice, optional, string, text } from '../../../engine/options.ts';
 import { differingSettings, resolveConfig, type Config, type SettingDifference } from '../../settings/resolve.ts';
 import { show } from '../../settings/layers.ts';
+import { settingsText } from '../../phases/checkpoint.ts';
 import { readJsonFile } from '../../text/read.ts';
 import { isNobodys } from './atomic.ts';
 import { sha256 } from './checkpoint.ts';
@@ -84,13 +85,7 @@ function firstFree(name: string): string {
  * where the user's text lies, whose contents have a hash of their own.
  */
 export function hashOfSettings(config: Config): string {
-  const { config: ordered } = resolveConfig({ file: { path: 'config', values: config } });
-  return sha256(toJson({ ...ordered, data: { ...ordered.data, path: undefined, world: undefined } }));
-}
-
-/** As the files of a run folder hold it. */
-export function toJson(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+  return sha256(settingsText(config));
 }
 
 /**

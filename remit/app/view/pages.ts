@@ -22,15 +22,17 @@ function linkTo({ name }: Entry): Html {
   return { html: `<a href="/${address}">${escape(name)}</a>` };
 }
 
-export function indexPage(entries: readonly Entry[]): string {
-  if (entries.length === 0) return page('Runs', paragraph(text('Nothing was trained here yet: remit-mini train')));
+/** `tab`: the address of the page that trains in the tab, where there is one. */
+export function indexPage(entries: readonly Entry[], tab: string | undefined): string {
+  const link: Html[] = tab === undefined ? [] : [{ html: `<nav><a href="${tab}">Train in this tab</a></nav>` }];
+  if (entries.length === 0) return page('Runs', ...link, paragraph(text('Nothing was trained here yet: remit-mini train')));
   const own = entries.filter(({ within }) => within === undefined);
   const runs = own.filter(({ kind, state }) => kind === 'run' && state !== 'damaged');
   const studies = own.filter(({ kind }) => kind === 'study').map(({ name }): Html => {
     const { html } = list(entries.filter(({ within }) => within === name));
     return section(`Runs of ${name}`, { html: `<details><summary>Each of them</summary>\n${html}\n</details>` });
   });
-  return page('Runs', list(own), ...compared(runs.slice(0, COMPARED)), ...studies);
+  return page('Runs', ...link, list(own), ...compared(runs.slice(0, COMPARED)), ...studies);
 }
 
 export async function entryPage(entry: Entry, asked: URLSearchParams): Promise<string> {

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { RemitError } from '../../../engine/errors.ts';
 import { libraryOf } from './library.ts';
 import { entryPage, indexPage, sorryPage } from './pages.ts';
+import { hasSite, SITE_HEADERS, siteFile } from './site.ts';
 
 export interface Viewer {
   readonly address: string;
@@ -61,14 +62,15 @@ export async function serve(folders: readonly string[], port = 0): Promise<Viewe
 interface Answer {
   readonly status: number;
   readonly type: string;
-  readonly body: string;
+  readonly body: string | Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 async function answer(folders: readonly string[], request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { status, type, body } = await answerTo(folders, request);
+  const { status, type, body, headers = HEADERS } = await answerTo(folders, request);
   const tag = `"${createHash('sha256').update(body).digest('hex').slice(0, 32)}"`;
   const isKnown = status === 200 && request.headers['if-none-match'] === tag;
-  response.writeHead(isKnown ? 304 : status, { ...HEADERS, ETag: tag, 'Content-Type': `${type}; charset=utf-8` });
+  response.writeHead(isKnown ? 304 : status, { ...headers, ETag: tag, 'Content-Type': type });
   response.end(isKnown || request.method === 'HEAD' ? undefined : body);
 }
 
@@ -76,15 +78,16 @@ async function answerTo(
   folders: readonly string[],
   { method = '', url = '/', headers }: IncomingMessage,
 ): Promise<Answer> {
-  const plain = (status: number, body: string): Answer => ({ status, type: 'text/plain', body: `${body}\n` });
+  const plain = (status: number, body: string): Answer => ({ status, type: 'text/plain; charset=utf-8', body: `${body}\n` });
   if (!OURS.test(headers.host ?? '')) return plain(403, 'asked for by another name than localhost: refused');
   if (method !== 'GET' && method !== 'HEAD') return plain(405, `${method}: there is nothing to change here`);
   const [path = '', query = ''] = url.split('?');
-  if (path === '/live.js') return { status: 200, type: 'text/javascript', body: LIVE };
-  const html = (status: number, body: string): Answer => ({ status, type: 'text/html', body: withScript(body) });
+  if (path === '/live.js') return { status: 200, type: 'text/javascript; charset=utf-8', body: LIVE };
+  if (path === SITE || path.startsWith(`${SITE}/`)) return siteAnswer(path, plain);
+  const html = (status: number, body: string): Answer => ({ status, type: 'text/html; charset=utf-8', body: withScript(body) });
   try {
     const entries = libraryOf(folders);
-    if (path === '/') return html(200, indexPage(entries));
+    if (path === '/') return html(200, indexPage(entries, hasSite() ? `${SITE}/` : undefined));
     const name = decoded(path.slice(1));
     const entry = entries.find((one) => one.name === name);
     if (entry === undefined) return html(404, sorryPage('Not here', `${name}: no such run or study in the folders that were given`));
@@ -93,6 +96,16 @@ async function answerTo(
     const why = error instanceof RemitError || (error as { code?: unknown }).code !== undefined ? (error as Error).message : String(error);
     return html(200, sorryPage('Not yet', why)); // it may come while one waits
   }
+}
+
+/** Where the page that trains in the tab lies: no folder of runs can be called so. */
+const SITE = '/~tab';
+
+function siteAnswer(path: string, plain: (status: number, body: string) => Answer): Answer {
+  if (path === SITE) return { ...plain(301, 'it is a folder'), headers: { Location: `${SITE}/` } };
+  const file = siteFile(path.slice(SITE.length + 1));
+  if (file === undefined) return plain(404, 'the page that trains in the tab has no such file: npm run site builds it');
+  return { status: 200, ...file, headers: SITE_HEADERS };
 }
 
 const withScript = (page: string): string =>

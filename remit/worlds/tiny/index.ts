@@ -9,5 +9,5 @@ export type { CorpusSettings, Style, StyleSettings } from './documents.ts';
 export { evaluationSet, type EvaluationSet } from './evaluation-set.ts';
 export { instance, splitOf, trainQuestion, type Split } from './questions.ts';
 export { verdict, type Verdict } from './reward.ts';
-export { TASKS, type Problem, type TaskKind } from './tasks.ts';
+export { solve, TASKS, type Problem, type TaskKind } from './tasks.ts';
 export { decode, encode } from './tokenizer.ts';

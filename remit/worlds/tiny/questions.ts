@@ -2,15 +2,15 @@
 // questions is for testing, a tenth for choosing settings, the rest for training. Every generator asks here, so nothing
 // leaks. Read next: documents.ts (what is written about a question), evaluation-set.ts (what is asked).
 
-import { callable, checkArguments, checkValue, choice, having, string } from '../../../engine/options.ts';
+import { checkArguments, checkValue, choice, string } from '../../../engine/options.ts';
 import { aStream, type Stream } from '../../../engine/rng.ts';
 import { crc32 } from './crc32.ts';
-import { TASKS, type Problem, type TaskKind } from './tasks.ts';
+import { aTask, solve, TASKS, type Problem, type TaskKind } from './tasks.ts';
 
 export type Split = 'test' | 'validation' | 'train';
 
 const instanceArguments = {
-  task: having('a task of TASKS', { draw: callable() }),
+  task: aTask,
   stream: aStream,
   split: choice('test', 'validation', 'train'),
 };
@@ -25,8 +25,8 @@ export function splitOf(question: string): Split {
 export function instance(task: TaskKind, stream: Stream, split: Split): Problem {
   checkArguments('instance', arguments, instanceArguments);
   for (;;) {
-    const problem = task.draw(stream);
-    if (splitOf(problem.question) === split) return problem;
+    const question = task.draw(stream);
+    if (splitOf(question) === split) return solve(question, [task]);
   }
 }
 

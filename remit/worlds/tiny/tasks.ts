@@ -3,6 +3,8 @@
 // and operand; LOK reads four pairs as a table to look things up in, and CNT counts the pairs that carry its letter.
 // Read next: questions.ts, which keeps training and test questions apart.
 
+import { ConfigError } from '../../../engine/errors.ts';
+import { callable, checkArguments, having, list, optional, string } from '../../../engine/options.ts';
 import type { Stream } from '../../../engine/rng.ts';
 import { DIGITS, RING, STEPS } from './alphabet.ts';
 
@@ -15,8 +17,14 @@ export interface TaskKind {
   readonly name: string;
   readonly group: 'math' | 'code' | 'general';
   readonly tag: string;
-  draw(stream: Stream): Problem;
+  /** A question of ten characters. */
+  draw(stream: Stream): string;
+  /** The state after each step, one character each; undefined for what is no question of this task. */
+  run(question: string): string | undefined;
 }
+
+/** An argument that is a task. */
+export const aTask = having<TaskKind>('a task of TASKS', { draw: callable(), run: callable(), tag: string });
 
 /** state, operator and operand, one character each -> next state. */
 type Step = (state: string, operator: string, operand: string) => string;
@@ -29,7 +37,7 @@ const numeric = (f: (state: number, operator: string, operand: number) => number
   (state, operator, operand) => String(f(Number(state), operator, Number(operand)));
 
 /**
- * Draws start, operators and operands, each character of its list as likely (so `=+-+-` is an `=` one time in five).
+ * A start, then operators and operands, each character of its list as likely (so `=+-+-` is an `=` one time in five).
  */
 function machine(
   tag: string,
@@ -37,21 +45,30 @@ function machine(
   operators: string,
   operands: string,
   step: Step,
-): Pick<TaskKind, 'tag' | 'draw'> {
-  const draw = (stream: Stream): Problem => {
-    let state = stream.choice(starts);
-    let question = tag + state;
-    let states = '';
-    for (let i = 0; i < STEPS; i++) {
-      const operator = stream.choice(operators);
-      const operand = stream.choice(operands);
-      state = step(state, operator, operand);
-      question += operator + operand;
-      states += state;
-    }
-    return { question, states, answer: state };
+): Pick<TaskKind, 'tag' | 'draw' | 'run'> {
+  return {
+    tag,
+    draw(stream) {
+      const start = stream.choice(starts);
+      const pair = (): string => stream.choice(operators) + stream.choice(operands);
+      return tag + start + Array.from({ length: STEPS }, pair).join('');
+    },
+    run(question) {
+      const [start, pairs] = [question[1]!, pairsOf(question)];
+      const isPair = ([operator, operand]: string): boolean => operators.includes(operator!) && operands.includes(operand!);
+      const next = ([operator, operand]: string, state: string): string => step(state, operator!, operand!);
+      return starts.includes(start) && pairs.every(isPair) ? statesOf(start, pairs, next) : undefined;
+    },
   };
-  return { tag, draw };
+}
+
+/** The four pairs of characters after tag and start. */
+const pairsOf = (question: string): string[] => Array.from({ length: STEPS }, (_, i) => question.slice(2 + 2 * i, 4 + 2 * i));
+
+/** The state after each pair. */
+function statesOf(start: string, pairs: readonly string[], next: (pair: string, state: string) => string): string {
+  let state = start;
+  return pairs.map((pair) => (state = next(pair, state))).join('');
 }
 
 /** Sums modulo 10. */
@@ -95,38 +112,36 @@ const compare = machine(
   numeric((s, op, n) => (op === '<' ? Math.min(s, n) : Math.max(s, n))),
 );
 
+const KEYS = 'abcd';
+
 /** A table with keys a to d in random order: each step looks the state up. */
-const lookup = {
+const lookup: Pick<TaskKind, 'tag' | 'draw' | 'run'> = {
   tag: 'C',
-  draw(stream: Stream): Problem {
-    const table = new Map(stream.sample('abcd', 4).map((key) => [key, stream.choice('abcd')]));
-    const start = stream.choice('abcd');
-    let state = start;
-    let states = '';
-    for (let i = 0; i < STEPS; i++) {
-      state = table.get(state)!;
-      states += state;
-    }
-    return { question: `C${start}${[...table].flat().join('')}`, states, answer: state };
+  draw(stream) {
+    const table = stream.sample(KEYS, STEPS).map((key) => key + stream.choice(KEYS));
+    return `C${stream.choice(KEYS)}${table.join('')}`;
+  },
+  run(question) {
+    const [start, pairs] = [question[1]!, pairsOf(question)];
+    const table = new Map(pairs.map(([key, value]) => [key!, value!]));
+    const isOne = [start, ...table.values()].every((key) => KEYS.includes(key)) && [...KEYS].every((key) => table.has(key));
+    return isOne ? statesOf(start, pairs, (_, state) => table.get(state)!) : undefined;
   },
 };
 
 /** How many of one letter there are, in four heaps of one or two. */
-const count = {
+const count: Pick<TaskKind, 'tag' | 'draw' | 'run'> = {
   tag: 'N',
-  draw(stream: Stream): Problem {
+  draw(stream) {
     const wanted = stream.choice('abc');
-    let question = `N${wanted}`;
-    let states = '';
-    let total = 0;
-    for (let i = 0; i < STEPS; i++) {
-      const letter = stream.choice('abc');
-      const heap = stream.choice('12');
-      if (letter === wanted) total += Number(heap);
-      question += letter + heap;
-      states += total;
-    }
-    return { question, states, answer: String(total) };
+    const heap = (): string => stream.choice('abc') + stream.choice('12');
+    return `N${wanted}${Array.from({ length: STEPS }, heap).join('')}`;
+  },
+  run(question) {
+    const [wanted, heaps] = [question[1]!, pairsOf(question)];
+    const isOne = 'abc'.includes(wanted) && heaps.every((heap) => /^[abc][12]$/.test(heap));
+    const add = ([letter, size]: string, total: string): string => String(Number(total) + (letter === wanted ? Number(size) : 0));
+    return isOne ? statesOf('0', heaps, add) : undefined;
   },
 };
 
@@ -143,3 +158,20 @@ export const TASKS: readonly TaskKind[] = [
   { name: 'CMP', group: 'general', ...compare },
   { name: 'CNT', group: 'general', ...count },
 ];
+
+const QUESTION = 2 + 2 * STEPS; // characters
+
+/**
+ * A question of ten characters with its states and its answer, by whichever of `tasks` it is of. Throws ConfigError for
+ * what is no question.
+ */
+export function solve(question: string, tasks: readonly TaskKind[] = TASKS): Problem {
+  checkArguments('solve', arguments, { question: string, tasks: optional(list('a list of tasks', aTask)) });
+  const task = question.length === QUESTION ? tasks.find(({ tag }) => tag === question[0]) : undefined;
+  const states = task?.run(question);
+  if (states !== undefined) return { question, states, answer: states.at(-1)! };
+  throw new ConfigError(
+    `solve: ${JSON.stringify(question)}: is no question: a tag (${tasks.map(({ tag }) => tag).join(' ')}), a start and ` +
+    'four pairs, as in S1+1-1-4-4',
+  );
+}

@@ -1,6 +1,6 @@
 // remit-mini view: what is in the folders, as pages, while it changes; nothing else of this machine, and nothing is written.
 
-import { appendFileSync, cpSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { chromium, type Browser, type Page } from 'playwright';
@@ -50,12 +50,26 @@ function get(path: string, headers: Record<string, string> = {}, method = 'GET')
   });
 }
 
+describe('the page that trains in the tab', () => {
+  test('is served as it was built, from its own folder alone; where it was not, one is told how to', async () => {
+    const isBuilt = existsSync(join(import.meta.dirname, '../../../dist/site/models')); // npm run site
+    const { status, body } = await get('/~tab/');
+    expect(status).toBe(isBuilt ? 200 : 404);
+    expect(body).toMatch(isBuilt ? /<title>remit-mini/ : /npm run site builds it/);
+    expect((await get('/')).body.includes('href="/~tab/"')).toBe(isBuilt);
+    expect((await get('/~tab')).status).toBe(301);
+    const outside = ['../package.json', '%2e%2e/package.json', 'assets/../../index.js', 'models/../../index.js', '.', 'assets'];
+    for (const path of [...outside, 'nothing.js']) expect((await get(`/~tab/${path}`)).status, path).toBe(404);
+  });
+});
+
 describe('view', () => {
   test('lists runs and studies, draws curves over each other, and says where settings differ', async () => {
     const { status, body, policy } = await get('/');
     expect(status).toBe(200);
     expect(policy).toMatch(/^default-src 'none';/);
-    const links = [...body.matchAll(/<a href="([^"]+)">([^<]*)<\/a>/g)].map(([, address]) => address!);
+    const all = [...body.matchAll(/<a href="([^"]+)">([^<]*)<\/a>/g)].map(([, address]) => address!);
+    const links = all.filter((address) => !address.startsWith('/~tab'));
     expect(links.sort()).toEqual([
       '/runs/one', '/runs/study', '/runs/study/seed-1/vanilla', '/runs/%C3%BCmlaut%20%26%20%3Cb%3E',
     ].sort());

@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { rng } from '../../../engine/rng.ts';
 import { crc32 } from '../../../remit/worlds/tiny/crc32.ts';
 import { instance, splitOf, trainQuestion } from '../../../remit/worlds/tiny/questions.ts';
-import { TASKS } from '../../../remit/worlds/tiny/tasks.ts';
-import { errors, QUESTIONS, solve } from './reader.ts';
+import { solve, TASKS } from '../../../remit/worlds/tiny/tasks.ts';
+import { errors, QUESTIONS, solve as read } from './reader.ts';
 
 describe('crc32', () => {
   test('gives the check value of the standard', () => {
@@ -31,9 +31,9 @@ describe('tasks', () => {
   test.each(TASKS)('$name: every question is well formed and its states follow from it', (task) => {
     const stream = rng(1).fold(task.name).stream();
     for (let i = 0; i < 500; i++) {
-      const { question, states, answer } = task.draw(stream);
+      const { question, states, answer } = solve(task.draw(stream));
       expect(question).toMatch(QUESTIONS[task.tag]!);
-      expect(`${question} ${states}`).toBe(`${question} ${solve(question)}`);
+      expect(`${question} ${states}`).toBe(`${question} ${read(question)}`);
       expect(answer).toBe(states[3]);
     }
   });
@@ -43,13 +43,18 @@ describe('tasks', () => {
       ['S1+1-1-4-4', '2173'], ['M3*2+4*0+1', '1001'], ['K0<1>3>3<2', '6253'], ['V2-2+0-2-1', '0043'],
       ['D5(3)1)3)3', '6520'], ['Pa<1>2>3<1', 'fbed'], ['X1&0|1#1#1', '0101'], ['Cadabdcbab', 'bdab'],
       ['G6<9>0>7>6', '6677'], ['Nba1b2c1b1', '0223'],
-    ] as const) expect(solve(question), question).toBe(states);
+    ] as const) expect([read(question), solve(question).states], question).toEqual([states, states]);
   });
+
+  test.each(['', 'S1+1-1-4', 'Z1+1-1-4-4', 'S1*1-1-4-4', 'M7*2+4*0+1', 'Caaaabdcbab', 'Cadaddcbab', 'Nda1b2c1b1'])(
+    'what is no question is refused: %j',
+    (text) => expect(() => solve(text)).toThrow(/is no question: a tag \(S M K V D P X C G N\), a start and four pairs/),
+  );
 
   test('LOK has each key once, VAR assigns one time in five', () => {
     const stream = rng(2).stream();
     const n = 4000;
-    const draw = (task: number) => Array.from({ length: n }, () => TASKS[task]!.draw(stream).question);
+    const draw = (task: number) => Array.from({ length: n }, () => TASKS[task]!.draw(stream));
     const keys = draw(7).map((question) => [...question.slice(2).replaceAll(/(.)./g, '$1')].sort().join(''));
     expect(new Set(keys)).toEqual(new Set(['abcd']));
     expect(errors(draw(3).filter((question) => question[2] === '=').length, n, 0.2)).toBeLessThan(4);
@@ -62,7 +67,7 @@ describe('splits', () => {
     const n = 20_000;
     const count = { test: 0, validation: 0, train: 0 };
     // CMP: 1.6 million questions, hardly a repeat
-    for (let i = 0; i < n; i++) count[splitOf(TASKS[8]!.draw(stream).question)]++;
+    for (let i = 0; i < n; i++) count[splitOf(TASKS[8]!.draw(stream))]++;
     expect(errors(count.test, n, 0.1)).toBeLessThan(4);
     expect(errors(count.validation, n, 0.1)).toBeLessThan(4);
     expect(errors(count.train, n, 0.8)).toBeLessThan(4);
