@@ -68,7 +68,7 @@ function halved(bytes) {
   const padded = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(padded.length));
-  return Buffer.concat([length, padded, ...parts]);
+  return Buffer.concat([length, padded].concat(parts));
 }
 
 /** The upper half of a float, to the nearest, ties to even. */

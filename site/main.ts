@@ -27,7 +27,13 @@ const PARTS: Readonly<Record<string, (page: Page) => TemplateResult>> = {
 document.head.append(Object.assign(document.createElement('style'), { textContent: plotStyle }));
 
 const page = new Page((known) => {
-  for (const [id, part] of Object.entries(PARTS)) render(html`${part(known)}`, document.getElementById(id)!);
+  for (const [id, part] of Object.entries(PARTS)) {
+    try {
+      render(html`${part(known)}`, document.getElementById(id)!);
+    } catch (error) {
+      console.error(error); // of one part: the others go on
+    }
+  }
 });
 page.changed();
 void page.attempt('status', async () => {

@@ -244,7 +244,7 @@ describe('matmul', () => {
           ).toBeLessThan(1e-6 * (K + 8));
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 80 },
     );
   });
 

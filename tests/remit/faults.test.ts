@@ -14,7 +14,7 @@ test(
   'a run that is killed, or whose disk fails, is taken up again and ends with the same bytes',
   { timeout: 300_000 },
   async () => {
-    const faults = await injectFaults({ run, command: ['train', ...short], scratch, stride: 139 });
+    const faults = await injectFaults({ run, command: ['train', ...short], scratch, stride: 199 });
     console.log(`faults: ${KINDS.map((kind) => `${faults[kind]} ${kind}`).join(', ')}: 0 lost runs`);
     for (const kind of KINDS) expect(faults[kind]).toBeGreaterThan(1);
   },

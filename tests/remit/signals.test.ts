@@ -54,7 +54,7 @@ const lines = (folder: string): number =>
 
 /** The words of the command that a process offered to go on with. */
 function offered({ stderr }: Ended): string[] {
-  return / remit\/cli\/bin\.ts (.*)$/m.exec(stderr)![1]!.split(' ');
+  return / \S*remit\/cli\/bin\.[jt]s (.*)$/m.exec(stderr)![1]!.split(' ');
 }
 
 function expectSame(folder: string): void {

@@ -129,7 +129,7 @@ async function exported(...names: string[]): Promise<Buffer> {
 
 test('a run that was stopped and taken up again has logged the bytes that export makes of it', async () => {
   const words = [
-    'train', 'pretrain', '--preset', 'short', '--pretrain.steps', '200', '--device', 'cpu', '--log', 'tensorboard',
+    'train', 'pretrain', '--preset', 'short', '--pretrain.steps', '120', '--device', 'cpu', '--log', 'tensorboard',
   ];
   const child = startRemitMini([...words, '--out', at('live')]);
   const steps = (): number =>
@@ -139,13 +139,13 @@ test('a run that was stopped and taken up again has logged the bytes that export
   expect(readEvents(early!).length).toBeGreaterThan(15); // while it trains; its checkpoint is older than that
   child.kill('SIGKILL');
   await new Promise((resolve) => child.once('exit', resolve));
-  expect(steps()).toBeLessThan(200);
+  expect(steps()).toBeLessThan(120);
   const { code, stderr } = remitMini(['train', '--resume', at('live'), '--log', 'tensorboard']);
   expect([code, code === 0 ? '' : stderr]).toEqual([0, '']);
   const logged = eventsOf('live');
   expect(logged.map((bytes) => bytes.equals(logged[0]!))).toEqual([true]); // one file
   expect(logged[0]!.equals(await exported('live'))).toBe(true);
-  expect(readEvents(logged[0]!)).toHaveLength(200 + 2); // the version and the text come first
+  expect(readEvents(logged[0]!)).toHaveLength(120 + 2); // the version and the text come first
 }, 60_000);
 
 test('the cells of a study log each in its folder', async () => {
