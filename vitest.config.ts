@@ -5,6 +5,7 @@ import './scripts/embed-wgsl.mjs'; // a shader that was edited a moment ago is t
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { findChromium } from './tests/support/chromium.ts';
 
 const inBrowser = ['tests/browser/**/*.test.ts'];
@@ -52,8 +53,25 @@ async function browserProjects(): Promise<TestProjectInlineConfiguration[]> {
   ];
 }
 
+/** Files of a quarter of a minute and more, the longest first: begun last, one of them would keep one core waiting. */
+const LONG = [
+  'site/page', 'experiment', 'webgpu/kernels', 'remit/processes', 'remit/tune', 'kernels/wasm', 'entrances', 'remit/faults',
+  'remit/two-hosts', 'webgpu/matmul', 'kernels/special-values', 'app/study/study', 'app/study/contract', 'app/curves',
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const place = LONG.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
+      return place < 0 ? LONG.length : place;
+    };
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     maxWorkers: availableParallelism(), // all: by itself it leaves one out, which is half of two
     projects: [
       {
