@@ -64,7 +64,6 @@ function shown({ group, choices: { estimator } }: Page): TemplateResult {
 const signed = (value: number): string => (value > 0 ? `+${value.toFixed(2)}` : value.toFixed(2));
 
 const CLEAR = 0.005; // of a probability: less is no arrow
-const ARROWS = { up: '↑', down: '↓', same: '·' } as const;
 
 /** Each character with an arrow: likelier after the step, or less likely. */
 function moved({ tokens }: SampledAnswer): TemplateResult {
@@ -72,7 +71,7 @@ function moved({ tokens }: SampledAnswer): TemplateResult {
     const change = after - before;
     const way = change > CLEAR ? 'up' : change < -CLEAR ? 'down' : 'same';
     const about = `${text}: ${percent(before)} before, ${percent(after)} after`;
-    return html`<span class=${way} title=${about}><code>${text}</code>${ARROWS[way]}</span>`;
+    return html`<span class=${way} title=${about}><code>${text}</code></span>`;
   })}</span>`;
 }
 

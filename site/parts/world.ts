@@ -104,7 +104,7 @@ function byHand(page: Page): TemplateResult {
     page.changed();
   };
   const step = (i: number): TemplateResult => html` <code>${question.slice(2 + 2 * i, 4 + 2 * i)}</code>
-    ${i < shown ? html`→ <code class="k-state">${states[i]}</code>` : nothing}`;
+    ${i < shown ? html`= <code class="k-state">${states[i]}</code>` : nothing}`;
   const start = kind.tag === 'N' ? '0' : question[1];
   const thought = Array.from(states, (state) => html`,${marked('state', state)}`);
   const answer = marked('answer', states.at(-1)!);

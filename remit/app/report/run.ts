@@ -11,6 +11,7 @@ import { readEnvironment } from '../run/environment.ts';
 import { storedStages, type StoredStage } from '../run/evaluation.ts';
 import { block, gallery, paragraph, section, table, text, type Html } from './page.ts';
 import { curve, phasesOfRun } from './records.ts';
+import { samplesSection } from './samples.ts';
 
 /** The parts of its page. Throws what reading the run's config.json throws. */
 export function runReport(run: string): Html[] {
@@ -22,6 +23,7 @@ export function runReport(run: string): Html[] {
     paragraph(text(about(run, config, phases))),
     ...(stages.length > 0 ? [scores(stages)] : textScores(run)),
     curves(phases),
+    ...samplesSection(run, [...phases.keys()]),
     settings(config),
   ];
 }

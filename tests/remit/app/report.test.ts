@@ -20,7 +20,7 @@ const at = (...names: string[]): string => join(folder, ...names);
 const read = (...names: string[]): string => readFileSync(at(...names), 'utf8');
 const short = [
   '--preset', 'short', '--pretrain.steps', '12', '--pretrain.warmup', '2', '--midtrain.steps', '4', '--sft.steps', '2',
-  '--rl.steps', '2', '--evaluate.questions', '2', '--device', 'cpu',
+  '--rl.steps', '2', '--rl.show', '1', '--evaluate.questions', '2', '--device', 'cpu',
 ];
 
 beforeAll(async () => {
@@ -47,6 +47,9 @@ describe('report', () => {
     for (const title of ['Scores', 'Curves', 'Settings', 'Loss', 'Reward', 'Think rate in RL', 'Mean weight']) {
       expect(html).toContain(`>${title}<`);
     }
+    expect(html).toMatch(/>What it answered<[^]*>rl, step 2<[^]*>remit-rl, step 2</); // the last of each phase
+    const [{ answer }] = JSON.parse(read('run', 'samples', 'remit-rl-2.json')) as [{ answer: string }];
+    expect(html).toContain(`<td>${escape(answer)}</td>`);
     expect(html).toMatch(/<th scope="row">remit-rl<\/th><td>\d+\.\d<\/td>/);
     expect(html).toContain('<th scope="row">rl.steps</th><td>2</td><td>100</td>');
     expect(html.length).toBeLessThan(300_000);
@@ -57,6 +60,7 @@ describe('report', () => {
   test('a run that is being written: what is there so far', async () => {
     cpSync(at('run'), at('torn'), { recursive: true });
     writeFileSync(at('torn', 'evaluation.json'), '{"version":2,"sta');
+    writeFileSync(at('torn', 'samples', 'rl-2.json'), '[{"prompt":');
     writeFileSync(at('torn', 'metrics.jsonl'), read('run', 'metrics.jsonl').split('\n').slice(0, 5).join('\n'));
     appendFileSync(at('torn', 'metrics.jsonl'), '\n{"phase":"pretr');
     expect((await inProcess(['report', at('torn')])).code).toBe(0);
