@@ -28,7 +28,8 @@ export class Page {
   group: Group | undefined;
   replies: readonly Reply[] = [];
   bench: BenchLine[] = [];
-  otherBench: BenchLine[] = [];
+  /** By the name of its file. */
+  readonly otherBench = new Map<string, readonly BenchLine[]>();
   /** What went wrong, by part. */
   readonly words = new Map<string, string>();
   /** Parts that wait for an answer. */
@@ -42,6 +43,7 @@ export class Page {
   notice = '';
   readonly #client: Client;
   readonly #draw: () => void;
+  #awake: Promise<WakeLockSentinel | undefined> | undefined;
   #drawn = 0;
   #waiting = false;
 
@@ -121,6 +123,15 @@ export class Page {
     this.changed();
   }
 
+  /** While something trains, the screen stays on where the browser allows it: a laptop that sleeps trains nothing. */
+  #stayAwake(): void {
+    const isTraining = [...this.runs.values()].some(({ state }) => state === 'training');
+    if (isTraining === (this.#awake !== undefined)) return;
+    const before = this.#awake;
+    this.#awake = isTraining ? navigator.wakeLock?.request('screen').catch(() => undefined) : undefined;
+    void before?.then((lock) => lock?.release());
+  }
+
   #heard(event: Event): void {
     switch (event.type) {
       case 'notice':
@@ -161,6 +172,7 @@ export class Page {
       default:
         event satisfies never;
     }
+    this.#stayAwake();
     this.changed();
   }
 }

@@ -11,8 +11,7 @@ const BUDGET = 400; // milliseconds a line
 const CLEAR = 5; // milliseconds that any clock can tell
 
 interface Case {
-  readonly name: string;
-  readonly shape: string;
+  readonly label: string;
   readonly flops: number;
   readonly bytes: number;
   readonly run: () => Tensor;
@@ -23,23 +22,37 @@ interface Case {
 export async function bench(device: string, told: (line: BenchLine) => void): Promise<readonly BenchLine[]> {
   const lines: BenchLine[] = [];
   for (const make of [...SIZES.map((n) => () => product(n)), softmax, norm, elementwise]) {
-    const { name, shape, flops, bytes, run, expected } = make();
+    const { label, flops, bytes, run, expected } = make();
     const whole = step(run);
-    const found = await (await whole()).read();
+    const error = worst(await (await whole()).read(), expected);
     whole.free();
-    const error = worst(found, expected);
     const once = step(() => ops.slice(run(), { axis: 0, start: 0, end: 1 })); // a little is read, so that one knows it is done
-    const ms = await median(async () => void (await (await once()).read()));
+    const samplesMs = await timed(async () => void (await (await once()).read()));
     once.free();
-    const line: BenchLine = { name, shape, ms, gflops: flops / ms / 1e6, gbytes: bytes / ms / 1e6, error, device };
+    const medianMs = samplesMs[samplesMs.length >> 1]!;
+    const line: BenchLine = {
+      version: 1,
+      device: `${device} in a page`,
+      label,
+      program: 'page',
+      flops,
+      bytes,
+      medianMs,
+      samplesMs,
+      yardstickMs: [],
+      error,
+    };
     lines.push(line);
     told(line);
   }
   return lines;
 }
 
-/** Milliseconds of a call. As many in a row as a clock can tell, which is coarse in a page that is not isolated. */
-async function median(call: () => Promise<void>): Promise<number> {
+/**
+ * Milliseconds of a call, several times, sorted. As many in a row as a clock can tell, which is coarse in a page that is
+ * not isolated.
+ */
+async function timed(call: () => Promise<void>): Promise<number[]> {
   const several = async (count: number): Promise<number> => {
     const before = performance.now();
     for (let i = 0; i < count; i++) await call();
@@ -52,7 +65,7 @@ async function median(call: () => Promise<void>): Promise<number> {
   while (times.length < TIMES && (times.length < 3 || performance.now() - start < BUDGET)) {
     times.push((await several(count)) / count);
   }
-  return times.sort((a, b) => a - b)[times.length >> 1]!;
+  return times.sort((a, b) => a - b);
 }
 
 /** The largest difference from what is expected, relative where that is above 1. */
@@ -78,8 +91,7 @@ function product(n: number): Case {
     return sum;
   };
   return {
-    name: 'matmul',
-    shape: `${n} x ${n} x ${n}`,
+    label: `matmul ${n}x${n}x${n}NN`,
     flops: 2 * n ** 3,
     bytes: 12 * n * n,
     run: () => ops.matmul(x, y),
@@ -98,8 +110,7 @@ function softmax(): Case {
     return Math.exp(row[place % COLUMNS]!) / sum;
   };
   return {
-    name: 'softmax',
-    shape: `${ROWS} x ${COLUMNS}`,
+    label: `softmax ${ROWS}x${COLUMNS}`,
     flops: 5 * a.length,
     bytes: 8 * a.length,
     run: () => ops.softmax(x),
@@ -117,8 +128,7 @@ function norm(): Case {
     return row[place % COLUMNS]! / Math.sqrt(mean + 1e-5);
   };
   return {
-    name: 'rmsNorm',
-    shape: `${ROWS} x ${COLUMNS}`,
+    label: `rmsNorm ${ROWS}x${COLUMNS}`,
     flops: 4 * a.length,
     bytes: 8 * a.length,
     run: () => ops.rmsNorm(x, gain, { epsilon: 1e-5 }),
@@ -130,8 +140,7 @@ function elementwise(): Case {
   const [a, b] = [drawn(2 ** 20, 'left'), drawn(2 ** 20, 'right')];
   const [x, y] = [tensor(a), tensor(b)];
   return {
-    name: 'add',
-    shape: `${a.length}`,
+    label: `add ${a.length}`,
     flops: a.length,
     bytes: 12 * a.length,
     run: () => ops.add(x, y),

@@ -15,7 +15,7 @@ export interface Files {
 export async function openFiles(notice: (words: string) => void): Promise<Files> {
   try {
     const root = await navigator.storage.getDirectory();
-    const files = inStorage(root);
+    const files = inMemoryWhenFull(inStorage(root), notice);
     await files.write('probe', new Uint8Array(1));
     await files.remove('probe');
     return files;
@@ -26,6 +26,33 @@ export async function openFiles(notice: (words: string) => void): Promise<Files>
     );
     return inMemory();
   }
+}
+
+/** What storage has no room for is kept in memory, which is told once. */
+function inMemoryWhenFull(stored: Files, notice: (words: string) => void): Files {
+  const rest = inMemory();
+  let isTold = false;
+  return {
+    ...stored,
+    read: async (path) => (await rest.read(path)) ?? stored.read(path),
+    async write(path, bytes) {
+      try {
+        await stored.write(path, bytes);
+        await rest.remove(path);
+      } catch (error) {
+        if ((error as DOMException).name !== 'QuotaExceededError') throw error;
+        await rest.write(path, bytes);
+        const words = 'The storage of this page is full: what follows ends with the tab. Download it, or remove old runs.';
+        if (!isTold) notice(words);
+        isTold = true;
+      }
+    },
+    list: async (folder) => [...new Set([...(await stored.list(folder)), ...(await rest.list(folder))])].sort(),
+    async remove(path) {
+      await rest.remove(path);
+      await stored.remove(path);
+    },
+  };
 }
 
 function inStorage(root: FileSystemDirectoryHandle): Files {

@@ -106,16 +106,20 @@ export interface Reply {
   readonly attention: readonly (readonly number[])[];
 }
 
+/** A figure, as `remit-mini bench --out` writes it and `--compare` reads it. */
 export interface BenchLine {
-  readonly name: string;
-  readonly shape: string;
-  /** Median of several, milliseconds. */
-  readonly ms: number;
-  readonly gflops: number;
-  readonly gbytes: number;
-  /** Largest difference from the reference, relative. */
-  readonly error: number;
+  readonly version: 1;
   readonly device: string;
+  /** Kernel and shape, in the words of `remit-mini bench`. */
+  readonly label: string;
+  readonly program: string;
+  readonly flops: number;
+  readonly bytes: number;
+  readonly medianMs: number;
+  readonly samplesMs: readonly number[];
+  readonly yardstickMs: readonly number[];
+  /** Largest difference from the reference, relative; of this page's figures. */
+  readonly error?: number;
 }
 
 export interface Calls {

@@ -19,6 +19,7 @@ import {
   Transformer,
   type TransformerConfig,
 } from '../../index.ts';
+import { readLines } from '../../bench/record.ts';
 import { findChromium } from '../support/chromium.ts';
 import { serveFolder, type Served } from '../support/served.ts';
 import { temporaryFolder } from '../support/temporary.ts';
@@ -213,9 +214,20 @@ describe.skipIf(typeof chromium === 'string')('the page', () => {
     await page.getByText(/is no question: a tag/).waitFor();
     await page.getByRole('button', { name: 'Measure' }).click();
     await expect.poll(() => page.locator('#adapter tbody tr').count(), { timeout: 30_000 }).toBe(7);
-    expect(new Set(await page.locator('#adapter tbody tr td:nth-child(6)').allTextContents())).toEqual(
-      new Set(['right']),
-    );
+    await page.getByText('working…').waitFor({ state: 'detached' });
+    expect(new Set(await page.locator('#adapter tbody tr td:nth-child(5)').allTextContents())).toEqual(new Set(['right']));
+    const [kept] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Keep the lines' }).click(),
+    ]);
+    const lines = readFileSync(await kept.path(), 'utf8');
+    writeFileSync(join(folder, 'page.jsonl'), lines);
+    expect([...readLines(join(folder, 'page.jsonl')).values()].map(({ label }) => label)).toContain('matmul 512x512x512NN');
+    const own = page.locator('#adapter input[type=file]');
+    await own.setInputFiles(join(folder, 'page.jsonl')); // what --compare reads, and the other way round
+    await page.getByRole('columnheader', { name: 'page.jsonl, ms' }).waitFor();
+    await own.setInputFiles(join(root, 'package.json'));
+    await page.getByText('package.json holds no lines of a benchmark').waitFor();
 
     const choose = page.locator('#text input[type=file]');
     await choose.setInputFiles({ name: 'a.bin', mimeType: '', buffer: Buffer.from([0xff, 0xfe, 0x80]) });
@@ -229,8 +241,11 @@ describe.skipIf(typeof chromium === 'string')('the page', () => {
     await page.context().close();
   });
 
-  test('by keyboard, and axe finds nothing, in light and dark, narrow and wide', async () => {
+  test('by keyboard, with full storage; axe finds nothing, in light and dark, narrow and wide', async () => {
     const page = await open('#preset=short', { serviceWorkers: 'block' });
+    const { origin } = new URL(page.url());
+    const quotaSize = 2 ** 20; // a run takes five times that: what has no room is kept in memory
+    await (await page.context().newCDPSession(page)).send('Storage.overrideQuotaForOrigin', { origin, quotaSize });
     await page.getByRole('button', { name: 'Train', exact: true }).focus();
     await page.keyboard.press('Enter');
     await state(page, /training/);
@@ -253,6 +268,7 @@ describe.skipIf(typeof chromium === 'string')('the page', () => {
     await page.getByRole('button', { name: 'Ask', exact: true }).click();
     await page.locator('.reply').first().waitFor();
     await state(page, /done/);
+    await page.getByText('The storage of this page is full').waitFor();
     await page.evaluate(readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
     for (const [width, colorScheme] of [
       [360, 'light'],
