@@ -12,6 +12,7 @@ import { useBackend } from './runtime.ts';
 import { mayHaveGpu, openGpu, type Gpu } from './webgpu/adapter.ts';
 import type { Tuned } from './webgpu/variants.ts';
 
+/** What createDevice() is asked for. */
 export type DeviceKind = 'auto' | 'cpu' | 'webgpu';
 
 /** A GPU: its backend, in words that need no types of WebGPU's. */
@@ -24,6 +25,7 @@ export interface WebGpuDevice extends Backend {
   close(): Promise<void>;
 }
 
+/** What createDevice() is told. */
 export interface DeviceOptions {
   /** Threads of the CPU, this one included; one per core unless given. Results do not depend on it. */
   readonly threads?: number;

@@ -19,6 +19,7 @@ export type Outputs<T> = readonly [T, ...T[]];
  */
 export type Takes = Readonly<Record<string, DType | 'any'>>;
 
+/** All that defineOp() needs to know of an op. */
 export interface OpDef<In extends readonly Tensor[], A> {
   readonly name: string;
   /** What is given as an input must be such a tensor: { table: 'f32', ids: 'i32' }. */
@@ -42,6 +43,7 @@ export interface OpDef<In extends readonly Tensor[], A> {
   readonly cases: Cases<A>;
 }
 
+/** The inputs that an op is tested on: drawn sizes, attributes, and how each input is filled. */
 export interface Cases<A> {
   /** Ranges of the sizes that are drawn. */
   readonly dims: Readonly<Record<string, readonly [min: number, max: number]>>;
@@ -55,6 +57,7 @@ export interface Fill {
   readonly values: 'normal' | 'positive' | 'away from 0' | { readonly below: number };
 }
 
+/** An op as it is called: inputs, then attributes if it has any -> the result. */
 export interface Op<In extends readonly Tensor[], A> {
   (...args: [...In] | [...In, A]): Tensor;
   /** All outputs: the result, then what is saved beside it (constants to the tape). */
@@ -156,6 +159,12 @@ export const run: Backend['dispatch'] = (kernel, buffers, params) => backend().d
 
 /** Case inputs, by kind. */
 export const normal = (...shape: number[]): Fill => ({ shape, values: 'normal' });
+
+/** An input of a case: values above 0. */
 export const positive = (...shape: number[]): Fill => ({ shape, values: 'positive' });
+
+/** An input of a case: normal values that stay clear of 0, where a function has a kink. */
 export const awayFrom0 = (...shape: number[]): Fill => ({ shape, values: 'away from 0' });
+
+/** An input of a case: whole numbers from 0 to below - 1. */
 export const integers = (below: number, ...shape: number[]): Fill => ({ shape, values: { below } });

@@ -39,6 +39,7 @@ export function whole({ min, max = Number.MAX_SAFE_INTEGER }: { min: number; max
   };
 }
 
+/** Bounds of a number: `above` and `below` without the bound itself, `from` and `to` with it. */
 export interface RealRange {
   readonly above?: number;
   readonly from?: number;
@@ -81,17 +82,20 @@ export function real({
   return { kind: 'number', range, accepts };
 }
 
+/** One of some words. */
 export function choice<const T extends string>(...words: readonly T[]): Rule<T> & { readonly words: readonly T[] } {
   const accepts = (value: unknown): value is T => (words as readonly unknown[]).includes(value);
   return { kind: 'choice', range: `one of ${words.join(', ')}`, accepts, words };
 }
 
+/** True or false. */
 export const toggle: Rule<boolean> = {
   kind: 'toggle',
   range: 'true or false',
   accepts: (value) => typeof value === 'boolean',
 };
 
+/** Text that is not empty. */
 export const text: Rule<string> = {
   kind: 'text',
   range: 'some text',

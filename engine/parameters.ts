@@ -78,6 +78,7 @@ class Slot implements Parameter {
   }
 }
 
+/** The parameters of a model as slots of two flat buffers, values and gradients: declare(), then allocate(). */
 export class Parameters {
   readonly #slots: Slot[] = [];
   #flat: FlatBuffers | null = null;

@@ -5,6 +5,7 @@ import { describe } from './describe.ts';
 import { ShapeError } from './errors.ts';
 import { such, type Rule } from './options.ts';
 
+/** Sizes of the axes, the last one innermost; [] is one number. */
 export type Shape = readonly number[];
 
 /** Real numbers ('f32', held as f64 by the gradient checks' backend), or 32-bit integers. */

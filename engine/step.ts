@@ -16,6 +16,7 @@ export interface StepOptions {
   readonly poison?: boolean;
 }
 
+/** What step() makes of a function: the same function, whose intermediate results use the memory of the call before. */
 export interface Step<Args extends readonly unknown[], R> {
   (...args: Args): Promise<R>;
   /** Gives the step's memory back; results of its last call become stale. */

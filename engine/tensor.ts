@@ -27,6 +27,7 @@ export interface TapeNode {
  */
 export type Need = (input: number, make: (into: Tensor | undefined) => Tensor) => Tensor | null;
 
+/** What a tensor is made of, for who has the memory already. */
 export interface TensorOptions extends Spec {
   readonly storage: TensorStorage;
   readonly needsGrad?: boolean;
@@ -37,6 +38,7 @@ export interface TensorOptions extends Spec {
   readonly arena?: Arena | null;
 }
 
+/** A shape and some memory, row-major, on the device that was current when it was made. */
 export class Tensor implements Spec {
   readonly shape: Shape;
   /** Number of elements. */

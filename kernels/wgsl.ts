@@ -2,6 +2,7 @@
 // The records themselves are made from the .wgsl files by scripts/embed-wgsl.mjs: kernels/generated.ts has what every
 // device needs to know, generated-sources.ts the texts, which the WebGPU backend brings along.
 
+/** A shader, and what its text says of its bindings and parameters. */
 export interface Wgsl<B extends string = string, P extends string = string> {
   readonly path: string;
   /** The text. Absent in the records of kernels/: their texts are found by `path`, see engine/webgpu/pipelines.ts. */
@@ -18,6 +19,7 @@ export interface Wgsl<B extends string = string, P extends string = string> {
  */
 export type Ability = 'shader-f16' | 'subgroups' | 'subgroup4' | 'subgroup8' | 'subgroup-matrix';
 
+/** Workgroups along three axes, at most 65535 each. */
 export type Grid = readonly [x: number, y: number, z: number];
 
 /** A kernel's GPU program. B and P are the kernel's names, of which the shader may use some. */
@@ -94,6 +96,7 @@ export function sharedRows<B extends string, P extends string>(
   };
 }
 
+/** a / b, rounded up. */
 export function ceilDiv(n: number, by: number): number {
   return Math.ceil(n / by);
 }

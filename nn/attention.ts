@@ -8,6 +8,7 @@ import type { Tensor } from '../engine/tensor.ts';
 import { Linear } from './linear.ts';
 import type { TransformerConfig } from './config.ts';
 
+/** Causal self-attention: [B,T,C] -> [B,T,C]. */
 export class Attention {
   readonly #qkv: Linear;
   readonly #out: Linear;

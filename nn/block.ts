@@ -9,6 +9,7 @@ import type { TransformerConfig } from './config.ts';
 import { Mlp } from './mlp.ts';
 import { Norm } from './norm.ts';
 
+/** Attention, then the MLP, each added to what comes in: [B,T,C] -> [B,T,C]. */
 export class Block {
   readonly #norm1: Norm;
   readonly #attention: Attention;

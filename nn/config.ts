@@ -3,6 +3,7 @@
 import { ConfigError } from '../engine/errors.ts';
 import { checkOptions, choice, real, toggle, whole, type Rules } from '../engine/options.ts';
 
+/** The shape of a model. parameterCount() says how many numbers that is. */
 export interface TransformerConfig {
   /** Number of tokens in the vocabulary. */
   readonly vocabulary: number;

@@ -7,6 +7,7 @@ import { slice } from '../engine/ops/shape.ts';
 import type { Parameter, Parameters } from '../engine/parameters.ts';
 import type { Tensor } from '../engine/tensor.ts';
 
+/** Ids [B,T] -> rows of a table [count,C]: [B,T,C]. */
 export class Embedding {
   readonly #weight: Parameter;
 

@@ -18,6 +18,7 @@ import { step, type Step } from '../engine/step.ts';
 import { empty, tensor, Tensor } from '../engine/tensor.ts';
 import { aTransformer, type DecodeState, type Transformer } from './transformer.ts';
 
+/** What generate() is told: how many answers, how long, how they are drawn. */
 export interface GenerateOptions {
   /** Number of prompts. */
   readonly batch: number;

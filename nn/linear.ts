@@ -5,6 +5,7 @@ import { linear } from '../engine/ops/matmul.ts';
 import type { Parameter, Parameters, Part } from '../engine/parameters.ts';
 import type { Tensor } from '../engine/tensor.ts';
 
+/** Sizes, names and initial values of a linear layer. */
 export interface LinearOptions {
   readonly in: number;
   /** One output size per name; several names make one packed product, their results side by side. */
@@ -14,6 +15,7 @@ export interface LinearOptions {
   readonly bias: boolean;
 }
 
+/** x [...,in] -> x W' + b [...,out]; W is [out,in], as Hugging Face stores it. */
 export class Linear {
   readonly #weight: Parameter;
   readonly #bias: Parameter | null;

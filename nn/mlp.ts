@@ -7,6 +7,7 @@ import type { Tensor } from '../engine/tensor.ts';
 import type { TransformerConfig } from './config.ts';
 import { Linear } from './linear.ts';
 
+/** Each token by itself: [B,T,C] -> [B,T,C], by way of `hidden` channels. */
 export class Mlp {
   readonly #up: Linear;
   readonly #down: Linear;

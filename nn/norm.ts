@@ -4,6 +4,7 @@ import { layerNorm, rmsNorm } from '../engine/ops/norm.ts';
 import type { Parameter, Parameters } from '../engine/parameters.ts';
 import type { Tensor } from '../engine/tensor.ts';
 
+/** Which norm, over how many channels. */
 export interface NormOptions {
   readonly name: string;
   readonly width: number;
@@ -11,6 +12,7 @@ export interface NormOptions {
   readonly epsilon: number;
 }
 
+/** RMSNorm or LayerNorm over the last axis. */
 export class Norm {
   readonly #weight: Parameter;
   readonly #bias: Parameter | null;

@@ -44,6 +44,7 @@ export interface ForwardOptions {
 
 const forwardRules: Rules<ForwardOptions> = { capture: optional(instance<Map<string, Tensor>>('a Map', Map)) };
 
+/** A decoder-only transformer: tokens [B,T] in, logits [B,T,vocabulary] out. */
 export class Transformer {
   readonly config: TransformerConfig;
   readonly parameters = new Parameters();

@@ -14,6 +14,7 @@ import { empty, Tensor } from '../engine/tensor.ts';
 import { reshape, slice } from '../engine/ops/shape.ts';
 import type { Optimiser } from './optimiser.ts';
 
+/** Coefficients of AdamW; each has a default. */
 export interface AdamWOptions {
   readonly beta1: number;
   readonly beta2: number;
@@ -54,6 +55,7 @@ export interface Update {
   readonly correction: Tensor;
 }
 
+/** AdamW with decoupled weight decay and clipping by the global norm. Source: arXiv 1711.05101. */
 export class AdamW implements Optimiser {
   readonly options: AdamWOptions;
   /**

@@ -17,6 +17,7 @@ import { concat, slice } from '../engine/ops/shape.ts';
 import { sqrt, square } from '../engine/ops/unary.ts';
 import { AdamW, adamwRules, type AdamWOptions, type Stretch, type Update } from './adamw.ts';
 
+/** Coefficients of Muon, and those of the AdamW that takes the rest; each has a default. */
 export interface MuonOptions extends AdamWOptions {
   /** Share of the old mean gradient that stays in the new one. */
   readonly momentum: number;
@@ -37,6 +38,7 @@ const [A, B, C] = [3.4445, -4.775, 2.0315];
 /** By how much of its rate AdamW moves an entry, about (arXiv 2502.16982). */
 const ADAMW_MOVES = 0.2;
 
+/** Muon for the matrices inside of a model, AdamW for the rest. Source: the header of this file. */
 export class Muon extends AdamW {
   readonly #momentum: number;
   readonly #matrices: readonly Parameter[];

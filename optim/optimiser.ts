@@ -5,6 +5,7 @@ import { anything, callable, having } from '../engine/options.ts';
 import type { Parameters } from '../engine/parameters.ts';
 import type { Tensor } from '../engine/tensor.ts';
 
+/** What a phase asks of an optimiser: an update, two moments that a checkpoint can hold, and to be freed. */
 export interface Optimiser {
   /** Its state, two buffers laid out like the parameters: a checkpoint takes them along. */
   readonly moments: { readonly m: TensorStorage; readonly v: TensorStorage };

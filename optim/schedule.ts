@@ -7,6 +7,7 @@ import {
   checkArguments, checkOptions, checkValue, choice, anything, optional, real, whole, type Rules,
 } from '../engine/options.ts';
 
+/** Step, from 0 -> learning rate. */
 export type Schedule = (step: number) => number;
 
 /** A schedule of somebody's own, in place of a kind: the rate of a step, given the settings of its phase. */
@@ -20,6 +21,7 @@ export interface PhaseRates {
   readonly floor: number;
 }
 
+/** What schedule() makes a schedule of. */
 export interface ScheduleOptions {
   readonly kind: 'constant' | 'linear' | 'cosine' | 'wsd';
   /** Highest rate. */

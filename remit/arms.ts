@@ -39,6 +39,7 @@ export const referenceOf: Readonly<Record<ArmName, 'none' | 'sft' | 'rl'>> = {
   rho: 'rl',
 };
 
+/** What an arm makes of a batch: the loss [] to differentiate, and numbers for the metrics. */
 export interface ArmLoss {
   /** The scalar to minimise, in nats per token. */
   readonly loss: Tensor;

@@ -28,6 +28,7 @@ export interface OwnContrast {
   readonly less: string;
 }
 
+/** What somebody puts in the place of ours: arms, texts, rewards, schedules, tests, a tokenizer. */
 export interface Experiment {
   readonly arms?: Readonly<Record<string, Arm | OwnArm>>;
   /** Other tokens than the tiny world's characters: then world() gives all parts, and evaluate() asks. */

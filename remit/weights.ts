@@ -25,6 +25,7 @@ import {
 import { noGrad } from '../engine/runtime.ts';
 import { Tensor } from '../engine/tensor.ts';
 
+/** How ReMiT weighs tokens; each has the paper's value or its neutral one unless given. */
 export interface RemitOptions extends TokenWeightsOptions {
   /**
    * Whether the weights are constants of the step; true unless given. Otherwise the gradient also flows through them,
@@ -35,6 +36,7 @@ export interface RemitOptions extends TokenWeightsOptions {
   readonly count?: number;
 }
 
+/** The loss, and what it was made of. */
 export interface WeightedLoss {
   /** [], nats per counted token. */
   readonly loss: Tensor;

@@ -21,6 +21,7 @@ export interface CheckOptions {
   readonly constants?: readonly number[];
 }
 
+/** How an op is checked: from which seed, on how many sizes. */
 export interface OpCheckOptions extends Partial<CheckOptions> {
   /** How many sizes are drawn for each of the op's attributes; 8 unless given. */
   readonly draws?: number;

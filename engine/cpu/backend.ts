@@ -14,6 +14,7 @@ import { compileKernels, type Compiled, type CompiledKernels } from './wasm/comp
 import type { ProgramWidth } from './wasm/program-width.ts';
 import { startWorkers, threadCount } from './threads.ts';
 
+/** How the CPU computes; each has a default. */
 export interface CpuOptions {
   /** 'f32' to work in, 'f64' to check gradients in. */
   readonly precision?: 'f32' | 'f64';
@@ -52,6 +53,7 @@ class HostStorage extends OwnedStorage {
 
 const BREATH_MS = 50; // the event loop gets a turn this often, or signals would never arrive
 
+/** The CPU: WebAssembly with threads, or, in double precision, the references. */
 export class CpuBackend implements Backend {
   readonly name: string;
   readonly calls = new Map<string, KernelCalls>();

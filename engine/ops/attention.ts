@@ -171,6 +171,7 @@ export interface KeyValueCache {
   readonly v: Tensor;
 }
 
+/** Attributes of attention over a cache of earlier keys and values. */
 export interface CachedAttrs extends AttentionAttrs {
   /** Of the first of the new tokens. */
   readonly position: number;

@@ -10,6 +10,7 @@ import { checkTokens, sameShape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { mul } from './arithmetic.ts';
 
+/** Clips, the weight of the KL penalty, and the divisor of the policy loss. */
 export interface PolicyLossOptions {
   /**
    * The ratio's gradient stops outside 1 - clip .. 1 + clipHigh, where following it further would pay; 0.2 unless given,

@@ -9,6 +9,7 @@ import { checkTokens } from '../shape.ts';
 import { empty, type Tensor } from '../tensor.ts';
 import { affine } from './arithmetic.ts';
 
+/** How ReMiT makes a weight of a gap. */
 export interface TokenWeightsOptions {
   /** Weights lie in 1 - epsilon .. 1 + epsilon; 0.2 unless given. */
   readonly epsilon?: number;

@@ -6,11 +6,18 @@ import { empty, type Tensor } from '../tensor.ts';
 
 type Unary = Op<readonly [x: Tensor], object>;
 
+/** e to the power of each element. */
 export const exp: Unary = unaryOp('exp');
 /** Natural logarithm; x > 0. */
 export const log: Unary = unaryOp('log', positive);
+
+/** The square root of each element. */
 export const sqrt: Unary = unaryOp('sqrt', positive);
+
+/** Each element times itself. */
 export const square: Unary = unaryOp('square');
+
+/** The hyperbolic tangent of each element. */
 export const tanh: Unary = unaryOp('tanh');
 /** max(x, 0); no gradient at 0. */
 export const relu: Unary = unaryOp('relu', awayFrom0);

@@ -27,9 +27,16 @@ export interface Local<T extends Type> extends Expr<T> {
   readonly index: number;
 }
 
+/** A 32-bit number: computed, or known when the program is emitted. */
 export type I32 = Expr<'i32'> | number;
+
+/** A local that holds a 32-bit number. */
 export type Int = Local<'i32'>;
+
+/** A local that holds a float. */
 export type Float = Local<'f32'>;
+
+/** A local that holds four floats. */
 export type Vector = Local<'v128'>;
 
 export { unsigned };
@@ -47,17 +54,23 @@ export function signed(n: number): number[] {
   }
 }
 
+/** Code that leaves one value of this type on the stack. */
 export function expr<T extends Type>(type: T, ...code: Code): Expr<T> {
   return { type, code };
 }
 
+/** Two vectors side by side, which a wide module computes as one. */
 export function pairOf(lower: Expr<'v128'>, upper: Expr<'v128'>): Expr<'pair'> {
   return { type: 'pair', code: lower.code, upper: upper.code };
 }
 
+/** The first vector of a pair. */
 export const lower = ({ code }: Expr<'pair'>): Expr<'v128'> => expr('v128', code);
+
+/** The second vector of a pair. */
 export const upper = (pair: Expr<'pair'>): Expr<'v128'> => expr('v128', pair.upper!);
 
+/** The code of a 32-bit number. */
 export const int = (x: I32): Code => (typeof x === 'number' ? [op('i32.const'), signed(x)] : x.code);
 
 /** base + index stride + index stride + ...: an address, or any sum of products. */
@@ -93,6 +106,7 @@ type F32 = Expr<'f32'>;
 const float2 = (name: Opcode): Binary<F32, 'f32'> => (a, b) => expr('f32', a.code, b.code, op(name));
 const floatCompare = (name: Opcode): Binary<F32, 'i32'> => (a, b) => expr('i32', a.code, b.code, op(name));
 
+/** Operations on single floats. */
 export const f32 = {
   of: (x: number) => expr('f32', op('f32.const'), floatBytes(x)),
   zero: expr('f32', op('f32.const'), [0, 0, 0, 0]),

@@ -9,6 +9,7 @@ import {
 } from './instructions.ts';
 import { exp, log } from './math.ts';
 
+/** How many floats an operation takes at once: one, four or eight. */
 export type LaneType = 'f32' | 'v128' | 'pair';
 /** What a program for many floats is made of: pairs in a wide module, else vectors. */
 export type Wide = 'v128' | 'pair';
@@ -162,6 +163,7 @@ export function pairs(f: FunctionBuilder): Lanes<'pair'> {
   };
 }
 
+/** The shared operations on four floats at once. */
 export function vectors(f: FunctionBuilder): Lanes<'v128'> {
   return {
     type: 'v128', floats: 4, ...v128,

@@ -29,6 +29,7 @@ export interface Signature<B extends string, N extends string, F extends string,
   readonly shared?: (params: Readonly<Record<N, number>>) => number;
 }
 
+/** A piece of a CPU program that threads may share, as program() is given it. */
 export interface Part<B extends string, N extends string, F extends string, D extends string> {
   readonly name: string;
   /** How many units there are. */
@@ -56,6 +57,7 @@ export interface WasmProgram<B extends string, P extends string> {
   readonly parts: readonly WasmPart<P>[];
 }
 
+/** The same as the backend runs it, by the kernel's parameters. */
 export interface WasmPart<P extends string> {
   readonly name: string;
   units(params: Readonly<Record<P, number>>): number;

@@ -39,6 +39,7 @@ export interface Unfinished {
   readonly moments: { readonly m: Tensors; readonly v: Tensors };
 }
 
+/** What a checkpoint holds: enough to make the model again, and to go on where it was written. */
 export interface Checkpoint {
   readonly config: TransformerConfig;
   readonly tensors: Tensors;

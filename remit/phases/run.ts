@@ -52,6 +52,7 @@ export interface PhaseState {
   readonly memory: Record<string, number>;
 }
 
+/** What a phase reports to, and where it can leave itself; quietRun is the least of them. */
 export interface Run {
   /** Set when the phase is to end after the step in hand, and nothing is to follow. */
   readonly stopping: boolean;

@@ -10,6 +10,7 @@ import { corpus, demonstrations, type Corpus, type Demonstrations } from '../wor
 import { worldTask } from '../worlds/tiny/reward.ts';
 import { taskRule, type Task } from '../rl/task.ts';
 
+/** What each phase learns from. */
 export interface World {
   readonly pretrain: Corpus;
   readonly midtrain: Corpus;

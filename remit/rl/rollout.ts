@@ -12,6 +12,7 @@ import { generate } from '../../nn/generate.ts';
 import { aTransformer, type Transformer } from '../../nn/transformer.ts';
 import { taskRule, type Question, type Task } from './task.ts';
 
+/** Sampled answers with their rewards. B = prompts * samples, L the longest row. */
 export interface Rollouts {
   /**
    * [B*L] i32: prompt and answer, cut off after the longest row of the batch; a shorter one goes on with stop tokens,

@@ -3,6 +3,7 @@
 
 import { callable, having, isOptions, optional, such, whole } from '../../engine/options.ts';
 
+/** A question whose answers a program can check. */
 export interface Question {
   /** [P] i32; P may differ from question to question. */
   readonly prompt: Int32Array;
@@ -10,6 +11,7 @@ export interface Question {
   reward(row: Int32Array): number;
 }
 
+/** An endless stream of questions. */
 export interface Task {
   /** Question n of an endless stream. */
   question(n: number): Question;

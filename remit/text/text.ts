@@ -13,6 +13,7 @@ export interface TextSettings {
   readonly validation: number;
 }
 
+/** A text as training rows, and what was held out of it. */
 export interface TextCorpus {
   /** Tokens to train on, and tokens kept for validation. */
   readonly trainTokens: number;

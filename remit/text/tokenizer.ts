@@ -10,6 +10,7 @@ import { bytePairCoder } from './bpe.ts';
 import { learnBytePairs, SMALLEST_VOCABULARY } from './bpe-train.ts';
 import { byteTokenizerJSON, characterTokenizerJSON, readTokenizerJSON } from './tokenizer-json.ts';
 
+/** Text to token ids and back. */
 export interface Tokenizer {
   readonly name: 'character' | 'byte' | 'bpe';
   /** Number of tokens: ids are 0 to vocabulary - 1. */

@@ -1,5 +1,5 @@
 // ReMiT: a row whose characters are coloured by their weights, the weights of many rows, and how far reading alone can
-// go: the ceiling of the think rate, docs/08. Read next: flywheel.ts.
+// go: the ceiling of the think rate, docs/07. Read next: flywheel.ts.
 
 import { histogram, lineChart, tokenRow } from 'remit-mini/plot';
 import { html, type TemplateResult } from 'lit-html';
@@ -102,7 +102,7 @@ const about = ({ model, reference, weight }: WeighedToken): string =>
 
 const SHARE = 0.35; // of the corpus that thinks
 
-/** The share that thinks at most, docs/08. */
+/** The share that thinks at most, docs/07. */
 function highest(epsilon: number): number {
   if (epsilon >= 1) return 1;
   const odds = (SHARE / (1 - SHARE)) * ((1 + epsilon) / (1 - epsilon));

@@ -12,6 +12,7 @@ import {
   element, escape, fitted, frameRules, HEIGHT, label, path, picture, series, WIDTH, widthOf, type Frame,
 } from './svg.ts';
 
+/** A bar: its name, its length, and perhaps an interval. */
 export interface Bar {
   readonly name: string;
   readonly value: number;
@@ -20,12 +21,14 @@ export interface Bar {
   readonly high?: number | undefined;
 }
 
+/** What barChart() draws. */
 export interface BarChart extends Omit<Frame, 'height'> {
   /** What a bar's length is, with its unit. */
   readonly x: string;
   readonly bars: readonly Bar[];
 }
 
+/** What stackedBarChart() draws. */
 export interface StackedBarChart extends Omit<Frame, 'height'> {
   readonly x: string;
   /** What the parts of every bar are. */
@@ -34,6 +37,7 @@ export interface StackedBarChart extends Omit<Frame, 'height'> {
   readonly bars: readonly { readonly name: string; readonly values: readonly number[] }[];
 }
 
+/** What histogram() draws. */
 export interface Histogram extends Frame {
   readonly x: string;
   readonly values: ArrayLike<number>;

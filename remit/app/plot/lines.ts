@@ -10,6 +10,7 @@ import {
   element, escape, fitted, frameRules, HEIGHT, label, path, picture, series, TEXT, WIDTH, widthOf, type Frame,
 } from './svg.ts';
 
+/** A point of a line, perhaps with a band round it. */
 export interface LinePoint {
   readonly x: number;
   readonly y: number;
@@ -18,6 +19,7 @@ export interface LinePoint {
   readonly high?: number | undefined;
 }
 
+/** A line, named at its end. */
 export interface Line {
   readonly name: string;
   /** x rising. A y that is not finite leaves a gap. */
@@ -26,6 +28,7 @@ export interface Line {
   readonly raw?: readonly LinePoint[] | undefined;
 }
 
+/** What lineChart() draws. */
 export interface LineChart extends Frame {
   /** Names of the axes, with units. */
   readonly x: string;

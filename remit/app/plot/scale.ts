@@ -2,6 +2,7 @@
 
 import { highest, lowest } from '../../../engine/extremes.ts';
 
+/** How numbers become places along an axis. */
 export type ScaleKind = 'linear' | 'log';
 
 export interface Scale {

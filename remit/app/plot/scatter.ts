@@ -8,6 +8,7 @@ import { axes, placeIn, spread, type Ground } from './axes.ts';
 import { scaleOf, short, type ScaleKind } from './scale.ts';
 import { element, escape, fitted, frameRules, HEIGHT, label, path, picture, series, WIDTH, type Frame } from './svg.ts';
 
+/** A point. */
 export interface ScatterPoint {
   readonly x: number;
   readonly y: number;
@@ -15,6 +16,7 @@ export interface ScatterPoint {
   readonly name?: string | undefined;
 }
 
+/** What scatterChart() draws. */
 export interface ScatterChart extends Frame {
   readonly x: string;
   readonly y: string;

@@ -7,6 +7,7 @@ import {
 import { short } from './scale.ts';
 import { element, escape, frameRules, label, picture, WIDTH, type Frame } from './svg.ts';
 
+/** A token, and the number that colours it. */
 export interface Token {
   readonly text: string;
   readonly value: number;
@@ -14,6 +15,7 @@ export interface Token {
   readonly about?: string | undefined;
 }
 
+/** What tokenRow() draws. */
 export interface TokenRow extends Omit<Frame, 'height'> {
   readonly tokens: readonly Token[];
   /** The value without colour; by default 1. */

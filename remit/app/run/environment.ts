@@ -14,6 +14,7 @@ export type SourceName = 'init' | 'reference' | 'data';
 /** By source: its place from the root, and from the run folder. */
 export type Sources = Readonly<Partial<Record<SourceName, readonly [absolute: string, fromRun: string]>>>;
 
+/** What env.json holds. */
 export interface Environment {
   /** Version of remit-mini. */
   readonly version: string;
@@ -79,6 +80,7 @@ export const anEnvironment = having<Environment>('what environment(version, devi
   device: text,
 });
 
+/** This machine, this Node and this commit, with the device that computes. Throws ConfigError for empty text. */
 export function environment(version: string, device: string): Environment {
   checkArguments('environment', arguments, { version: text, device: text });
   const commit = currentCommit();

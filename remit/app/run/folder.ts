@@ -40,6 +40,7 @@ const COST = 50; // storing a phase on its way may take one part in so many of t
 /** Thrown when a phase ends because of stop(), when everything that it takes to go on is on disk. */
 export class StoppedError extends RemitError {}
 
+/** What a run folder is made for. */
 export interface RunFolderOptions {
   readonly config: Config;
   readonly environment: Environment;
@@ -72,6 +73,7 @@ const runRules: Rules<RunFolderOptions> = {
   check: optional(callable()),
 };
 
+/** A run on disk: see the header of this file. Close it, so that another process may have it. */
 export class RunFolder implements Run {
   readonly path: string;
   /** The latest step, for messages. */

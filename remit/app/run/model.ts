@@ -13,6 +13,7 @@ import { isModelFolder, readModelFolder } from '../interop/folder.ts';
 import { readCheckpoint, type Checkpoint } from './checkpoint.ts';
 import { States } from './states.ts';
 
+/** A model from disk, with the tokenizer that lies beside it. */
 export interface OpenModel {
   readonly model: Transformer;
   /**

@@ -17,6 +17,7 @@ const REDRAW_SECONDS = { terminal: 0.1, plain: 5 } as const;
 
 const aScreen = having<Screen>('a stream: what has write(text)', { write: callable() });
 
+/** Shows each step: one line that is drawn over on a terminal, a line now and then elsewhere. */
 export class Progress {
   private readonly screen: Screen;
   private readonly now: () => number;

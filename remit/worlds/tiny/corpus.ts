@@ -12,6 +12,7 @@ import {
 import { trainQuestion } from './questions.ts';
 import { tinyWorldTokenizer } from './tokenizer.ts';
 
+/** Rows without end, each a function of the seed and its number. */
 export interface Corpus {
   /** The rows of a step -> tokens [batch*24] i32: rows step*batch to step*batch + batch - 1 of the corpus. */
   rows(step: number, batch: number): Int32Array;
@@ -45,6 +46,7 @@ export function corpus(given: CorpusSettings, random: Rng): Corpus {
   };
 }
 
+/** Rows of right answers, with what of them counts. */
 export interface DemonstrationBatch {
   /** [batch*24] i32: a prompt, a right response, then `.` to the end of the row. */
   readonly rows: Int32Array;
@@ -55,6 +57,7 @@ export interface DemonstrationBatch {
   readonly mask: Float32Array;
 }
 
+/** Right answers without end, each a function of the seed and its number. */
 export interface Demonstrations {
   /** As Corpus.rows, with the mask. */
   rows(step: number, batch: number): DemonstrationBatch;

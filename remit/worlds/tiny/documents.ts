@@ -10,6 +10,7 @@ import { chatter } from './chatter.ts';
 import { trainQuestion } from './questions.ts';
 import { TASKS, type Problem } from './tasks.ts';
 
+/** How an answer is written: states first, the answer alone, or fillers first. */
 export type Style = 'think' | 'direct' | 'waffle';
 
 /** How often documents think and waffle. All are probabilities. */

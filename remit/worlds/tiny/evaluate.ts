@@ -21,6 +21,7 @@ export interface Scores {
   readonly thinkRate: number;
 }
 
+/** A model's scores in three views, over all tasks and for each. */
 export interface Evaluation extends Scores {
   /** The same per task; the scores above are their means. */
   readonly tasks: readonly (Scores & { readonly name: string; readonly group: string })[];

@@ -9,6 +9,7 @@ import { instance, type Split } from './questions.ts';
 import { TASKS } from './tasks.ts';
 import { tinyWorldTokenizer } from './tokenizer.ts';
 
+/** Held-out questions, the same for every model. */
 export interface EvaluationSet {
   /** [n*12] i32. */
   readonly prompts: Int32Array;

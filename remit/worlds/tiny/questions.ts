@@ -7,6 +7,7 @@ import { aStream, type Stream } from '../../../engine/rng.ts';
 import { crc32 } from './crc32.ts';
 import { aTask, solve, TASKS, type Problem, type TaskKind } from './tasks.ts';
 
+/** What a question may be used for. */
 export type Split = 'test' | 'validation' | 'train';
 
 const instanceArguments = {

@@ -13,6 +13,7 @@ import { encode, tinyWorldTokenizer } from './tokenizer.ts';
 const verdictArguments = { row: list('a list of tokens', whole({ min: 0 })), answer: string };
 const number = whole({ min: 0 });
 
+/** What the judge says of a row. */
 export interface Verdict {
   readonly correct: boolean;
   /** The first character of the response: `[` when it thinks. */

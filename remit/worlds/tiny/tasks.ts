@@ -13,6 +13,7 @@ import { DIGITS, RING, STEPS } from './alphabet.ts';
  */
 export interface Problem { readonly question: string; readonly states: string; readonly answer: string }
 
+/** One of the ten tasks. */
 export interface TaskKind {
   readonly name: string;
   readonly group: 'math' | 'code' | 'general';
