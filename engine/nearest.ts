@@ -1,4 +1,5 @@
-// "Did you mean": the known name closest to a mistyped one, by the number of letters to change. Pure functions.
+// "Did you mean": the known name closest to a mistyped one, by the number of letters to change. Pure functions. Used
+// by: options.ts, remit/settings/resolve.ts.
 
 /** Words that people bring from elsewhere, by what they are called here. */
 const synonyms: Readonly<Record<string, string>> = {

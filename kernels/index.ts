@@ -1,4 +1,5 @@
-// Every kernel by name: what parity tests and benchmarks enumerate, and what the CPU backend compiles.
+// Every kernel by name: what parity tests and benchmarks enumerate, and what the CPU backend compiles. Read next:
+// kernel.ts.
 
 import type { Kernel } from './kernel.ts';
 import * as activation from './activation/activation.ts';

@@ -1,6 +1,6 @@
 // What the WebGPU backend knows of a shader: its text, its bindings, its parameters, and how a kernel launches it.
 // The records themselves are made from the .wgsl files by scripts/embed-wgsl.mjs: kernels/generated.ts has what every
-// device needs to know, generated-sources.ts the texts, which the WebGPU backend brings along.
+// device needs to know, generated-sources.ts the texts, which the WebGPU backend brings along. Read after: kernel.ts.
 
 /** A shader, and what its text says of its bindings and parameters. */
 export interface Wgsl<B extends string = string, P extends string = string> {

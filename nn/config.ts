@@ -1,4 +1,4 @@
-// The shape of a transformer, and what must hold of it.
+// The shape of a transformer, and what must hold of it. Read next: transformer.ts.
 
 import { ConfigError } from '../engine/errors.ts';
 import { checkOptions, choice, real, toggle, whole, type Rules } from '../engine/options.ts';

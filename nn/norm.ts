@@ -1,4 +1,5 @@
-// Normalisation over channels: RMSNorm (Llama; arXiv 1910.07467) or LayerNorm (GPT-2; arXiv 1607.06450).
+// Normalisation over channels: RMSNorm (Llama; arXiv 1910.07467) or LayerNorm (GPT-2; arXiv 1607.06450). Used by:
+// block.ts, transformer.ts.
 
 import { layerNorm, rmsNorm } from '../engine/ops/norm.ts';
 import type { Parameter, Parameters } from '../engine/parameters.ts';

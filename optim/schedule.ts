@@ -1,6 +1,6 @@
 // Learning-rate schedules: pure functions of the step, so that a resumed run needs no state of theirs.
 // Steps count from 0. A warm-up of n steps rises linearly: step s has (s + 1) / n of the peak, so step n - 1 has all of
-// it.
+// it. Read after: adamw.ts. Used by: remit/phases/train-loop.ts.
 
 import { ConfigError } from '../engine/errors.ts';
 import {

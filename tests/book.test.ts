@@ -49,3 +49,18 @@ test('every public name has a comment that says what it is', () => {
   });
   expect(bare).toEqual([]);
 });
+
+test('the first comment of every source says where to read on', () => {
+  const folders = ['engine', 'kernels', 'nn', 'optim', 'remit'];
+  const sources = folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts') && !name.startsWith('generated'))
+      .map((name) => join(folder, name)),
+  );
+  const silent = sources.filter((path) => {
+    const [header = ''] = /(?:^(?:\/\/|#!).*\n)+/.exec(read(path)) ?? [];
+    return !/\b[Rr]ead\b|\bUsed by\b|\b[Ss]ee\b|\bare in\b/.test(header);
+  });
+  expect(sources.length).toBeGreaterThan(250);
+  expect(silent).toEqual([]);
+});

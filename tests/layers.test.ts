@@ -198,3 +198,13 @@ test('an upward import, a sideways import and a Node import are each named', () 
     'remit/rl/a.ts -> remit/phases/rl.ts: points up',
   ]);
 });
+
+test('the page imports the entrances of the package alone, and what it is drawn and packed with', () => {
+  const files = sources('site').filter((file) => !file.endsWith('vite.config.ts'));
+  const targets = files.flatMap((file) => valueImports(readFileSync(join(root, file), 'utf8')).map((target) => ({ file, target })));
+  const allowed = /^(remit-mini(\/(engine|kernels|nn|plot))?|lit-html(\/.*)?|nanotar)$/;
+  const isInside = (file: string, target: string): boolean =>
+    target.startsWith('.') && posix.join(posix.dirname(file), target).startsWith('site/');
+  expect(targets.length).toBeGreaterThan(30);
+  expect(targets.filter(({ file, target }) => !allowed.test(target) && !isInside(file, target))).toEqual([]);
+});

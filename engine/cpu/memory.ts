@@ -1,6 +1,6 @@
 // The CPU backend's memory in single precision: one WebAssembly memory, so that emitted kernels reach every tensor by
 // address. Blocks are handed out at 64-byte steps, recycled by size, and returned by themselves when nobody holds them
-// any more.
+// any more. Read after: backend.ts. Read next: reserve.ts.
 
 import type { HostArray } from '../../kernels/kernel.ts';
 import type { Backend } from '../backend.ts';

@@ -1,4 +1,4 @@
-// The feed-forward layer's nonlinearities. Kernels: kernels/activation.
+// The feed-forward layer's nonlinearities. Kernels: kernels/activation. Read after: unary.ts.
 
 import {
   geluBackwardKernel,

@@ -1,7 +1,7 @@
 // The language model's loss over logits [...,V] and targets [...] (i32; below 0: not counted). Kernels:
 // kernels/cross-entropy. A target of V or more is a ShapeError when it came from the host, and a loss of NaN when it
 // was made on the device. weightedCrossEntropy when the weights are known beforehand; logProb when they depend on the
-// log-probabilities (ReMiT, policy gradients).
+// log-probabilities (ReMiT, policy gradients). Read next: token-weights.ts, which makes the weights.
 
 import { fillKernel } from '../../kernels/copy/copy.ts';
 import { crossEntropyKernel, logProbBackwardKernel, logProbKernel } from '../../kernels/cross-entropy/cross-entropy.ts';

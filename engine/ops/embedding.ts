@@ -1,4 +1,4 @@
-// Rows of a table, picked by number: how tokens become vectors. Kernels: kernels/embedding.
+// Rows of a table, picked by number: how tokens become vectors. Kernels: kernels/embedding. Used by: nn/embedding.ts.
 
 import { embeddingBackwardKernel, embeddingKernel } from '../../kernels/embedding/embedding.ts';
 import { ShapeError } from '../errors.ts';

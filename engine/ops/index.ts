@@ -1,5 +1,5 @@
 // Every op by name. This namespace is the registry: the gradient check enumerates it, and a test compares it with the
-// folder.
+// folder. Read next: matmul.ts, for one op whole.
 
 import '../methods.ts';
 

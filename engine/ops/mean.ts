@@ -1,4 +1,4 @@
-// The mean, along one axis or of everything: a sum times a number.
+// The mean, along one axis or of everything: a sum times a number. Read after: reduce.ts.
 
 import { Call } from '../op.ts';
 import { integer, optional } from '../options.ts';

@@ -1,6 +1,6 @@
 // RMSNorm and LayerNorm over the last axis. Kernels: kernels/norm.
 // One dispatch makes all gradients; those of weight and bias, sums over all rows, it adds straight to a parameter's
-// slot.
+// slot. Used by: nn/norm.ts.
 
 import {
   layerNormBackwardKernel,

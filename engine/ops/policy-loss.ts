@@ -1,5 +1,5 @@
 // The loss of policy-gradient RL over log-probabilities [...,T] of tokens that a model wrote. Kernel:
-// kernels/remit/policy-loss.ts.
+// kernels/remit/policy-loss.ts. Used by: remit/phases/rl.ts.
 
 import { policyLossKernel } from '../../kernels/remit/policy-loss.ts';
 import { sumKernel } from '../../kernels/reduce/reduce.ts';

@@ -1,5 +1,5 @@
 // Sums and maxima, along one axis or over everything; and the sum that undoes a broadcast.
-// Kernels: kernels/reduce.
+// Kernels: kernels/reduce. Read next: mean.ts.
 
 import { permuteKernel } from '../../kernels/copy/copy.ts';
 import { maxBackwardKernel, maxKernel, sumKernel } from '../../kernels/reduce/reduce.ts';

@@ -1,5 +1,5 @@
 // Ops that move elements and compute nothing: reshape (free), permute, slice, concat.
-// Kernels: kernels/copy.
+// Kernels: kernels/copy. Read after: ../shape.ts.
 
 import { copyRowsKernel, fillKernel, permuteKernel } from '../../kernels/copy/copy.ts';
 import { ShapeError } from '../errors.ts';

@@ -1,4 +1,4 @@
-// Softmax and log-softmax over the last axis. Kernels: kernels/softmax.
+// Softmax and log-softmax over the last axis. Kernels: kernels/softmax. Read next: cross-entropy.ts.
 
 import {
   logSoftmaxBackwardKernel,

@@ -1,5 +1,5 @@
 // ReMiT's token weights, and RHO-1's hard selection, as ops over log-probabilities [...,T]: the last axis is a
-// sequence. Kernels: kernels/remit. The method is told in remit/weights.ts.
+// sequence. Kernels: kernels/remit. The method is told in remit/weights.ts. Used by: remit/weights.ts.
 
 import { keepLargestKernel } from '../../kernels/remit/keep-largest.ts';
 import { tokenWeightsBackwardKernel, tokenWeightsKernel } from '../../kernels/remit/token-weights.ts';

@@ -1,4 +1,4 @@
-// Elementwise functions of one tensor, from the table in kernels/elementwise.
+// Elementwise functions of one tensor, from the table in kernels/elementwise. Read next: arithmetic.ts.
 
 import { unaryBackwardKernels, unaryKernels, type UnaryName } from '../../kernels/elementwise/elementwise.ts';
 import { awayFrom0, defineOp, normal, positive, run, type Op } from '../op.ts';

@@ -1,6 +1,7 @@
 // The nonlinearities of the feed-forward layer: SwiGLU, and GELU in the form that GPT-2 uses.
 // Both are written with the logistic function s(x) = 1 / (1 + exp(-x)), which neither overflows nor cancels at either
-// end. Sources: SwiGLU, arXiv 2002.05202; GELU, arXiv 1606.08415, section 2.
+// end. Sources: SwiGLU, arXiv 2002.05202; GELU, arXiv 1606.08415, section 2. Read next: activation.wasm.ts, the same
+// fast.
 
 import { defineKernel } from '../kernel.ts';
 import { geluBackwardWgsl, geluWgsl, swigluBackwardWgsl, swigluWgsl } from '../generated.ts';

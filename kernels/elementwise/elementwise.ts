@@ -1,6 +1,7 @@
 // Elementwise functions. The tables hold each function beside its derivative; the kernels below are made from them.
 // Functions that a training step spends its time in (SwiGLU, GELU, norms) have kernels of their own elsewhere.
-// What is not a number stays so, in max and min too; docs/not-a-number.md has it all.
+// What is not a number stays so, in max and min too; docs/not-a-number.md has it all. Read next: elementwise.wasm.ts,
+// the same fast.
 
 import { defineKernel, type Kernel } from '../kernel.ts';
 import {

@@ -1,7 +1,7 @@
 // Normalisation of each row of x [rows,C]: RMSNorm divides by the root mean square, LayerNorm first takes the mean
 // away. epsilon is added to the mean square or variance, inside the root. What the backward needs of a row, its mean
 // and the reciprocal rstd of its root, is saved by the forward.
-// Sources: RMSNorm, arXiv 1910.07467; LayerNorm, arXiv 1607.06450.
+// Sources: RMSNorm, arXiv 1910.07467; LayerNorm, arXiv 1607.06450. Read next: norm.wasm.ts, the same fast.
 
 import { defineKernel } from '../kernel.ts';
 import { layerNormBackwardWgsl, layerNormWgsl, rmsNormBackwardWgsl, rmsNormWgsl } from '../generated.ts';

@@ -1,7 +1,7 @@
 // Randomness on the device: threefry bits, and drawing tokens from logits by the Gumbel-max trick.
 // The bits are those of engine/rng.ts: a function of (key, index), the same on every backend.
 // Sources: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011); Gumbel-max: Maddison et al., arXiv
-// 1411.0030.
+// 1411.0030. Read after: threefry.ts. Read next: sample.wasm.ts, the same fast.
 
 import { defineKernel } from '../kernel.ts';
 import { bitsWgsl, sampleWgsl } from '../generated.ts';

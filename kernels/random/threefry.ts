@@ -1,7 +1,7 @@
 // Threefry-2x32 with 20 rounds: two random words from a key and a counter, by additions, rotations and exclusive-ors
 // alone, so that TypeScript, WASM and WGSL agree bit for bit.
 // Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011); checked against its published
-// vectors.
+// vectors. Read next: random.ts.
 
 const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24] as const;
 export const GROUPS = 5;

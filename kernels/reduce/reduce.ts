@@ -1,4 +1,5 @@
-// Reductions along one axis of [outer, length, inner]; the sum runs in order, in double precision.
+// Reductions along one axis of [outer, length, inner]; the sum runs in order, in double precision. Read next:
+// reduce.wasm.ts, the same fast.
 
 import { defineKernel } from '../kernel.ts';
 import { maxBackwardWgsl, maxWgsl, sumWgsl } from '../generated.ts';

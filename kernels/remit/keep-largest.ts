@@ -1,5 +1,5 @@
 // Hard selection of tokens, as RHO-1 does it: the largest numbers get 1, the others 0. Source: arXiv 2404.07965,
-// section 2.2.
+// section 2.2. Read after: token-weights.ts.
 
 import { defineKernel } from '../kernel.ts';
 import { keepLargestWgsl } from '../generated.ts';

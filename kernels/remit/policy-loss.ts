@@ -5,7 +5,7 @@
 //   k3   = exp(d) - d - 1 >= 0,  d = reference - logProb         an estimate of KL(model || reference)
 // Both exponents are limited to 80, so that a token that has become e^80 times as likely makes a large loss and a
 // finite gradient. Sources: PPO, arXiv 1707.06347, equation 7; k3 as in GRPO, arXiv 2402.03300, equation 4; two bounds
-// as in DAPO, arXiv 2503.14476, equation 8.
+// as in DAPO, arXiv 2503.14476, equation 8. Used by: engine/ops/policy-loss.ts.
 
 import { defineKernel } from '../kernel.ts';
 import { policyLossWgsl } from '../generated.ts';

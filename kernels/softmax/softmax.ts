@@ -1,5 +1,6 @@
 // Softmax and its logarithm over the last axis of [rows, V], with the maximum subtracted so that nothing overflows.
-// A row that has a NaN, an infinity above, or nothing but infinities below, is NaN in every place.
+// A row that has a NaN, an infinity above, or nothing but infinities below, is NaN in every place. Read next:
+// softmax.wasm.ts, the same fast.
 
 import { defineKernel, type HostArray } from '../kernel.ts';
 import { logSoftmaxBackwardWgsl, logSoftmaxWgsl, softmaxBackwardWgsl, softmaxWgsl } from '../generated.ts';

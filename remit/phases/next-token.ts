@@ -1,5 +1,5 @@
 // What every language-model phase does with a batch of rows: the first T tokens of each are inputs, the last T their
-// targets.
+// targets. Read after: pretrain.ts. Read next: train-loop.ts.
 
 import type { HostArray } from '../../kernels/kernel.ts';
 import { ConfigError } from '../../engine/errors.ts';

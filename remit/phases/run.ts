@@ -1,5 +1,5 @@
 // What a phase reports to while it trains, and where it can leave itself to be taken up again: a run folder, a test, or
-// nobody.
+// nobody. Read next: checkpoint.ts, ../app/run/folder.ts.
 
 import { callable, having, optional, such, text, toggle, whole } from '../../engine/options.ts';
 import type { Transformer } from '../../nn/transformer.ts';

@@ -1,4 +1,4 @@
-// How well a model predicts held-out text.
+// How well a model predicts held-out text. Used by: remit/app/cli/train-text.ts.
 
 import { logProb } from '../../engine/ops/cross-entropy.ts';
 import { sum } from '../../engine/ops/reduce.ts';

@@ -1,6 +1,6 @@
 // All that a run on the tiny world learns from, as functions of its seed. Each phase has a stream of its own, and every
 // model that goes through a phase sees the same rows and questions in the same order: so two models of one seed can be
-// compared as a pair.
+// compared as a pair. Read next: pretrain.ts.
 
 import { anything, checkArguments, having } from '../../engine/options.ts';
 import { rng } from '../../engine/rng.ts';

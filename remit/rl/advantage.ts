@@ -1,5 +1,5 @@
 // How much better an answer was than expected. The baseline decides the variance of the gradient, not its direction: it
-// must not depend on the answer it is taken from.
+// must not depend on the answer it is taken from. Read after: rollout.ts. Read next: ../phases/rl.ts.
 
 import { ConfigError } from '../../engine/errors.ts';
 import {

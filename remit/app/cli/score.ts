@@ -1,5 +1,5 @@
 // `remit-mini score`: the loss and log-probabilities that a model gives to tokens from a file, as JSON.
-// This is the door through which the model can be checked against any other implementation.
+// This is the door through which the model can be checked against any other implementation. Read next: load-model.ts.
 
 import { ConfigError, DivergedError, FormatError } from '../../../engine/errors.ts';
 import type { Transformer } from '../../../nn/transformer.ts';

@@ -1,4 +1,5 @@
-// Results as text for stdout: scores per task, a column for each stage of the run.
+// Results as text for stdout: scores per task, a column for each stage of the run. Used by: train-world.ts,
+// evaluate.ts.
 
 import { highest } from '../../../engine/extremes.ts';
 import type { Evaluation, Scores } from '../../worlds/tiny/evaluate.ts';

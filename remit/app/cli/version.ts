@@ -1,4 +1,5 @@
-// This package's version, from the package.json above: three folders up in the sources, four in dist/.
+// This package's version, from the package.json above: three folders up in the sources, four in dist/. Used by:
+// main.ts, session.ts.
 
 import { existsSync, readFileSync } from 'node:fs';
 

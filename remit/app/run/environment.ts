@@ -1,4 +1,5 @@
-// What a run ran on: kept beside its results, because speed and the last bits depend on it.
+// What a run ran on: kept beside its results, because speed and the last bits depend on it. Used by: folder.ts,
+// remit/app/cli/session.ts.
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

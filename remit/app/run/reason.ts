@@ -1,4 +1,5 @@
-// What the file system says, in words. Used wherever a path that people gave leads somewhere it should not.
+// What the file system says, in words. Used wherever a path that people gave leads somewhere it should not. Used by:
+// claim.ts, atomic.ts.
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or folder',

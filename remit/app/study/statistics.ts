@@ -1,5 +1,6 @@
 // Means over seeds with 95% intervals. Arms are paired by seed - same first weights, same rows in the same order - so
 // differences are taken seed by seed: between seeds a score scatters by several points, a difference by one or two.
+// Used by: summary.ts.
 
 export interface Interval {
   readonly n: number;

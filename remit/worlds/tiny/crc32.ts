@@ -1,5 +1,5 @@
 // The checksum of zip, gzip and PNG. Here it deals questions to splits: anyone can recompute it, in any language.
-// Source: RFC 1952, section 8 (reflected polynomial 0xedb88320), one table look-up per byte.
+// Source: RFC 1952, section 8 (reflected polynomial 0xedb88320), one table look-up per byte. Used by: questions.ts.
 
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let remainder = byte;

@@ -2,7 +2,7 @@
 //   cued     greedy after a forced `[`: what the model can do when it thinks first (skill);
 //   sampled  one sample per question at temperature 1: skill and the choice of style;
 //   greedy   the likeliest answer: a threshold effect of the likeliest style, so never the only evidence.
-// thinkRate is the share of samples that begin with `[`.
+// thinkRate is the share of samples that begin with `[`. Read after: evaluation-set.ts, reward.ts.
 
 import { anything, checkArguments, checkOptions, whole, type Rules } from '../../../engine/options.ts';
 import { rng, type Rng } from '../../../engine/rng.ts';
