@@ -58,7 +58,7 @@ test('the first comment of every source says where to read on', () => {
       .map((name) => join(folder, name)),
   );
   const silent = sources.filter((path) => {
-    const [header = ''] = /(?:^(?:\/\/|#!).*\n)+/.exec(read(path)) ?? [];
+    const [header = ''] = /^(?:(?:\/\/|#!).*\n)+/.exec(read(path)) ?? [];
     return !/\b[Rr]ead\b|\bUsed by\b|\b[Ss]ee\b|\bare in\b/.test(header);
   });
   expect(sources.length).toBeGreaterThan(250);
