@@ -1,4 +1,4 @@
-// How a value that somebody handed over reads in a message: short, on one line, whatever it is.
+// How a value that somebody handed over reads in a message: short, on one line, whatever it is. Used by: options.ts.
 
 const LONGEST = 40; // characters
 

@@ -1,7 +1,7 @@
 // Methods that make arithmetic on tensors readable: x.mul(2).add(y).exp(). Each is the op of its name with x first, and
 // takes what that takes after x; sum, difference, product and quotient take a number, too.
 // They are added to Tensor here, and not written in tensor.ts, because ops need Tensor first. Loaded with device.ts and
-// ops/index.ts; code inside the project uses the ops themselves.
+// ops/index.ts; code inside the project uses the ops themselves. Read after: tensor.ts.
 
 import { describe } from './describe.ts';
 import { ConfigError } from './errors.ts';

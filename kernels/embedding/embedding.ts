@@ -1,5 +1,6 @@
 // Looking rows up in a table, and the gradient of that: each looked-up row's gradient goes back to the row it came
-// from. An id outside of [0,V) is nobody's row: it reads NaN, and its gradient goes nowhere.
+// from. An id outside of [0,V) is nobody's row: it reads NaN, and its gradient goes nowhere. Read next:
+// embedding.wasm.ts, the same fast.
 
 import { defineKernel } from '../kernel.ts';
 import { embeddingBackwardWgsl, embeddingBackwardWorkgroupWgsl, embeddingWgsl } from '../generated.ts';

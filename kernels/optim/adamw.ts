@@ -1,5 +1,6 @@
 // AdamW over one flat buffer, the global gradient norm whose clip coefficient it reads from the device, and its bias
 // correction. Source: Loshchilov and Hutter, arXiv 1711.05101, algorithm 2; clipping: Pascanu et al., arXiv 1211.5063.
+// Read next: adamw.wasm.ts, the same fast.
 
 import { defineKernel } from '../kernel.ts';
 import { adamwWgsl, biasCorrectionWgsl, gradientNormWgsl } from '../generated.ts';

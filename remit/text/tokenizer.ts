@@ -1,6 +1,6 @@
 // Text to token ids and back. There are three kinds: one token per character of a fixed alphabet (the tiny world), one
 // token per byte of UTF-8 (any text at all), or byte-level BPE: tokens of several bytes, learned from a text (bpe.ts).
-// As JSON they are Hugging Face tokenizer.json files, which tokenizer-json.ts writes and reads.
+// As JSON they are Hugging Face tokenizer.json files, which tokenizer-json.ts writes and reads. Read next: bpe.ts.
 
 import { describe } from '../../engine/describe.ts';
 import { ConfigError } from '../../engine/errors.ts';

@@ -1,5 +1,5 @@
 // Model folders on disk: writing one so that it is there whole or not at all, and reading one, ours or made elsewhere.
-// The contents are made and understood in huggingface.ts.
+// The contents are made and understood in huggingface.ts. Read after: huggingface.ts.
 import {
   closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeSync,
 } from 'node:fs';
