@@ -23,7 +23,7 @@ import { openModel } from '../../remit/app/run/model.ts';
 import { mutatedBytes, mutatedJson } from '../support/mutate.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 
-const runs = Number(process.env.REMIT_FUZZ ?? 1000);
+const runs = Number(process.env.REMIT_FUZZ ?? 500);
 const scratch = temporaryFolder();
 const config = { ...resolveConfig().config.model, vocabulary: 2, width: 2, layers: 1, heads: 1, kvHeads: 1, hidden: 1 };
 const result = join(scratch, 'result.safetensors');
