@@ -41,6 +41,8 @@ export class Page {
   asked = ''; // the question of the replies
   place = 0; // of the reply's character that is looked at
   notice = '';
+  /** Milliseconds that training waits after each step. */
+  wait = 0;
   readonly #client: Client;
   readonly #draw: () => void;
   #awake: Promise<WakeLockSentinel | undefined> | undefined;
@@ -86,6 +88,13 @@ export class Page {
     this.changed();
   }
 
+  /** Shows a run, and looks at its models from now on. */
+  async show(id: string): Promise<void> {
+    this.current = id;
+    this.changed();
+    await this.call('look', id);
+  }
+
   reset(): void {
     this.choose(DEFAULTS);
   }
@@ -119,7 +128,8 @@ export class Page {
       const samples = known?.samples && { samples: known.samples };
       this.runs.set(run.id, { ...run, records: [...run.records], stages: [...run.stages], clock: [], ...samples });
     }
-    this.current ??= [...this.runs.values()].findLast(({ text }) => text === undefined)?.id;
+    const shown = this.current ?? [...this.runs.values()].findLast(({ text }) => text === undefined)?.id;
+    if (shown !== undefined) await this.show(shown);
     this.changed();
   }
 

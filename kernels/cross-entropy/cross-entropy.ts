@@ -2,8 +2,8 @@
 // mean of them. Two ways: `crossEntropy` knows the weights beforehand and makes loss and gradient in one pass over the
 // logits; `logProb` gives the log-probabilities first, for weights that depend on them (ReMiT, policy gradients), and
 // its gradient in a second pass. A target below 0 is not counted: its log-probability is 0 and its gradient 0. One of V
-// or more is nobody's number: its log-probability is NaN, and so are its loss and its gradient. Read next: cross-
-// entropy.wasm.ts, the same fast.
+// or more is nobody's number: its log-probability is NaN, and so are its loss and its gradient. Read next:
+// cross-entropy.wasm.ts, the same fast.
 
 import { defineKernel } from '../kernel.ts';
 import { crossEntropyWgsl, logProbBackwardWgsl, logProbWgsl } from '../generated.ts';

@@ -244,7 +244,8 @@ export function toJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-const packArguments = {
+/** What a checkpoint is written of, as arguments. */
+export const packArguments = {
   model: aTransformer,
   tokenizer: aTokenizer,
   place: anything,

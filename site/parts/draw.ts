@@ -1,6 +1,7 @@
 // What several parts of the page draw with: charts as SVG text, tables, sliders, and figures in words.
 
 import { html, nothing, type TemplateResult } from 'lit-html';
+import { live } from 'lit-html/directives/live.js';
 import { unsafeHTML } from 'lit-html/directives/unsafe-html.js';
 import type { Page } from '../page.ts';
 
@@ -78,7 +79,7 @@ export const choice = <T extends string>(
 ) => html`
   <label class="field">${label}
     <select @change=${(event: Event) => set(valueOf(event) as T)}>
-      ${options.map(([value, text]) => html`<option value=${value} ?selected=${value === chosen}>${text}</option>`)}
+      ${options.map(([value, text]) => html`<option value=${value} .selected=${live(value === chosen)}>${text}</option>`)}
     </select></label>`;
 
 export const file = (label: string, accept: string, take: (file: File) => void): TemplateResult => html`

@@ -19,10 +19,7 @@ export function runsPart(page: Page): TemplateResult {
 function row(page: Page, run: RunView): (TemplateResult | string | number)[] {
   const { id, preset, flags, records, state } = run;
   const act = (work: () => Promise<void>) => () => void page.attempt('train', work);
-  const show = (): void => {
-    page.current = id;
-    page.changed();
-  };
+  const show = act(() => page.show(id));
   const compare = (): void => {
     if (!page.compared.delete(id)) page.compared.add(id);
     page.changed();
@@ -52,6 +49,6 @@ function take(page: Page, chosen: File): void {
   void page.attempt('train', async () => {
     const id = await page.call('unpack', new Uint8Array(await chosen.arrayBuffer()));
     await page.readRuns();
-    page.current = id;
+    await page.show(id);
   });
 }

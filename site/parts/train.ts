@@ -77,6 +77,10 @@ function buttons(page: Page): TemplateResult {
     await page.call('go');
     page.runs.set(run!.id, { ...run!, state: 'training' });
   });
+  const slow = (wait: string): void => {
+    page.wait = Number(wait);
+    void page.call('slow', page.wait);
+  };
   const train = button(
     run === undefined ? 'Train' : 'Train anew',
     act(() => start(page)),
@@ -105,7 +109,7 @@ function buttons(page: Page): TemplateResult {
             'Stop',
             act(() => page.call('stop')),
           )}
-      ${choice('Speed', SPEEDS, '0', (wait) => void page.call('slow', Number(wait)))}`
+      ${choice('Speed', SPEEDS, String(page.wait), slow)}`
         : nothing
     }
     ${

@@ -30,17 +30,24 @@ export function between(job: () => Promise<void>): void {
   if (!isTraining) void drain();
 }
 
-let isDraining = false;
+let draining: Promise<void> | undefined;
 
+/** Does all that waits, one after another; resolves when it is done, whoever began. */
 async function drain(): Promise<void> {
-  if (isDraining) return;
-  isDraining = true;
+  while (draining !== undefined) await draining;
+  if (jobs.length === 0) return;
+  draining = doAll();
+  await draining;
+}
+
+async function doAll(): Promise<void> {
   for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) await job();
-  isDraining = false;
+  draining = undefined;
 }
 
 /** Runs training; what is asked meanwhile is answered between its steps. */
 export async function trainingNow(train: () => Promise<void>): Promise<void> {
+  await drain();
   isTraining = true;
   [paused, allowed] = [false, Infinity];
   try {

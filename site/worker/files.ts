@@ -42,7 +42,8 @@ function inMemoryWhenFull(stored: Files, notice: (words: string) => void): Files
       } catch (error) {
         if ((error as DOMException).name !== 'QuotaExceededError') throw error;
         await rest.write(path, bytes);
-        const words = 'The storage of this page is full: what follows ends with the tab. Download it, or remove old runs.';
+        const words =
+          'The storage of this page is full: what follows ends with the tab. Download it, or remove old runs.';
         if (!isTold) notice(words);
         isTold = true;
       }

@@ -136,6 +136,8 @@ export interface Calls {
   readonly slow: (wait: number) => void;
   readonly stop: () => void;
   readonly remove: (id: string) => void;
+  /** From now on the models of this run are looked at, where it has them. */
+  readonly look: (id: string) => void;
   /** The run folder as a tar archive. */
   readonly pack: (id: string) => Uint8Array;
   readonly unpack: (bytes: Uint8Array) => string;

@@ -203,7 +203,8 @@ async function storedStages(files: Files, id: string): Promise<readonly Stage[]>
   return Array.isArray(stages) ? (stages as readonly Stage[]) : [];
 }
 
-function nextId(taken: readonly string[]): string {
+/** For a new run, among the names in runs/. */
+export function nextId(taken: readonly string[]): string {
   const numbers = taken.map((name) => Number(name.replace('/', ''))).filter(Number.isInteger);
   return String(Math.max(0, ...numbers) + 1);
 }
@@ -242,10 +243,4 @@ export async function storedRuns(files: Files): Promise<RunSummary[]> {
       }
     }),
   );
-}
-
-/** What a run folder of the command line says it is. */
-export function settingsFrom(config: unknown): Settings {
-  const { config: theirs } = resolveConfig({ file: { path: 'config.json', values: config } });
-  return { preset: 'tiny', flags: [['seed', String(theirs.seed)]] };
 }

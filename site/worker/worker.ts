@@ -2,15 +2,15 @@
 // training. Read after: protocol.ts. Read next: training.ts, look.ts.
 
 import { createDevice } from 'remit-mini';
-import { ConfigError, type Backend } from 'remit-mini/engine';
-import { createTar, parseTar } from 'nanotar';
+import type { Backend } from 'remit-mini/engine';
+import { pack, unpack } from './archive.ts';
 import { bench } from './bench.ts';
 import { between, go, pause, slow } from './breath.ts';
 import { openFiles, type Files } from './files.ts';
 import { ask, group, weigh } from './look.ts';
 import { Models } from './models.ts';
 import type { CallName, Calls, Device, Event, FromWorker, ToWorker } from './protocol.ts';
-import { settingsFrom, storedRuns, Training } from './training.ts';
+import { storedRuns, Training } from './training.ts';
 
 const post = (message: FromWorker): void => self.postMessage(message);
 const tell = (event: Event): void => post({ event });
@@ -67,39 +67,13 @@ const answers: Answers = {
   slow,
   stop: () => around.training.stop(),
   async remove(id) {
+    if (around.models.run === id) around.models.run = undefined;
     await around.files.remove(`runs/${id}`);
   },
-  async pack(id) {
-    const files: { name: string; data: Uint8Array }[] = [];
-    for (const folder of ['', 'checkpoints/']) {
-      for (const name of await around.files.list(`runs/${id}${folder && `/${folder.slice(0, -1)}`}`)) {
-        if (name.endsWith('/') || name === 'settings.json') continue;
-        files.push({
-          name: `run-${id}/${folder}${name}`,
-          data: (await around.files.read(`runs/${id}/${folder}${name}`))!,
-        });
-      }
-    }
-    return createTar(files);
-  },
-  async unpack(bytes) {
-    const found = new Map(
-      parseTar(bytes).flatMap(({ name, data }) => (data === undefined ? [] : [[name.replace(/^[^/]*\//, ''), data]])),
-    );
-    const config = found.get('config.json');
-    if (config === undefined) {
-      throw new ConfigError(
-        'this is no run: it has no config.json: pack the folder of one: tar cf run.tar -C runs tiny-1',
-      );
-    }
-    const settings = settingsFrom(JSON.parse(new TextDecoder().decode(config)) as unknown);
-    const taken = (await around.files.list('runs')).map((name) => Number.parseInt(name, 10));
-    const id = String(Math.max(0, ...taken) + 1);
-    for (const [name, data] of found) {
-      if (/^(checkpoints\/)?[\w.-]+$/.test(name)) await around.files.write(`runs/${id}/${name}`, data);
-    }
-    await around.files.write(`runs/${id}/settings.json`, new TextEncoder().encode(JSON.stringify(settings)));
-    return id;
+  pack: (id) => pack(around.files, id),
+  unpack: (bytes) => unpack(around.files, bytes),
+  look(id) {
+    around.models.run = id;
   },
   weigh: (options) => inTurn(() => weigh(around.models, options)),
   group: (options) => inTurn(() => group(around.models, options)),

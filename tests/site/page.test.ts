@@ -69,10 +69,7 @@ describe.skipIf(typeof chromium === 'string')('the page', () => {
   async function isolated(address = ''): Promise<Page> {
     const page = await open(address);
     await page.waitForFunction(() => crossOriginIsolated);
-    await page
-      .getByText('2 threads')
-      .or(page.getByText(/\d threads/))
-      .waitFor();
+    await page.getByText(/\d threads/).waitFor();
     return page;
   }
 
@@ -129,6 +126,13 @@ describe.skipIf(typeof chromium === 'string')('the page', () => {
     for (const name of readdirSync(join(folder, 'same/checkpoints'))) {
       expect(bytes(found, `checkpoints/${name}`).equals(at(`checkpoints/${name}`)), name).toBe(true);
     }
+    await page.reload(); // its own models are looked at, not those that came along
+    await page.locator('#remit').scrollIntoViewIfNeeded();
+    await page.locator('#weights svg').waitFor();
+    const shown = await page.locator('#weights-table td:nth-child(5)').allTextContents();
+    expect(shown.map(Number)).toEqual(
+      await expectedWeights('^G5>1<4>6>9?[!5:4!6!9]9.', 'rl', {}, join(folder, 'same/checkpoints')),
+    );
     await page.context().close();
   });
 
@@ -149,6 +153,8 @@ describe.skipIf(typeof chromium === 'string')('the page', () => {
     ]);
     await page.getByLabel('A run as a .tar').setInputFiles(await file.path());
     await state(page, /stopped/, 2);
+    const listed = page.getByRole('row', { name: /tiny seed 4, pretrain.steps 60, .*rl.steps 5/ });
+    await listed.waitFor(); // what it is set to, read off its config.json
     await page.getByRole('button', { name: 'Go on where it stopped' }).click();
     await state(page, /done/, 2);
 
@@ -216,14 +222,18 @@ describe.skipIf(typeof chromium === 'string')('the page', () => {
     await page.getByRole('button', { name: 'Measure' }).click();
     await expect.poll(() => page.locator('#adapter tbody tr').count(), { timeout: 30_000 }).toBe(7);
     await page.getByText('working…').waitFor({ state: 'detached' });
-    expect(new Set(await page.locator('#adapter tbody tr td:nth-child(5)').allTextContents())).toEqual(new Set(['right']));
+    expect(new Set(await page.locator('#adapter tbody tr td:nth-child(5)').allTextContents())).toEqual(
+      new Set(['right']),
+    );
     const [kept] = await Promise.all([
       page.waitForEvent('download'),
       page.getByRole('button', { name: 'Keep the lines' }).click(),
     ]);
     const lines = readFileSync(await kept.path(), 'utf8');
     writeFileSync(join(folder, 'page.jsonl'), lines);
-    expect([...readLines(join(folder, 'page.jsonl')).values()].map(({ label }) => label)).toContain('matmul 512x512x512NN');
+    expect([...readLines(join(folder, 'page.jsonl')).values()].map(({ label }) => label)).toContain(
+      'matmul 512x512x512NN',
+    );
     const own = page.locator('#adapter input[type=file]');
     await own.setInputFiles(join(folder, 'page.jsonl')); // what --compare reads, and the other way round
     await page.getByRole('columnheader', { name: 'page.jsonl, ms' }).waitFor();
@@ -293,20 +303,27 @@ describe.skipIf(typeof chromium === 'string')('the page', () => {
 
   test('the browser had nothing to complain of', () => expect(complaints.join('\n')).toBe(''));
 
-  async function expectedWeights(text: string, guide: string, options: object): Promise<number[]> {
+  /** `models`: a folder of them; those that came with the page unless given. */
+  async function expectedWeights(
+    text: string,
+    guide: string,
+    options: object,
+    models = join(site, 'models'),
+  ): Promise<number[]> {
     await createDevice('cpu', { threads: 1 });
     const row = tinyWorldTokenizer.encode(text);
     const T = row.length - 1;
     const [inputs, targets] = [tensor(row.slice(0, T), [1, T], 'i32'), tensor(row.slice(1), [1, T], 'i32')];
-    const of = (stage: string) => noGrad(() => ops.logProb(given(stage).forward(inputs), targets));
+    const of = (stage: string) =>
+      noGrad(() => ops.logProb(modelIn(join(models, `${stage}.safetensors`)).forward(inputs), targets));
     const weights = await ops.tokenWeights(of(guide), of('pretrain'), targets, options).read();
     return Array.from(weights, (weight) => Number(weight.toFixed(4)));
   }
 
-  function given(stage: string): Transformer {
-    const { tensors, metadata } = readSafetensors(readFileSync(join(site, 'models', `${stage}.safetensors`)), stage);
+  function modelIn(path: string): Transformer {
+    const { tensors, metadata } = readSafetensors(readFileSync(path), path);
     const model = new Transformer(JSON.parse(metadata.get('model')!) as TransformerConfig);
-    model.parameters.load(tensors as never, stage);
+    model.parameters.load(tensors as never, path);
     return model;
   }
 });

@@ -21,6 +21,7 @@ export function samplesSection(run: string, phases: readonly string[]): Html[] {
   const last = lastOfEach(folder);
   const parts = phases.flatMap((phase) => {
     const step = last.get(phase);
+    if (step === undefined) return [];
     const answers = answersIn(join(folder, `${phase}-${step}.json`));
     const rows = answers.slice(0, SHOWN).map(({ prompt, answer, reward, advantage }) =>
       [prompt, answer, String(reward), advantage.toFixed(2)]);

@@ -3,23 +3,19 @@
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { anything, checkArguments, having, optional, text } from '../../../engine/options.ts';
-import { aTransformer, type Transformer } from '../../../nn/transformer.ts';
-import { bytesOf, contentsOf, damaged, openCheckpoint, type Checkpoint, type Place } from '../../phases/checkpoint.ts';
+import { checkArguments, text } from '../../../engine/options.ts';
+import type { Transformer } from '../../../nn/transformer.ts';
+import {
+  bytesOf, contentsOf, damaged, openCheckpoint, packArguments, type Checkpoint, type Place,
+} from '../../phases/checkpoint.ts';
 import type { PhaseState } from '../../phases/run.ts';
 import { attempt } from '../../text/read.ts';
-import { aTokenizer, type Tokenizer } from '../../text/tokenizer.ts';
+import type { Tokenizer } from '../../text/tokenizer.ts';
 import { writeAtomically } from './atomic.ts';
 
 export type { Checkpoint, Place } from '../../phases/checkpoint.ts';
 
-const writeArguments = {
-  path: text,
-  model: aTransformer,
-  tokenizer: aTokenizer,
-  place: anything,
-  state: optional(having('the state of a phase', { optimiser: anything, memory: anything })),
-};
+const writeArguments = { path: text, ...packArguments };
 
 /**
  * Writes the file whole or not at all. The same model, tokenizer and place give the same bytes. `state`: the phase is
