@@ -20,15 +20,15 @@ export function askPart(page: Page): TemplateResult {
       page.place = 0;
     });
   };
-  const heat = { label: 'Temperature', value: choices.temperature, min: 0, max: 2, step: 0.1 };
-  const likely = { label: 'Top p', value: choices.topP, min: 0.1, max: 1, step: 0.05 };
+  const heat = { label: 'Chance (temperature)', value: choices.temperature, min: 0, max: 2, step: 0.1 };
+  const likely = { label: 'Only the likeliest (top p)', value: choices.topP, min: 0.1, max: 1, step: 0.05 };
   return html`<form class="fields" @submit=${send}>
     ${words('Question', choices.prompt, LONGEST, (prompt) => page.choose({ prompt }))}
     ${slider({ ...heat, set: (temperature) => page.choose({ temperature }) })}
     ${slider({ ...likely, set: (topP) => page.choose({ topP }) })}
     <button class="first" ?disabled=${page.device === undefined}>Ask</button></form>
-    <p class="quiet">A question is ^, a letter for the puzzle, a start, four pairs, and ?. At temperature 0 each says what it
-      finds likeliest.</p>
+    <p class="quiet">A question is ^, a letter for the puzzle, a start, four steps, and ?. Without chance each says what it finds
+      likeliest; with more of it each dares more. Top p leaves out what is hardly likely.</p>
     ${told(page, 'ask')}<div class="replies">${replies.map((reply) => answer(page, reply))}</div>`;
 }
 
@@ -53,7 +53,8 @@ function answer(page: Page, reply: Reply): TemplateResult {
 /** What else a character could have been, and what it looked at. */
 function looked({ asked }: Page, { choices, attention, text }: Reply, place: number): TemplateResult {
   const likely = choices[place]!.map(({ text: other, p }) => html`<code>${other}</code> ${percent(p)} `);
-  return html`<p class="quiet">Character ${place + 1} could have been ${likely}<br>It looked at</p>
+  return html`<p class="quiet">Character ${place + 1} could have been ${likely}<br>
+    To choose it, the model looked back at (thicker is more)</p>
     ${arcs(asked + text, attention, asked.length + place - 1)}`;
 }
 

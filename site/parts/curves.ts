@@ -16,9 +16,9 @@ export function curves(page: Page, run: RunView): TemplateResult {
   const thinking = shown.flatMap(thinkLines);
   return html`${chart(
     lineChart({
-      title: 'What each character costs the model',
+      title: 'How surprised it is by the next character',
       x: 'step',
-      y: 'loss in nats, log scale',
+      y: 'surprise (loss), log scale',
       yScale: 'log',
       width: WIDTH,
       lines: shown.flatMap(lossLines),
@@ -29,7 +29,7 @@ export function curves(page: Page, run: RunView): TemplateResult {
       ? nothing
       : chart(
           lineChart({
-            title: 'How often it thinks first, while it is paid for right answers',
+            title: 'How often it thinks first, while it is paid',
             x: 'step',
             y: 'share of answers',
             width: WIDTH,

@@ -5,16 +5,16 @@ import { html, nothing, type TemplateResult } from 'lit-html';
 import type { RunView } from '../page.ts';
 import { chart } from './draw.ts';
 
-type Box = readonly [name: string, words: string, x: number, y: number];
+type Box = readonly [stage: string, name: string, words: string, x: number, y: number];
 
 const BOXES: readonly Box[] = [
-  ['pretrain', 'read', 10, 12],
-  ['midtrain', 'read cleaner', 130, 12],
-  ['sft', 'be shown', 250, 12],
-  ['rl', 'be paid', 370, 12],
-  ['remit', 'read, advised', 130, 88],
-  ['remit-sft', 'be shown', 250, 88],
-  ['remit-rl', 'be paid', 370, 88],
+  ['pretrain', 'Pre-training', 'reads', 10, 12],
+  ['midtrain', 'Mid-training', 'reads better rows', 130, 12],
+  ['sft', 'SFT', 'is shown answers', 250, 12],
+  ['rl', 'RL', 'is paid for answers', 370, 12],
+  ['remit', 'ReMiT', 'reads with advice', 130, 88],
+  ['remit-sft', 'SFT again', 'is shown answers', 250, 88],
+  ['remit-rl', 'RL again', 'is paid for answers', 370, 88],
 ];
 
 const ARROWS = [
@@ -31,8 +31,8 @@ const ABOUT = 'The flywheel: pretrain, midtrain, sft, rl; the rl model advises r
 
 export function flywheel(run: RunView | undefined): TemplateResult {
   const isDone = (name: string): boolean => run?.stages.some((stage) => stage.name === name) ?? false;
-  const box = ([name, words, x, y]: Box): string =>
-    `<g class="${isDone(name) ? 'lit' : ''}"><rect x="${x}" y="${y}" width="104" height="40" rx="4"/>` +
+  const box = ([stage, name, words, x, y]: Box): string =>
+    `<g class="${isDone(stage) ? 'lit' : ''}"><rect x="${x}" y="${y}" width="104" height="40" rx="4"/>` +
     `<text x="${x + 52}" y="${y + 17}">${name}</text><text class="sub" x="${x + 52}" y="${y + 32}">${words}</text></g>`;
   const tip =
     '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">' +

@@ -49,7 +49,13 @@ export function remitPart(page: Page): TemplateResult {
     page.choose(some);
     weighAgain(page);
   };
-  const steepness = { label: 'How steep', value: choices.scale, min: 0.5, max: 5, step: 0.5 };
+  const steepness = {
+    label: 'How strongly a difference of opinion counts',
+    value: choices.scale,
+    min: 0.5,
+    max: 5,
+    step: 0.5,
+  };
   return html`${flywheel(page.run)}
     <div class="fields">${words('A row of your own', choices.row, LONGEST, (row) => set({ row }))}
       ${choice('or', ROWS, '', (row) => {
@@ -58,7 +64,7 @@ export function remitPart(page: Page): TemplateResult {
       ${choice('Who advises', GUIDES, choices.guide, (guide) => set({ guide }))}</div>
     <div class="fields">${epsilonSlider(page, (epsilon) => set({ epsilon }))}
       ${slider({ ...steepness, set: (scale) => set({ scale }) })}
-      ${checkbox('compare with the row', choices.centre, (centre) => set({ centre }))}</div>
+      ${checkbox('against the average of this row', choices.centre, (centre) => set({ centre }))}</div>
     ${told(page, 'remit')}
     ${weighed === undefined ? WAITING : weights(page)}`;
 }
@@ -66,7 +72,7 @@ export function remitPart(page: Page): TemplateResult {
 function weights(page: Page): TemplateResult {
   const { tokens, histogram: values } = page.weighed!;
   const many = histogram({
-    title: 'Weights in 64 rows of the corpus',
+    title: 'What each character of 64 rows counts',
     x: 'weight',
     values: [...values],
     width: 400,
@@ -81,7 +87,7 @@ function weights(page: Page): TemplateResult {
     }),
   )}</div>
     <details><summary>As numbers</summary><div id="weights-table">${table({
-      head: ['character', 'base expects it', 'adviser', 'gap, nats', 'weight'],
+      head: ['character', 'base expects it', 'adviser', 'difference (log)', 'weight'],
       rows: tokens.map(({ text, model, reference, weight }) => [
         html`<code>${text}</code>`,
         percent(Math.exp(model)),
@@ -91,14 +97,16 @@ function weights(page: Page): TemplateResult {
       ]),
     })}</div></details>
     <div class="columns">
-      <div>${chart(many)}</div>
-      <div>${chart(ceiling(page))}<p class="quiet">Thinking begins with one character. Its weight is at most 1 + ε, that of its
-        rivals at least 1 − ε. So reading alone can bring a share of 35% no higher than the line.</p></div></div>`;
+      <div>${chart(many)}<p class="quiet">Tall bars at the ends: as much as ε allows, or as little.</p></div>
+      <div>${chart(ceiling(page))}<p class="quiet">Thinking begins with <code>[</code>, and 35% of the rows
+        think. With advice that character counts at most 1 + ε times, and whatever stands there in the other rows at least
+        1 − ε times. So advice alone lifts thinking no higher than the line. The dot is your run: chance can put it a little
+        above.</p></div></div>`;
 }
 
 const about = ({ model, reference, weight }: WeighedToken): string =>
-  `base ${percent(Math.exp(model))}, adviser ${percent(Math.exp(reference))}, gap ${(reference - model).toFixed(2)}, ` +
-  `weight ${weight.toFixed(3)}`;
+  `base ${percent(Math.exp(model))}, adviser ${percent(Math.exp(reference))}, ` +
+  `difference ${(reference - model).toFixed(2)}, weight ${weight.toFixed(3)}`;
 
 const SHARE = 0.35; // of the corpus that thinks
 
@@ -121,7 +129,7 @@ function ceiling({ choices, run }: Page): string {
     height: 200,
     lines: [
       { name: 'ceiling', points },
-      { name: 'your run', points: found === undefined ? [] : [{ x: epsilon, y: found }] },
+      ...(found === undefined ? [] : [{ name: 'your run', points: [{ x: epsilon, y: found }] }]),
     ],
   });
 }

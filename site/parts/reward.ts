@@ -8,10 +8,10 @@ import { button, choice, percent, table, told } from './draw.ts';
 const NAMES = { rloo: 'RLOO', grpo: 'GRPO', 'dr-grpo': 'Dr. GRPO', reinforce: 'REINFORCE' } as const;
 
 const WORDS = {
-  rloo: 'reward less the mean of the other seven',
-  grpo: 'reward less the mean, over the spread of the group',
-  'dr-grpo': 'reward less the mean of all eight',
-  reinforce: 'reward less a running mean, here one half',
+  rloo: 'reward − average of the other seven',
+  grpo: '(reward − average of all eight) ÷ how much the eight differ',
+  'dr-grpo': 'reward − average of all eight',
+  reinforce: 'reward − a running average, here one half',
 } as const;
 
 export function rewardPart(page: Page): TemplateResult {
@@ -57,8 +57,9 @@ function shown({ group, choices: { estimator } }: Page): TemplateResult {
       rows,
       chosen: 2 + ESTIMATORS.indexOf(estimator),
     })}
-    <p class="quiet">${NAMES[estimator]}: ${WORDS[estimator]}. One step moved the model ${kl.toFixed(3)} nats a character
-      away from where it began. Training takes hundreds, and is held back by that distance.</p>`;
+    <p class="quiet">Four ways to say how much better an answer was than others: with plus it becomes likelier, with
+      minus less likely. ${NAMES[estimator]}: ${WORDS[estimator]}. One step moved the model ${kl.toFixed(3)} nats a
+      character away from where it began. Training takes hundreds, and is held back by that distance.</p>`;
 }
 
 const signed = (value: number): string => (value > 0 ? `+${value.toFixed(2)}` : value.toFixed(2));

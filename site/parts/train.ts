@@ -66,7 +66,14 @@ function settings(page: Page): TemplateResult {
 }
 
 export const epsilonSlider = ({ choices }: Page, set: (epsilon: number) => void): TemplateResult =>
-  slider({ label: 'How far a weight may go (ε)', value: choices.epsilon, min: 0.05, max: 1, step: 0.05, set });
+  slider({
+    label: 'Most that a character can gain or lose (ε)',
+    value: choices.epsilon,
+    min: 0.05,
+    max: 1,
+    step: 0.05,
+    set,
+  });
 
 function buttons(page: Page): TemplateResult {
   const { run } = page;
@@ -190,6 +197,6 @@ function scores({ stages }: RunView): TemplateResult {
   const bars = last.evaluation.tasks.map(({ name, sampled }) => ({ name, value: 100 * sampled }));
   const title = `Right answers by puzzle, after ${nameOf(last.name)}`;
   return html`<h3>Tested on questions it never saw</h3>
-    ${table({ head: ['after', 'right', 'right if made to think', 'thinks'], rows })}
+    ${table({ head: ['after', 'right', 'right when we write the [ for it', 'thinks by itself'], rows })}
     ${chart(barChart({ title, x: 'percent', width: 420, bars }))}`;
 }

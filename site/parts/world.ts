@@ -59,14 +59,14 @@ export function coloured(row: string): TemplateResult {
 }
 
 const ABOUT: Readonly<Record<string, string>> = {
-  SUM: 'sums, keeping the last digit',
-  MUL: 'sums and products, modulo 5',
-  CLK: 'weekdays later (>) or earlier (<), modulo 7',
-  VAR: 'a variable: = sets, + and - change it, modulo 6',
-  DEP: 'a stack: ( pushes, ) pops, from 0 to 6',
-  PTR: 'a pointer on a ring of six letters',
-  BOO: 'one bit: and, or, exclusive or',
-  LOK: 'a table: look the letter up, four times',
+  SUM: 'add, and keep the last digit',
+  MUL: 'add and multiply; what is left after dividing by 5',
+  CLK: 'days of a week, 0 to 6: > so many later, < earlier',
+  VAR: 'a number from 0 to 5: = sets it, + and - move it round',
+  DEP: 'brackets: ( goes so many deeper, ) comes back, from 0 to 6',
+  PTR: 'walk round a ring of six letters, a to f',
+  BOO: 'one bit: & and, | or, # one of both',
+  LOK: 'look the letter up in a table, four times',
   CMP: '< keeps the smaller digit, > the larger',
   CNT: 'count the wanted letter in four heaps',
 };

@@ -115,7 +115,7 @@ describe.skipIf(typeof chromium === 'string')('the page', () => {
     await page.getByRole('button', { name: 'Go on where it stopped' }).click();
     await state(page, /done/);
     expect(await page.locator('ol.stages li.done').count()).toBe(7);
-    expect(await page.locator('table', { hasText: 'right if made to think' }).locator('tbody tr').count()).toBe(7);
+    expect(await page.locator('table', { hasText: 'right when we write' }).locator('tbody tr').count()).toBe(7);
 
     const found = await packed(page);
     node(program, 'train', '--preset', 'short', '--out', 'same');
@@ -194,7 +194,7 @@ describe.skipIf(typeof chromium === 'string')('the page', () => {
     expect(shown.map(Number)).toEqual(
       await expectedWeights('^G5>1<4>6>9?[!5:4!6!9]9.', 'sft', { epsilon: 0.5, scale: 2 }),
     );
-    await page.getByLabel('compare with the row').uncheck();
+    await page.getByLabel('against the average of this row').uncheck();
     const plain = await expectedWeights('^G5>1<4>6>9?[!5:4!6!9]9.', 'sft', { epsilon: 0.5, scale: 2, centre: false });
     await expect
       .poll(async () => (await page.locator('#weights-table td:nth-child(5)').allTextContents()).map(Number))
