@@ -25,6 +25,19 @@ describe('chapters', () => {
   });
 });
 
+/** The sentences of a chapter: no code, tables, pictures or targets of links; an item of a list is by itself. */
+function sentencesOf(text: string): string[] {
+  const prose = text.replace(/```[^]*?```/g, '').replace(/\]\([^)]*\)/g, ']');
+  const paragraphs = prose.split(/\n\s*\n|\n(?=\s*(?:[-*|#!]|\d+\.) )/).filter((part) => !/^\s*[|#!]/.test(part));
+  return paragraphs.flatMap((part) => part.trim().split(/(?<=[.?!][)*_]*)\s+/));
+}
+
+test('part one has no sentence over thirty words', () => {
+  const partOne = chapters.slice(0, 7).flatMap((name) => sentencesOf(read(`docs/${name}`)));
+  expect(partOne.length).toBeGreaterThan(400);
+  expect(partOne.filter((sentence) => sentence.split(/\s+/).filter((word) => /\w/.test(word)).length > 30)).toEqual([]);
+});
+
 const entrances = ['index.ts', 'node.ts', 'engine.ts', 'kernels.ts', 'nn.ts', 'remit/app/plot/index.ts'];
 const declaration = String.raw`^export (?:declare |abstract |async )*(?:const|function|class|interface|type) `;
 
