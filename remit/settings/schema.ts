@@ -58,7 +58,7 @@ const model = z.strictObject({
   positions: setting(modelRules.positions, 'rotary angles (Llama) or a learned table (GPT-2)').default('rotary'),
   rotaryBase: setting(modelRules.rotaryBase, 'longest rotary wavelength, in units of 2 pi tokens').default(100),
   mlp: setting(modelRules.mlp, 'gated SiLU (Llama) or GELU (GPT-2)').default('swiglu'),
-  bias: setting(modelRules.bias, 'biases in the MLP (GPT-2)').default(false),
+  bias: setting(modelRules.bias, 'biases in attention and MLP (GPT-2)').default(false),
   tied: setting(modelRules.tied, 'the output head is the token embedding').default(false),
   epsilon: setting(modelRules.epsilon, 'added under the root of a norm').default(1e-5),
 });

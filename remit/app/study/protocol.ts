@@ -262,7 +262,7 @@ function near(x: number): { readonly low: number; readonly high: number } {
 /** All of it, as its hash is taken. */
 export const PROTOCOL = {
   arms: STUDY_ARMS,
-  contrasts: CONTRASTS,
+  contrasts: [...CONTRASTS, ...turnContrasts(2)],
   claims: CLAIMS,
   expectations: EXPECTATIONS,
   margin: MARGIN,
