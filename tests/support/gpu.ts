@@ -12,8 +12,8 @@ if (typeof found === 'string' && process.env.REMIT_REQUIRE_WEBGPU === '1') {
   throw new Error(`REMIT_REQUIRE_WEBGPU=1, but ${found}`);
 }
 
-/** Whether every case is wanted on a software adapter too, where some of many stand for all. */
-export const everyCaseAsked = process.env.REMIT_EVERY_CASE === '1';
+/** Whether every case is wanted on a software adapter too, where some of many stand for all; never in a browser. */
+export const everyCaseAsked = globalThis.process?.env.REMIT_EVERY_CASE === '1';
 
 /** One per test file: a process should not hold more than one device. */
 export const gpu: WebGpuBackend =
