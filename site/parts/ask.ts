@@ -27,7 +27,7 @@ export function askPart(page: Page): TemplateResult {
     ${slider({ ...heat, set: (temperature) => page.choose({ temperature }) })}
     ${slider({ ...likely, set: (topP) => page.choose({ topP }) })}
     <button class="first" ?disabled=${page.device === undefined}>Ask</button></form>
-    <p class="quiet">A question is ^, a letter for the puzzle, a start, four steps, and ?. Without chance each says what it finds
+    <p class="quiet">A question is ^, a letter for the puzzle, a start, four steps, and ?. With no chance (0) each says what it finds
       likeliest; with more of it each dares more. Top p leaves out what is hardly likely.</p>
     ${told(page, 'ask')}<div class="replies">${replies.map((reply) => answer(page, reply))}</div>`;
 }

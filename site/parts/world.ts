@@ -65,7 +65,7 @@ const ABOUT: Readonly<Record<string, string>> = {
   VAR: 'a number from 0 to 5: = sets it, + and - move it round',
   DEP: 'brackets: ( goes so many deeper, ) comes back, from 0 to 6',
   PTR: 'walk round a ring of six letters, a to f',
-  BOO: 'one bit: & and, | or, # one of both',
+  BOO: 'one bit: & and, | or, # one of the two',
   LOK: 'look the letter up in a table, four times',
   CMP: '< keeps the smaller digit, > the larger',
   CNT: 'count the wanted letter in four heaps',

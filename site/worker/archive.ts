@@ -10,6 +10,7 @@ import { nextId } from './training.ts';
 
 const OURS = 'settings.json'; // what the page keeps beside
 
+/** All files of a run as the command line keeps them, under run-<id>/. */
 export async function pack(files: Files, id: string): Promise<Uint8Array> {
   const folder = `runs/${id}`;
   const top = (await files.list(folder)).filter((name) => !name.endsWith('/') && name !== OURS);
@@ -28,11 +29,16 @@ export async function unpack(files: Files, bytes: Uint8Array): Promise<string> {
   );
   const read = (name: string): unknown => {
     const data = found.get(name);
-    if (data !== undefined) return JSON.parse(new TextDecoder().decode(data));
-    throw new ConfigError(`this is no run: it has no ${name}: pack the folder of one: tar cf run.tar -C runs tiny-1`);
+    const pack = 'pack the folder of one: tar cf run.tar -C runs tiny-1';
+    if (data === undefined) throw new ConfigError(`this is no run: it has no ${name}: ${pack}`);
+    try {
+      return JSON.parse(new TextDecoder().decode(data));
+    } catch (error) {
+      throw new ConfigError(`this is no run: ${name} is no JSON (${(error as Error).message}): ${pack}`);
+    }
   };
   const settings = settingsFrom(read('config.json'));
-  const { plan = 'everything' } = read('env.json') as { plan?: string };
+  const { plan = 'everything' } = (read('env.json') ?? {}) as { plan?: string };
   if (plan !== 'everything') {
     throw new ConfigError(
       `this is a run of ${plan} alone: this page goes on with whole runs: remit-mini train --resume`,

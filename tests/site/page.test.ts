@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { parseTar } from 'nanotar';
+import { createTar, parseTar } from 'nanotar';
 import type { Browser, BrowserContextOptions, Page } from 'playwright';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -155,6 +155,14 @@ describe.skipIf(typeof chromium === 'string')('the page', () => {
     await state(page, /stopped/, 2);
     const listed = page.getByRole('row', { name: /tiny seed 4, pretrain.steps 60, .*rl.steps 5/ });
     await listed.waitFor(); // what it is set to, read off its config.json
+    for (const [name, text, words] of [
+      ['notes.txt', '', 'it has no config.json'],
+      ['config.json', '{', 'config.json is no JSON'],
+    ] as const) {
+      const buffer = Buffer.from(createTar([{ name: `run/${name}`, data: text }]));
+      await page.getByLabel('A run as a .tar').setInputFiles({ name: 'no-run.tar', mimeType: 'application/x-tar', buffer });
+      await page.getByText(words).waitFor();
+    }
     await page.getByRole('button', { name: 'Go on where it stopped' }).click();
     await state(page, /done/, 2);
 

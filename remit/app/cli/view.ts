@@ -14,8 +14,8 @@ export const help = `remit-mini view [run, study or folder of them ...] [flags]
 Shows runs and studies in the browser (runs, unless folders are given): scores,
 curves of several over each other, settings that differ; a run that is training
 is followed. A page that trains in the tab is linked from the list (in a clone:
-npm run site builds it). Pages are for this machine alone, nothing is written, and nothing
-outside of the folders is shown. Ctrl-C ends it. Over SSH: --port 8080 there,
+npm run site builds it). Pages are for this machine alone, nothing is written,
+and nothing outside of the folders is shown. Ctrl-C ends it. Over SSH: --port 8080 there,
 ssh -L 8080:localhost:8080 host, and http://localhost:8080/ here.
 
   --port <n>           instead of any that is free

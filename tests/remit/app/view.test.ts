@@ -194,6 +194,8 @@ describe.skipIf(typeof found === 'string')('in a browser', () => {
   test('by keyboard from the list to a run and back, at 360 pixels', async () => {
     await page.goto(viewer.address);
     await page.keyboard.press('Tab');
+    const isPage = await page.evaluate(() => (document.activeElement as HTMLAnchorElement).href.endsWith('/~tab/'));
+    if (isPage) await page.keyboard.press('Tab'); // where npm run site has built it, it stands first
     await page.keyboard.press('Enter');
     await page.locator('h1', { hasText: /^(Run |Study|Not yet)/ }).waitFor({ state: 'attached' });
     await page.keyboard.press('Tab');
